@@ -1,0 +1,63 @@
+/*
+ * log: one line per event on stderr: JSON (LOG_FORMAT=json, ENV=production) or readable text. Layer: common/base.
+ *
+ * Levels: error (an operator must act), warn (somebody misbehaved or something is degraded), info (a call's start, answer
+ * and end; a process's life; a dependency lost or back), debug (every message). Network text is escaped and cut; values of
+ * Authorization headers, passwords and bodies are never passed here. errno survives every call.
+ */
+#ifndef COMMON_BASE_LOG_H
+#define COMMON_BASE_LOG_H
+
+#include "common/base/span.h"
+
+enum log_level {
+    LOG_ERROR = 0,
+    LOG_WARN = 1,
+    LOG_INFO = 2,
+    LOG_DEBUG = 3,
+};
+
+/** proc: name shown first on each line ("call-actor.0"); json: format. */
+void log_init(const char *proc, bool json, enum log_level level);
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+/** "error", "warn", "info", "debug"; -1 for anything else. */
+int log_level_parse(struct span s);
+const char *log_level_name(enum log_level level);
+
+/** One structured field; make with the helpers below. */
+struct log_field {
+    const char *key;
+    struct span str; /* used when !is_num */
+    int64_t num;
+    bool is_num;
+};
+
+static inline struct log_field log_s(const char *key, struct span v)
+{
+    return (struct log_field){.key = key, .str = v};
+}
+static inline struct log_field log_z(const char *key, const char *v)
+{
+    return (struct log_field){.key = key, .str = span_cstr(v)};
+}
+static inline struct log_field log_n(const char *key, int64_t v)
+{
+    return (struct log_field){.key = key, .num = v, .is_num = true};
+}
+
+/* log_ev(LOG_INFO, "call ended", log_s("call", id), log_n("ms", 12)); the fields are not evaluated when the level is off. */
+#define log_ev(level, event, ...)                                                                                      \
+    do {                                                                                                               \
+        if ((level) <= log_get_level()) {                                                                              \
+            const struct log_field log_fields_[] = {__VA_ARGS__ __VA_OPT__(, ) {.key = NULL}};                         \
+            log_write((level), (event), log_fields_);                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+/** fields: ended by one with key NULL. */
+void log_write(enum log_level level, const char *event, const struct log_field *fields);
+/** A line without fields. */
+void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
