@@ -1,5 +1,6 @@
 /*
- * backoff: delays that double to a cap and start again after a calm time. Layer: common/base. Pure: the caller brings now.
+ * backoff: delays that double to a cap and start again after a calm time. Layer: common/base. Pure: the caller brings
+ * now.
  */
 #ifndef COMMON_BASE_BACKOFF_H
 #define COMMON_BASE_BACKOFF_H
@@ -9,7 +10,7 @@
 struct backoff {
     int64_t min_ms;
     int64_t max_ms;
-    int64_t calm_ms; /* this long without a failure resets the delay to min_ms */
+    int64_t calm_ms; /* this long without a failure after the delay has passed starts again at min_ms; 0: never */
     int64_t cur_ms;  /* 0: no failure yet */
     int64_t last_ms; /* when the last failure was */
 };

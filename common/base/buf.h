@@ -1,8 +1,8 @@
 /*
  * buf: bytes that grow up to a cap. Layer: common/base.
  *
- * Errors are sticky: the first append that does not fit (cap or memory) sets `failed`, later appends do nothing, and the
- * one check stands where the result is used. What was appended before the failure is still there.
+ * Errors are sticky: the first append that does not fit (cap or memory) sets `failed`, later appends do nothing, and
+ * the one check stands where the result is used. What was appended before the failure is still there.
  */
 #ifndef COMMON_BASE_BUF_H
 #define COMMON_BASE_BUF_H
@@ -14,7 +14,7 @@ struct buf {
     char *p;
     size_t len;
     size_t cap;
-    size_t max;  /* never grows beyond this many bytes */
+    size_t max;  /* never holds more than this many bytes (one more is kept for a NUL) */
     bool failed; /* an append did not fit */
 };
 
@@ -36,7 +36,7 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 /** Drops the first n bytes (n <= len) by moving the rest down. */
 void buf_consume(struct buf *b, size_t n);
-/** NUL after the last byte (not counted in len), for C APIs; returns p, or NULL if it does not fit. */
+/** NUL after the last byte (not counted in len), for C APIs; returns p, or NULL when failed or memory is out. */
 const char *buf_cstr(struct buf *b);
 /** Ownership of the bytes (free()) passes to the caller; the buf is empty afterwards. NULL when empty or failed. */
 char *buf_take(struct buf *b, size_t *len);

@@ -1,9 +1,9 @@
 /*
  * fsm: the engine under every [state][event] table. Layer: common/base. Pure.
  *
- * An action sees its object, the event's argument and now; it changes the object's own fields and appends effects to the
- * list the object's owner gave it. It never assigns the state and performs no I/O. Every cell is filled: IGNORED is a
- * decision, CANNOT stops the process and so stands only where no peer can raise the event.
+ * An action sees its object, the event's argument and now; it changes the object's own fields and appends effects to
+ * the list the object's owner gave it. It never assigns the state and performs no I/O. Every cell is filled: IGNORED is
+ * a decision, CANNOT stops the process and so stands only where no peer can raise the event.
  */
 #ifndef COMMON_BASE_FSM_H
 #define COMMON_BASE_FSM_H
@@ -29,9 +29,18 @@ enum fsm_kind {
     FSM_CANNOT = 3,
 };
 
-#define FSM_TO(fn, st) {.act = (fn), .next = (st), .kind = FSM_GO}
-#define FSM_IGNORE {.kind = FSM_IGNORED}
-#define FSM_NEVER {.kind = FSM_CANNOT}
+#define FSM_TO(fn, st)                                                                                                 \
+    {                                                                                                                  \
+        .act = (fn), .next = (st), .kind = FSM_GO                                                                      \
+    }
+#define FSM_IGNORE                                                                                                     \
+    {                                                                                                                  \
+        .kind = FSM_IGNORED                                                                                            \
+    }
+#define FSM_NEVER                                                                                                      \
+    {                                                                                                                  \
+        .kind = FSM_CANNOT                                                                                             \
+    }
 
 struct fsm {
     const char *name;
@@ -53,7 +62,8 @@ struct fsm_step fsm_step(const struct fsm *m, uint8_t *state, uint8_t event, voi
                          struct now now);
 
 /**
- * Walks a table: holes, targets out of range, states that `start` cannot reach, dead ends other than `last`.
+ * Walks a table: names missing, holes, targets out of range, states that `start` cannot reach, dead ends: states from
+ * which no path leads to `last`. (A machine that never ends names a state it can always come back to.)
  * returns NULL when it is sound, or a text (static buffer) that names the first fault
  */
 const char *fsm_check(const struct fsm *m, uint8_t start, uint8_t last);

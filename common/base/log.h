@@ -1,14 +1,16 @@
 /*
  * log: one line per event on stderr: JSON (LOG_FORMAT=json, ENV=production) or readable text. Layer: common/base.
  *
- * Levels: error (an operator must act), warn (somebody misbehaved or something is degraded), info (a call's start, answer
- * and end; a process's life; a dependency lost or back), debug (every message). Network text is escaped and cut; values of
- * Authorization headers, passwords and bodies are never passed here. errno survives every call.
+ * Levels: error (an operator must act), warn (somebody misbehaved or something is degraded), info (a call's start,
+ * answer and end; a process's life; a dependency lost or back), debug (every message). Network text is escaped and cut;
+ * values of Authorization headers, passwords and bodies are never passed here. errno survives every call.
  */
 #ifndef COMMON_BASE_LOG_H
 #define COMMON_BASE_LOG_H
 
 #include "common/base/span.h"
+
+#define LOG_VALUE_MAX 512 /* bytes of one value or event text shown; the rest becomes "…" */
 
 enum log_level {
     LOG_ERROR = 0,
@@ -17,7 +19,7 @@ enum log_level {
     LOG_DEBUG = 3,
 };
 
-/** proc: name shown first on each line ("call-actor.0"); json: format. */
+/** proc: name on each line ("call-actor.0", copied); json: format. Before it: text at info, proc "-". */
 void log_init(const char *proc, bool json, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
@@ -46,11 +48,12 @@ static inline struct log_field log_n(const char *key, int64_t v)
     return (struct log_field){.key = key, .num = v, .is_num = true};
 }
 
-/* log_ev(LOG_INFO, "call ended", log_s("call", id), log_n("ms", 12)); the fields are not evaluated when the level is off. */
+/* log_ev(LOG_INFO, "call ended", log_s("call", id), log_n("ms", 12)); the fields are not evaluated when the level is
+ * off. */
 #define log_ev(level, event, ...)                                                                                      \
     do {                                                                                                               \
         if ((level) <= log_get_level()) {                                                                              \
-            const struct log_field log_fields_[] = {__VA_ARGS__ __VA_OPT__(, ) {.key = NULL}};                         \
+            const struct log_field log_fields_[] = {__VA_ARGS__ __VA_OPT__(, ){.key = NULL}};                          \
             log_write((level), (event), log_fields_);                                                                  \
         }                                                                                                              \
     } while (0)

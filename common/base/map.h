@@ -1,8 +1,9 @@
 /*
  * map: hash map with intrusive nodes, keyed by bytes. Layer: common/base.
  *
- * The hash is SipHash-2-4 with a per-process random key, so keys that come from the network cannot be chosen to collide.
- * A node is embedded in its owner, and its key points into the owner: the owner keeps both alive while it is in the map.
+ * The hash is SipHash-2-4 with a per-process random key, so keys that come from the network cannot be chosen to
+ * collide. A node is embedded in its owner, and its key points into the owner: the owner keeps both alive while it is
+ * in the map.
  */
 #ifndef COMMON_BASE_MAP_H
 #define COMMON_BASE_MAP_H
@@ -21,7 +22,7 @@ struct map {
     size_t count;
 };
 
-#define MAP_ENTRY(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define MAP_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 void map_init(struct map *m);
 /** Frees the slots, not the owners of the nodes. */
@@ -39,5 +40,7 @@ void map_del(struct map *m, struct map_node *n);
 struct map_node *map_next(const struct map *m, const struct map_node *n);
 /** Seeded hash of bytes, the one the map uses. */
 uint64_t map_hash(struct span key);
+/** SipHash-2-4 under a given key: the same bytes give the same number in every process. */
+uint64_t map_siphash(const uint64_t key[2], struct span in);
 
 #endif

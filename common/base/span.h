@@ -17,7 +17,10 @@ struct span {
 
 /* A literal as a span: SPAN("INVITE"). Also usable in static initialisers. */
 #define SPAN(lit) ((struct span){(lit), sizeof(lit) - 1})
-#define SPAN_INIT(lit) {(lit), sizeof(lit) - 1}
+#define SPAN_INIT(lit)                                                                                                 \
+    {                                                                                                                  \
+        (lit), sizeof(lit) - 1                                                                                         \
+    }
 /* For printf: printf("%.*s", SPAN_ARG(s)). */
 #define SPAN_ARG(s) (int)(s).len, ((s).p != NULL ? (s).p : "")
 
@@ -66,7 +69,7 @@ int span_to_u32(struct span s, uint32_t max, uint32_t *out);
 
 /** A NUL-terminated copy from malloc (owned by the caller), or NULL when memory is out. NULs inside are kept. */
 char *span_dup(struct span s);
-/** Copy into a fixed array as a C string; returns false (and writes "") when it does not fit. */
+/** Copy into a fixed array as a C string; returns false (and writes "") when it does not fit or has a NUL inside. */
 bool span_copy(char *dst, size_t dst_size, struct span s);
 
 #endif

@@ -1,0 +1,241 @@
+#include "common/base/log.h"
+
+#include "common/base/clock.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define LOG_PROC_MAX 64
+#define LOG_LINE_MAX PIPE_BUF /* a pipe takes this much in one piece: lines of several processes never mix */
+#define LOG_TAIL_MAX 16       /* what ends a line: ,"cut":true}\n */
+
+static struct {
+    char proc[LOG_PROC_MAX];
+    bool json;
+    enum log_level level;
+} conf = {.proc = "-", .level = LOG_INFO};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void log_init(const char *proc, bool json, enum log_level level)
+{
+    (void)snprintf(conf.proc, sizeof conf.proc, "%s", proc);
+    conf.json = json;
+    conf.level = level;
+}
+
+void log_set_level(enum log_level level)
+{
+    conf.level = level;
+}
+
+enum log_level log_get_level(void)
+{
+    return conf.level;
+}
+
+int log_level_parse(struct span s)
+{
+    for (int i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+        if (span_eq(s, span_cstr(level_names[i])))
+            return i;
+    }
+    return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+/* --- one line: fixed room, nothing allocated --- */
+
+struct line {
+    char p[LOG_LINE_MAX];
+    size_t len;
+    size_t end; /* how far p may be filled now */
+    bool full;  /* something did not fit */
+};
+
+static void put(struct line *l, const char *p, size_t n)
+{
+    if (l->full || n > l->end - l->len) {
+        l->full = true;
+        return;
+    }
+    memcpy(l->p + l->len, p, n);
+    l->len += n;
+}
+
+static void put_text(struct line *l, const char *z)
+{
+    put(l, z, strlen(z));
+}
+
+/* Length of the well-formed UTF-8 character s begins with (RFC 3629 §4), 0 for anything else; *code: its number. */
+static size_t utf8_char(struct span s, uint32_t *code)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char lead = (unsigned char)s.p[0];
+    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
+    if (len == 0 || len > s.len)
+        return 0;
+    *code = len == 1 ? lead : lead & (0x7fU >> len);
+    for (size_t i = 1; i < len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (c & 0x3f);
+    }
+    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
+    return *code >= smallest[len] && *code <= 0x10ffff && !surrogate ? len : 0;
+}
+
+/* Characters that would end a line, drive a terminal or turn the text around. */
+static bool is_unprintable(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+static void put_escaped_char(struct line *l, struct span s, size_t len, uint32_t code)
+{
+    char out[8];
+    if (len == 0 && conf.json)
+        (void)snprintf(out, sizeof out, "\\ufffd");
+    else if (len == 0)
+        (void)snprintf(out, sizeof out, "\\x%02x", (unsigned char)s.p[0]);
+    else if (is_unprintable(code))
+        (void)snprintf(out, sizeof out, "\\u%04x", code & 0xffff);
+    else
+        (void)snprintf(out, sizeof out, "\\%c", s.p[0]);
+    put_text(l, out);
+}
+
+/* s cut to LOG_VALUE_MAX bytes without splitting a character. */
+static struct span cut_value(struct span s)
+{
+    if (s.len <= LOG_VALUE_MAX)
+        return s;
+    size_t len = LOG_VALUE_MAX;
+    while (len > LOG_VALUE_MAX - 3 && ((unsigned char)s.p[len] & 0xc0) == 0x80)
+        len--;
+    return span_of(s.p, len);
+}
+
+static void put_escaped(struct line *l, struct span value)
+{
+    struct span s = cut_value(value);
+    bool cut = s.len < value.len;
+    while (s.len > 0) {
+        uint32_t code = 0;
+        size_t len = utf8_char(s, &code);
+        if (len == 0 || is_unprintable(code) || code == '"' || code == '\\')
+            put_escaped_char(l, s, len, code);
+        else
+            put(l, s.p, len);
+        s = span_from(s, len > 0 ? len : 1);
+    }
+    if (cut)
+        put_text(l, "…");
+}
+
+static void put_quoted(struct line *l, struct span s)
+{
+    put_text(l, "\"");
+    put_escaped(l, s);
+    put_text(l, "\"");
+}
+
+static bool needs_quotes(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\')
+            return true; /* char is signed: bytes above 0x7f too */
+    }
+    return s.len == 0;
+}
+
+/* "key":value or key=value; a field that does not fit whole is left out, so the line stays well-formed. */
+static void put_field(struct line *l, const struct log_field *f)
+{
+    size_t before = l->len;
+    char num[24];
+    put_text(l, conf.json ? ",\"" : " ");
+    put_text(l, f->key);
+    put_text(l, conf.json ? "\":" : "=");
+    if (f->is_num) {
+        (void)snprintf(num, sizeof num, "%lld", (long long)f->num);
+        put_text(l, num);
+    } else if (conf.json || needs_quotes(f->str)) {
+        put_quoted(l, f->str);
+    } else {
+        put_escaped(l, f->str);
+    }
+    if (l->full)
+        l->len = before;
+}
+
+static void put_head(struct line *l, enum log_level level, const char *event)
+{
+    char ts[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(clock_wall_ms(), ts);
+    if (!conf.json) {
+        put_text(l, ts);
+        put_text(l, " ");
+        put_escaped(l, span_cstr(conf.proc));
+        put_text(l, " ");
+        put_text(l, level_names[level]);
+        put_text(l, level == LOG_WARN || level == LOG_INFO ? "  " : " ");
+        put_escaped(l, span_cstr(event));
+        return;
+    }
+    put_text(l, "{\"ts\":\"");
+    put_text(l, ts);
+    put_text(l, "\",\"proc\":");
+    put_quoted(l, span_cstr(conf.proc));
+    put_text(l, ",\"level\":\"");
+    put_text(l, level_names[level]);
+    put_text(l, "\",\"event\":");
+    put_quoted(l, span_cstr(event));
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields)
+{
+    int saved = errno;
+    struct line l;
+    l.len = 0;
+    l.end = sizeof l.p - LOG_TAIL_MAX;
+    l.full = false;
+    put_head(&l, level, event);
+    for (const struct log_field *f = fields; f->key != NULL && !l.full; f++)
+        put_field(&l, f);
+    bool cut = l.full;
+    l.full = false;
+    l.end = sizeof l.p;
+    if (cut)
+        put_text(&l, conf.json ? ",\"cut\":true" : " cut=true");
+    put_text(&l, conf.json ? "}\n" : "\n");
+    ssize_t done;
+    do {
+        done = write(STDERR_FILENO, l.p, l.len);
+    } while (done < 0 && errno == EINTR);
+    errno = saved;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+    static const struct log_field none = {.key = NULL};
+    char text[LOG_VALUE_MAX + 2]; /* one more than is shown, so that the cut is seen and marked */
+    if (level > conf.level)
+        return;
+    int saved = errno;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    log_write(level, text, &none);
+    errno = saved;
+}
