@@ -1,0 +1,55 @@
+/*
+ * bus: the message plane: nng pair sockets over ipc://, one per pair of processes. Layer: common/rt.
+ *
+ * Messages to a peer gather during a turn and leave as one batch at its end (wake-ups are what costs). A link is up from the
+ * peer's Hello until its connection closes; whatever arrives on a connection before its Hello is dropped, and nothing is kept
+ * for a peer that is down: who is owed an answer asks again when the peer is back (rule 3). Every record is checked against
+ * the catalogue (may this peer say this) and plane_check before the handler sees it; a bad one is counted, logged and dropped.
+ */
+#ifndef COMMON_RT_BUS_H
+#define COMMON_RT_BUS_H
+
+#include "common/rt/loop.h"
+#include "proto/plane.h"
+
+enum bus_err {
+    BUS_EDOWN = 1, /* the peer is not there */
+    BUS_EFULL = 2, /* the link's queue is full: apply back-pressure */
+};
+
+struct bus;
+struct bus_link;
+
+/* me: who speaks; epoch is the process's. The bus adds its own turn-end hook when it is made: hooks added before run first. */
+struct bus *bus_new(struct loop *l, const Plane__Hello *me);
+void bus_free(struct bus *b);
+
+struct bus_link_args {
+    const char *path; /* file of the ipc socket */
+    bool listen;      /* else dial, and dial again for ever */
+    Plane__Proc peer; /* what the other side must say it is */
+    /* A Hello came: `fresh` when its epoch is not the one last seen (first contact included). Ask again here. */
+    void (*on_up)(struct bus_link *k, const Plane__Hello *peer, bool fresh);
+    void (*on_down)(struct bus_link *k);
+    /* One decoded, checked message; borrowed for the call. */
+    void (*on_msg)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+    void *user;
+};
+
+/** Opens the socket. returns the link (owned by the bus), or NULL with errno when the socket cannot be made. */
+struct bus_link *bus_link_open(struct bus *b, const struct bus_link_args *args);
+void *bus_link_user(const struct bus_link *k);
+bool bus_link_is_up(const struct bus_link *k);
+/** Monotonic ms when the link went down or was opened; 0 while it is up. */
+int64_t bus_link_down_since(const struct bus_link *k);
+const Plane__Hello *bus_link_peer(const struct bus_link *k); /* last Hello seen, or NULL */
+/** Bytes waiting in this process. */
+size_t bus_link_queued(const struct bus_link *k);
+
+/**
+ * Queue one message for the end of this turn. The body is copied (encoded) at once.
+ * returns 0, -BUS_EDOWN or -BUS_EFULL; saying what the catalogue does not allow is a BUG
+ */
+int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * What protobuf cannot promise about a body that another process sent: text caps, keys that must be there, ranges.
+ * A handler may rely on everything that is checked here.
+ */
+#include "proto/plane.h"
+
+#define KEY_MAX 512u
+#define TEXT_MAX 4096u
+#define RAW_MAX 65535u
+
+static bool key_ok(ProtobufCBinaryData d)
+{
+    return d.len > 0 && d.len <= KEY_MAX;
+}
+
+static bool text_ok(const char *z)
+{
+    return strlen(z) <= TEXT_MAX;
+}
+
+static bool endpoint_ok(const Plane__Endpoint *e)
+{
+    return e == NULL || (e->port <= 65535 && strlen(e->addr) < 64 && strlen(e->transport) < 8);
+}
+
+static const char *check_rx_request(const Plane__RxRequest *m)
+{
+    if (m->txn.len > KEY_MAX || m->cancels.len > KEY_MAX)
+        return "transaction key too long";
+    if (m->raw.len == 0 || m->raw.len > RAW_MAX || m->index.len == 0)
+        return "message bytes missing or too long";
+    return m->source != NULL && endpoint_ok(m->source) ? NULL : "source missing or bad";
+}
+
+static const char *check_send_reply(const Plane__SendReply *m)
+{
+    if (!key_ok(m->txn))
+        return "transaction key missing or too long";
+    if (m->status < 100 || m->status > 699 || m->raw.len == 0 || m->raw.len > RAW_MAX)
+        return "status or bytes out of range";
+    return m->dest != NULL && endpoint_ok(m->dest) ? NULL : "destination missing or bad";
+}
+
+static const char *check_send_request(const Plane__SendRequest *m)
+{
+    if (!key_ok(m->txn))
+        return "branch missing or too long";
+    if (m->raw.len == 0 || m->raw.len > RAW_MAX || m->method[0] == '\0' || strlen(m->method) > 32)
+        return "method or bytes out of range";
+    return endpoint_ok(m->dest) && text_ok(m->next_hop) ? NULL : "destination bad";
+}
+
+static const char *check_rx_response(const Plane__RxResponse *m)
+{
+    if (!key_ok(m->txn))
+        return "branch missing or too long";
+    if (m->raw.len == 0 || m->raw.len > RAW_MAX || m->index.len == 0 || m->status < 100 || m->status > 699)
+        return "status or bytes out of range";
+    return endpoint_ok(m->source) ? NULL : "source bad";
+}
+
+static const char *check_run_job(const Plane__RunJob *m)
+{
+    if (!key_ok(m->id) || m->kind == PLANE__RUN_JOB__KIND__NONE)
+        return "job id or kind missing";
+    if (!text_ok(m->call_id) || !text_ok(m->trace_id) || !text_ok(m->caller) || !text_ok(m->destination))
+        return "text too long";
+    return m->rtp_port <= 65535 ? NULL : "port out of range";
+}
+
+const char *plane_check(uint16_t type, const ProtobufCMessage *m)
+{
+    switch (type) {
+    case PLANE_EDGE_RX_REQUEST:
+        return check_rx_request((const void *)m);
+    case PLANE_EDGE_SEND_REPLY:
+        return check_send_reply((const void *)m);
+    case PLANE_EDGE_SEND_REQUEST:
+        return check_send_request((const void *)m);
+    case PLANE_EDGE_RX_RESPONSE:
+        return check_rx_response((const void *)m);
+    case PLANE_EDGE_TXN_FAILED:
+        return key_ok(((const Plane__TxnFailed *)(const void *)m)->txn) ? NULL : "branch missing or too long";
+    case PLANE_EDGE_CANCEL:
+        return key_ok(((const Plane__CancelTxn *)(const void *)m)->txn) ? NULL : "branch missing or too long";
+    case PLANE_ORCH_RUN_JOB:
+        return check_run_job((const void *)m);
+    case PLANE_ORCH_CANCEL_JOB:
+        return key_ok(((const Plane__CancelJob *)(const void *)m)->id) ? NULL : "job id missing or too long";
+    case PLANE_ORCH_JOB_STEP:
+        return key_ok(((const Plane__JobStep *)(const void *)m)->id) ? NULL : "job id missing or too long";
+    case PLANE_ORCH_JOB_DONE: {
+        const Plane__JobDone *d = (const void *)m;
+        return key_ok(d->id) && d->rtp_port <= 65535 ? NULL : "job id or port out of range";
+    }
+    case PLANE_CALL_TERMINATE: {
+        const Plane__Terminate *t = (const void *)m;
+        return key_ok(t->id) && text_ok(t->call_id) && text_ok(t->reason) ? NULL : "id or text out of range";
+    }
+    case PLANE_CALL_TERMINATED:
+        return key_ok(((const Plane__Terminated *)(const void *)m)->id) ? NULL : "id missing or too long";
+    case PLANE_PUB_EVENT: {
+        const Plane__Event *e = (const void *)m;
+        return e->message_id[0] != '\0' && e->routing_key[0] != '\0' && strlen(e->routing_key) < 256
+                   ? NULL
+                   : "message id or routing key missing";
+    }
+    default:
+        return NULL;
+    }
+}
