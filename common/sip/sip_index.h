@@ -1,0 +1,23 @@
+/*
+ * sip_index: a decoded message as offsets, to cross to another process beside the raw bytes. Layer: common/sip. Pure.
+ *
+ * The index is bytes (little-endian 16-bit numbers), no pointers. The receiver trusts none of it: headers must tile the
+ * head of the message exactly, names must be those of their ids, and every decoded field must lie where its header is.
+ */
+#ifndef COMMON_SIP_SIP_INDEX_H
+#define COMMON_SIP_SIP_INDEX_H
+
+#include "common/base/buf.h"
+#include "common/sip/sip_msg.h"
+
+/** Append the index of a message that decoded with 0. Goes with m->raw. Check out->failed. */
+void sip_index_encode(struct buf *out, const struct sip_msg *m);
+/**
+ * Rebuild the struct over `raw` (the bytes of m->raw).
+ * m        usable only when 0 is returned
+ * borrows  `raw` (not `index`)
+ * returns  0 or -SIP_EINDEX (truncated, left-over bytes, other version, any offset that does not fit the bytes)
+ */
+int sip_index_decode(struct sip_msg *m, struct span raw, struct span index);
+
+#endif
