@@ -108,18 +108,20 @@ include $(wildcard tests/*/module.mk)
 # tests/unit/sip-edge/test_txn.c -> $(BUILD)/test/unit/sip-edge/test_txn; tests/unit/common/..., tests/unit/proto/... alike
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/%.c=$(BUILD)/test/%)
+TESTKIT  := $(BUILD)/obj/tests/unit/testkit.o
+TESTKIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define unit-bin
-$(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(2)
+$(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(TESTKIT) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	$(Q)$$(CC) $$(LDFLAGS) $$^ -lcmocka $(3) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) $(TESTKIT_LDFLAGS) $$^ -lcmocka $(3) -o $$@
 endef
 $(foreach p,$(PROCS),$(eval $(call unit-bin,$(p),$(BUILD)/lib/lib$(p).a $$(LIBS_$(p)),$$(SYS_$(p)))))
 $(eval $(call unit-bin,common/base,$(L_BASE),$(SYS_base)))
 $(eval $(call unit-bin,common/sip,$(L_SIP) $(L_BASE),$(SYS_base)))
 $(eval $(call unit-bin,proto,$(L_PROTO) $(L_BASE),-lprotobuf-c $(SYS_base)))
 $(eval $(call unit-bin,common/rt,$(L_RT) $(L_PROTO) $(L_BASE),$(SYS_rt)))
-.SECONDARY: $(call obj,$(UNIT_SRC))
+.SECONDARY: $(call obj,$(UNIT_SRC)) $(TESTKIT)
 
 unit: $(UNIT_BIN)
 	$(Q)tests/unit/run $(UNIT_BIN)

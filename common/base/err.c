@@ -15,7 +15,7 @@ noreturn void err_bug(const char *file, int line, const char *cond)
 
 noreturn void die(int code, const char *fmt, ...)
 {
-    char text[LOG_VALUE_MAX + 1];
+    char text[LOG_VALUE_MAX + 2]; /* one more than is shown, so that the cut is seen and marked */
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);

@@ -1,0 +1,42 @@
+#include "tests/unit/testkit.h"
+
+#include "common/base/clock.h"
+
+static void rfc3339(void **state)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } rows[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {951827696789, "2000-02-29T12:34:56.789Z"},
+        {1767323045678, "2026-01-02T03:04:05.678Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+        {INT64_MAX, "9999-12-31T23:59:59.999Z"},
+        {-1, "1970-01-01T00:00:00.000Z"},
+        {INT64_MIN, "1970-01-01T00:00:00.000Z"},
+    };
+    char out[CLOCK_RFC3339_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_string_equal(clock_rfc3339(rows[i].ms, out), rows[i].text);
+}
+
+static void times_are_in_their_units(void **state)
+{
+    (void)state;
+    int64_t us = clock_mono_us();
+    int64_t ms = clock_mono_ms();
+    struct now now = clock_now();
+    assert_true(us / 1000 <= ms && ms <= now.mono_ms && now.mono_ms - us / 1000 < 60000);
+    assert_true(now.wall_ms > INT64_C(1600000000000) && now.wall_ms <= clock_wall_ms() + 60000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rfc3339),
+        cmocka_unit_test(times_are_in_their_units),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+#include "tests/unit/testkit.h"
+
+#include "common/base/stat.h"
+
+static struct stat invites = {.name = "t_requests_total", .labels = "method=\"INVITE\"", .help = "Requests."};
+static struct stat calls = {.name = "t_calls", .kind = STAT_GAUGE};
+static struct stat byes = {.name = "t_requests_total", .labels = "method=\"BYE\"", .help = "Requests."};
+static struct stat setup = {.name = "t_setup_ms", .help = "Set-up.", .kind = STAT_HISTOGRAM};
+
+/* One list a process: this test registers, the others use what is there. */
+static void counters_of_one_name_stand_together(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, 65536);
+    stat_print(&b, "p");
+    assert_int_equal(b.len, 0);
+    stat_register(&invites);
+    stat_register(&calls);
+    stat_register(&byes);
+    stat_inc(&invites);
+    stat_add(&invites, 4);
+    stat_set(&calls, 7);
+    stat_add(&calls, -8);
+    stat_print(&b, "sip-edge");
+    assert_string_equal(buf_cstr(&b), "# HELP t_requests_total Requests.\n"
+                                      "# TYPE t_requests_total counter\n"
+                                      "t_requests_total{proc=\"sip-edge\",method=\"INVITE\"} 5\n"
+                                      "t_requests_total{proc=\"sip-edge\",method=\"BYE\"} 0\n"
+                                      "# HELP t_calls \n"
+                                      "# TYPE t_calls gauge\n"
+                                      "t_calls{proc=\"sip-edge\"} -1\n");
+    buf_fini(&b);
+}
+
+static void histogram(void **state)
+{
+    static const int64_t samples[] = {-5, 0, 1, 2, 3, 65536, 65537, INT64_MAX / 2};
+    struct buf b;
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        stat_sample(&setup, samples[i]);
+    assert_int_equal(setup.bucket[0], 3);
+    assert_int_equal(setup.bucket[1], 1);
+    assert_int_equal(setup.bucket[2], 1);
+    assert_int_equal(setup.bucket[16], 1);
+    assert_int_equal(setup.bucket[17], 2);
+    stat_register(&setup);
+    buf_init(&b, 65536);
+    stat_print(&b, "p");
+    const char *text = buf_cstr(&b);
+    assert_non_null(strstr(text, "# TYPE t_setup_ms histogram\nt_setup_ms_bucket{proc=\"p\",le=\"1\"} 3\n"
+                                 "t_setup_ms_bucket{proc=\"p\",le=\"2\"} 4\n"
+                                 "t_setup_ms_bucket{proc=\"p\",le=\"4\"} 5\n"));
+    assert_non_null(strstr(text, "le=\"32768\"} 5\nt_setup_ms_bucket{proc=\"p\",le=\"65536\"} 6\n"
+                                 "t_setup_ms_bucket{proc=\"p\",le=\"+Inf\"} 8\n"
+                                 "t_setup_ms_sum{proc=\"p\"} "));
+    assert_non_null(strstr(text, "t_setup_ms_count{proc=\"p\"} 8\n"));
+    buf_fini(&b);
+}
+
+static void register_twice(void)
+{
+    stat_register(&calls);
+}
+
+static void register_other_kind(void)
+{
+    static struct stat odd = {.name = "t_calls", .kind = STAT_COUNTER};
+    stat_register(&odd);
+}
+
+static void misuse_is_a_bug(void **state)
+{
+    (void)state;
+    testkit_assert_bug(register_twice, "*at == s");
+    testkit_assert_bug(register_other_kind, "kind != s->kind");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counters_of_one_name_stand_together),
+        cmocka_unit_test(histogram),
+        cmocka_unit_test(misuse_is_a_bug),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
