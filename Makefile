@@ -140,7 +140,7 @@ $(BUILD)/tidy/%.ok: % .clang-tidy | $(GEN_H)
 	$(Q)clang-tidy --quiet $< -- -std=c17 $(CPPFLAGS) 2>/dev/null
 	@touch $@
 lint:
-	$(Q)tests/lint/run
+	$(Q)tests/lint/selftest && tests/lint/run
 check: all unit lint format-check tidy ## quick: unit, table, torture, corpus replay, lint, clang-format, clang-tidy
 
 cover:
