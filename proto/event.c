@@ -1,0 +1,78 @@
+#include "proto/event_part.h"
+
+const char *event_key(enum event_kind kind)
+{
+    static const char *const keys[] = {"call.started", "call.answered", "call.ended"};
+    return keys[kind];
+}
+
+const char *event_content_type(enum event_format format)
+{
+    return format == EVENT_PROTOBUF ? "application/protobuf" : "application/json";
+}
+
+struct span event_cut(struct span s)
+{
+    size_t n = EVENT_TEXT_MAX;
+    if (s.len <= n)
+        return s;
+    /* A sequence has at most three continuation bytes; more of them is no UTF-8 anyway. */
+    for (int back = 0; back < 3 && ((unsigned char)s.p[n] & 0xC0) == 0x80; back++)
+        n--;
+    return span_of(s.p, n);
+}
+
+static bool is_tail(struct span s, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (((unsigned char)s.p[i] & 0xC0) != 0x80)
+            return false;
+    }
+    return true;
+}
+
+size_t event_utf8_len(struct span s)
+{
+    if (s.len == 0)
+        return 0;
+    unsigned lead = (unsigned char)s.p[0];
+    if (lead < 0x80)
+        return lead != 0;
+    size_t n = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    if (n == 0 || n > s.len || !is_tail(s, n))
+        return 0;
+    unsigned second = (unsigned char)s.p[1];
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) /* overlong; surrogates */
+        return 0;
+    if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) /* overlong; past U+10FFFF */
+        return 0;
+    return n;
+}
+
+static int write_part(struct buf *out, enum event_kind kind, enum event_format format, enum event_shape shape,
+                      enum event_plan_part part, const struct event_call *c)
+{
+    size_t before = out->len;
+    int rc = 0;
+    if (format == EVENT_PROTOBUF)
+        rc = event_write_proto(out, kind, shape, part, c);
+    else
+        event_write_json(out, kind, part, c);
+    if (rc == 0 && !out->failed)
+        return 0;
+    out->len = before;
+    out->failed = false;
+    return -EVENT_EFULL;
+}
+
+int event_build(struct buf *out, enum event_kind kind, enum event_format format, enum event_shape shape,
+                const struct event_call *c)
+{
+    if (out->failed)
+        return -EVENT_EFULL;
+    for (unsigned part = EVENT_PLAN_ALL; part <= EVENT_PLAN_NONE; part++) {
+        if (write_part(out, kind, format, shape, (enum event_plan_part)part, c) == 0)
+            return part == EVENT_PLAN_ALL ? 0 : EVENT_REDUCED;
+    }
+    return -EVENT_EFULL;
+}
