@@ -2,8 +2,8 @@
  * plane: what is said between processes: types, names, who may say what to whom, and the batch one nng message carries.
  * Layer: proto. Pure; neither sockets nor clocks.
  *
- * A batch is  magic u16 | version u16 | record*,  a record  type u16 | 0 u16 | length u32 | body,  little-endian. Bodies are
- * protobuf (plane.proto), so a worker of one version understands its neighbour of the next.
+ * A batch is  magic u16 | version u16 | record*,  a record  type u16 | 0 u16 | length u32 | body,  little-endian.
+ * Bodies are protobuf (plane.proto), so a worker of one version understands its neighbour of the next.
  */
 #ifndef PROTO_PLANE_H
 #define PROTO_PLANE_H
@@ -15,8 +15,8 @@
 #define PLANE_VERSION 1u
 #define PLANE_BATCH_HEAD 4u
 #define PLANE_RECORD_HEAD 8u
-#define PLANE_BODY_MAX (1u << 20)  /* bytes of one record's body */
-#define PLANE_BATCH_MAX (4u << 20) /* bytes of one batch */
+#define PLANE_BODY_MAX (8u << 20)   /* bytes of one record's body */
+#define PLANE_BATCH_MAX (16u << 20) /* bytes of one batch */
 
 enum plane_type {
 #define PLANE_MSG(name, no, from, to, kind, body) PLANE_##name = (no),

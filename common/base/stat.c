@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static struct stat *registered; /* stats of one name stand together, as the text format wants its series */
+static struct stat_series *registered; /* stats of one name stand together, as the text format wants its series */
 
-void stat_register(struct stat *s)
+void stat_register(struct stat_series *s)
 {
-    struct stat **at = &registered;
-    struct stat **place = NULL;
+    struct stat_series **at = &registered;
+    struct stat_series **place = NULL;
     for (; *at != NULL; at = &(*at)->next) {
         BUG_ON(*at == s);
         if (strcmp((*at)->name, s->name) == 0) {
@@ -23,7 +23,7 @@ void stat_register(struct stat *s)
     *place = s;
 }
 
-void stat_sample(struct stat *s, int64_t ms)
+void stat_sample(struct stat_series *s, int64_t ms)
 {
     size_t i = 0;
     if (ms < 0)
@@ -36,8 +36,8 @@ void stat_sample(struct stat *s, int64_t ms)
 }
 
 /* name_suffix{proc="p",labels,le="…"} value; le: NULL or the bucket's bound */
-static void print_series(struct buf *out, const struct stat *s, const char *suffix, const char *proc, const char *le,
-                         int64_t value)
+static void print_series(struct buf *out, const struct stat_series *s, const char *suffix, const char *proc,
+                         const char *le, int64_t value)
 {
     buf_printf(out, "%s%s{proc=\"%s\"", s->name, suffix, proc);
     if (s->labels != NULL)
@@ -47,7 +47,7 @@ static void print_series(struct buf *out, const struct stat *s, const char *suff
     buf_printf(out, "} %" PRId64 "\n", value);
 }
 
-static void print_histogram(struct buf *out, const struct stat *s, const char *proc)
+static void print_histogram(struct buf *out, const struct stat_series *s, const char *proc)
 {
     int64_t upto = 0; /* the format wants each bucket to count the smaller ones too */
     char le[24];
@@ -65,7 +65,7 @@ void stat_print(struct buf *out, const char *proc)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
     const char *last = "";
-    for (const struct stat *s = registered; s != NULL; s = s->next) {
+    for (const struct stat_series *s = registered; s != NULL; s = s->next) {
         if (strcmp(s->name, last) != 0) {
             buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", s->name, s->help != NULL ? s->help : "", s->name,
                        kinds[s->kind]);

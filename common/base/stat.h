@@ -15,7 +15,8 @@ enum stat_kind {
 
 #define STAT_BUCKETS 18
 
-struct stat {
+/* Not "struct stat": that name is sys/stat.h's. */
+struct stat_series {
     const char *name;   /* "sip_signaling_invites_total" */
     const char *labels; /* "method=\"INVITE\"" or NULL */
     const char *help;
@@ -23,25 +24,25 @@ struct stat {
     int64_t value; /* counter and gauge; histogram: count */
     int64_t sum;
     int64_t bucket[STAT_BUCKETS];
-    struct stat *next; /* set by stat_register */
+    struct stat_series *next; /* set by stat_register */
 };
 
 /** Adds a static stat to this process's list; registering twice is a BUG. */
-void stat_register(struct stat *s);
-static inline void stat_inc(struct stat *s)
+void stat_register(struct stat_series *s);
+static inline void stat_inc(struct stat_series *s)
 {
     s->value++;
 }
-static inline void stat_add(struct stat *s, int64_t n)
+static inline void stat_add(struct stat_series *s, int64_t n)
 {
     s->value += n;
 }
-static inline void stat_set(struct stat *s, int64_t v)
+static inline void stat_set(struct stat_series *s, int64_t v)
 {
     s->value = v;
 }
 /** One histogram sample in milliseconds. */
-void stat_sample(struct stat *s, int64_t ms);
+void stat_sample(struct stat_series *s, int64_t ms);
 /** Prometheus text of all registered stats, with label proc="..." added to each. */
 void stat_print(struct buf *out, const char *proc);
 

@@ -1,10 +1,11 @@
 /*
  * bus: the message plane: nng pair sockets over ipc://, one per pair of processes. Layer: common/rt.
  *
- * Messages to a peer gather during a turn and leave as one batch at its end (wake-ups are what costs). A link is up from the
- * peer's Hello until its connection closes; whatever arrives on a connection before its Hello is dropped, and nothing is kept
- * for a peer that is down: who is owed an answer asks again when the peer is back (rule 3). Every record is checked against
- * the catalogue (may this peer say this) and plane_check before the handler sees it; a bad one is counted, logged and dropped.
+ * Messages to a peer gather during a turn and leave as one batch at its end (wake-ups are what costs). A link is up
+ * from the peer's Hello until its connection closes; whatever arrives on a connection before its Hello is dropped, and
+ * nothing is kept for a peer that is down: who is owed an answer asks again when the peer is back (rule 3). Every
+ * record is checked against the catalogue (may this peer say this) and plane_check before the handler sees it; a bad
+ * one is counted, logged and dropped.
  */
 #ifndef COMMON_RT_BUS_H
 #define COMMON_RT_BUS_H
@@ -20,7 +21,8 @@ enum bus_err {
 struct bus;
 struct bus_link;
 
-/* me: who speaks; epoch is the process's. The bus adds its own turn-end hook when it is made: hooks added before run first. */
+/* me: who speaks; epoch is the process's. The bus adds its own turn-end hook when it is made: hooks added before run
+ * first. */
 struct bus *bus_new(struct loop *l, const Plane__Hello *me);
 void bus_free(struct bus *b);
 

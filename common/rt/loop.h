@@ -1,8 +1,9 @@
 /*
  * loop: the one event loop of a process (libev inside, not seen outside). Layer: common/rt.
  *
- * A turn: wait, run what is ready, then the turn-end hooks in the order they were added. call-actor commits in a hook, the bus
- * sends in a later one: that order is rule 2 (commit before speak). A callback that holds the loop over LOOP_SLOW_MS is logged.
+ * A turn: wait, run what is ready, then the turn-end hooks in the order they were added. call-actor commits in a hook,
+ * the bus sends in a later one: that order is rule 2 (commit before speak). A callback that holds the loop over
+ * LOOP_SLOW_MS is logged.
  */
 #ifndef COMMON_RT_LOOP_H
 #define COMMON_RT_LOOP_H

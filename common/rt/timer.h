@@ -41,7 +41,8 @@ static inline bool timer_is_set(const struct timer *t)
 }
 /** When the next one is due, or INT64_MAX. */
 int64_t timers_next(const struct timers *ts);
-/** Fires all that are due at now_ms, earliest first. A timer set while firing for now or earlier fires in this run too. */
+/** Fires all that are due at now_ms, earliest first. A timer set while firing for now or earlier fires in this run too.
+ */
 void timers_run(struct timers *ts, int64_t now_ms);
 
 #endif

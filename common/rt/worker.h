@@ -2,9 +2,10 @@
  * worker: what every process but the supervisor is made of: start-up, Hello, heartbeat, control commands, exit.
  * Layer: common/rt.
  *
- * Started as   NAME --instance N --conf-fd F [--socket NAME=FD]...   by the supervisor. Not meant to be started by hand:
- * --help and --version answer, anything else says how to start the service. A worker that has no supervisor any more leaves
- * with EX_ORPHAN. Exit codes: common/base/err.h.
+ * Started as   NAME --instance N --conf-fd F [--socket NAME=FD]...   by the supervisor. Not meant to be started by
+ * hand:
+ * --help and --version answer, anything else says how to start the service. A worker that has no supervisor any more
+ * leaves with EX_ORPHAN. Exit codes: common/base/err.h.
  */
 #ifndef COMMON_RT_WORKER_H
 #define COMMON_RT_WORKER_H
@@ -48,7 +49,8 @@ void worker_set_state(struct worker *w, void *state);
 /** Leave after this turn. */
 void worker_exit(struct worker *w, int code);
 
-/** File of the ipc socket between call-actor shard and the named peer: "<runtime>/plane/call0-sip-edge". out: 108 bytes. */
+/** File of the ipc socket between call-actor shard and the named peer: "<runtime>/plane/call0-sip-edge". out: 108
+ * bytes. */
 void worker_link_path(struct worker *w, uint32_t shard, const char *peer, char *out);
 /** Same for the supervisor's own link: "<runtime>/plane/sup-<name><instance>". */
 void worker_sup_path(const char *runtime_dir, const char *name, uint32_t instance, char *out);

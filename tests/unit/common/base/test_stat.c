@@ -2,10 +2,10 @@
 
 #include "common/base/stat.h"
 
-static struct stat invites = {.name = "t_requests_total", .labels = "method=\"INVITE\"", .help = "Requests."};
-static struct stat calls = {.name = "t_calls", .kind = STAT_GAUGE};
-static struct stat byes = {.name = "t_requests_total", .labels = "method=\"BYE\"", .help = "Requests."};
-static struct stat setup = {.name = "t_setup_ms", .help = "Set-up.", .kind = STAT_HISTOGRAM};
+static struct stat_series invites = {.name = "t_requests_total", .labels = "method=\"INVITE\"", .help = "Requests."};
+static struct stat_series calls = {.name = "t_calls", .kind = STAT_GAUGE};
+static struct stat_series byes = {.name = "t_requests_total", .labels = "method=\"BYE\"", .help = "Requests."};
+static struct stat_series setup = {.name = "t_setup_ms", .help = "Set-up.", .kind = STAT_HISTOGRAM};
 
 /* One list a process: this test registers, the others use what is there. */
 static void counters_of_one_name_stand_together(void **state)
@@ -66,7 +66,7 @@ static void register_twice(void)
 
 static void register_other_kind(void)
 {
-    static struct stat odd = {.name = "t_calls", .kind = STAT_COUNTER};
+    static struct stat_series odd = {.name = "t_calls", .kind = STAT_COUNTER};
     stat_register(&odd);
 }
 

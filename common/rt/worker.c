@@ -1,0 +1,316 @@
+#include "common/rt/worker.h"
+#include "common/base/err.h"
+#include "common/base/id.h"
+#include "common/base/stat.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WORKER_SOCKETS_MAX 16
+#define WORKER_STOP_GRACE_MS 5000 /* for a SIGTERM of its own */
+
+struct handed_down {
+    char name[32];
+    int fd;
+};
+
+struct worker {
+    const struct worker_kind *kind;
+    struct loop *loop;
+    struct bus *bus;
+    struct bus_link *sup;
+    struct conf conf;
+    uint32_t instance;
+    uint64_t epoch;
+    pid_t parent;
+    struct handed_down sockets[WORKER_SOCKETS_MAX];
+    size_t socket_cnt;
+    struct timer beat;
+    uint64_t beat_seq;
+    void *state;
+    int exit_code;
+    char log_name[64];
+};
+
+struct loop *worker_loop(struct worker *w)
+{
+    return w->loop;
+}
+struct bus *worker_bus(struct worker *w)
+{
+    return w->bus;
+}
+const struct conf *worker_conf(struct worker *w)
+{
+    return &w->conf;
+}
+uint32_t worker_instance(struct worker *w)
+{
+    return w->instance;
+}
+uint64_t worker_epoch(struct worker *w)
+{
+    return w->epoch;
+}
+void *worker_state(struct worker *w)
+{
+    return w->state;
+}
+void worker_set_state(struct worker *w, void *state)
+{
+    w->state = state;
+}
+
+int worker_socket(struct worker *w, const char *name)
+{
+    for (size_t i = 0; i < w->socket_cnt; i++)
+        if (strcmp(w->sockets[i].name, name) == 0)
+            return w->sockets[i].fd;
+    return -1;
+}
+
+void worker_exit(struct worker *w, int code)
+{
+    w->exit_code = code;
+    loop_stop(w->loop);
+}
+
+#define LINK_PATH_SIZE 108
+
+void worker_link_path(struct worker *w, uint32_t shard, const char *peer, char *out)
+{
+    snprintf(out, LINK_PATH_SIZE, "%s/plane/call%u-%s", conf_str(&w->conf, SET_RUNTIME_DIR), shard, peer);
+}
+
+void worker_sup_path(const char *runtime_dir, const char *name, uint32_t instance, char *out)
+{
+    snprintf(out, LINK_PATH_SIZE, "%s/plane/sup-%s%u", runtime_dir, name, instance);
+}
+
+/* --- what the supervisor says ----------------------------------------------------------------------------------- */
+
+static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
+{
+    struct buf out;
+    buf_init(&out, PLANE_BODY_MAX - 4096);
+    Plane__CtlReply r = PLANE__CTL_REPLY__INIT;
+    r.id = q->id;
+    if (strcmp(q->cmd, "metrics") == 0) {
+        stat_print(&out, w->log_name); /* text, not JSON: the supervisor passes it on as it is */
+    } else if (w->kind->ctl != NULL) {
+        r.exit = (uint32_t)w->kind->ctl(w, q->cmd, q->args, &out);
+    } else {
+        r.exit = EX_REFUSED;
+        buf_puts(&out, "{\"error\":\"unknown_command\"}");
+    }
+    const char *z = buf_cstr(&out);
+    r.json = (char *)(out.failed || z == NULL ? "{\"error\":\"reply_too_large\"}" : z);
+    (void)bus_send(w->sup, PLANE_SUP_CTL_REPLY, &r.base);
+    buf_fini(&out);
+}
+
+static void reload(struct worker *w, const Plane__Reload *r)
+{
+    int level = log_level_parse(span_cstr(r->log_level));
+    if (level >= 0)
+        log_set_level((enum log_level)level);
+    if (w->kind->reload != NULL)
+        w->kind->reload(w);
+}
+
+static void stop(struct worker *w, uint32_t grace_ms)
+{
+    if (w->kind->stop != NULL)
+        w->kind->stop(w, grace_ms);
+    else
+        worker_exit(w, EX_OK);
+}
+
+static void on_sup_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct worker *w = bus_link_user(k);
+    switch (type) {
+    case PLANE_SUP_CTL:
+        answer_ctl(w, (const Plane__CtlRequest *)(const void *)m);
+        break;
+    case PLANE_SUP_RELOAD:
+        reload(w, (const Plane__Reload *)(const void *)m);
+        break;
+    case PLANE_SUP_DRAIN:
+        if (w->kind->drain != NULL)
+            w->kind->drain(w, ((const Plane__Drain *)(const void *)m)->on);
+        break;
+    case PLANE_SUP_STOP:
+        stop(w, ((const Plane__Stop *)(const void *)m)->grace_ms);
+        break;
+    default:
+        log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
+    }
+}
+
+static void send_beat(struct worker *w)
+{
+    Plane__Heartbeat hb = PLANE__HEARTBEAT__INIT;
+    hb.seq = ++w->beat_seq;
+    hb.ready = true;
+    hb.slowest_turn_ms = loop_slowest_ms(w->loop);
+    if (w->kind->beat != NULL)
+        w->kind->beat(w, &hb);
+    (void)bus_send(w->sup, PLANE_SUP_HEARTBEAT, &hb.base);
+}
+
+static void on_beat(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct worker *w = t->owner;
+    if (getppid() != w->parent) {
+        log_line(LOG_ERROR, "the supervisor is gone: leaving");
+        worker_exit(w, EX_ORPHAN);
+        return;
+    }
+    send_beat(w);
+    loop_timer_in(w->loop, t, WORKER_HEARTBEAT_MS);
+}
+
+static void on_sup_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    (void)peer;
+    (void)fresh;
+    send_beat(bus_link_user(k)); /* readiness is known half a second sooner */
+}
+
+static void on_sigterm(void *user, int signo)
+{
+    (void)signo;
+    stop(user, WORKER_STOP_GRACE_MS);
+}
+
+/* --- start-up --------------------------------------------------------------------------------------------------- */
+
+static int parse_fd(const char *z)
+{
+    uint32_t fd;
+    return span_to_u32(span_cstr(z), 1 << 20, &fd) == 0 && fcntl((int)fd, F_GETFD) >= 0 ? (int)fd : -1;
+}
+
+static int parse_socket(struct worker *w, const char *arg)
+{
+    struct span s = span_cstr(arg);
+    size_t eq = span_find(s, '=');
+    if (eq == s.len || w->socket_cnt == WORKER_SOCKETS_MAX)
+        return -1;
+    struct handed_down *h = &w->sockets[w->socket_cnt];
+    if (!span_copy(h->name, sizeof(h->name), span_of(s.p, eq)) || (h->fd = parse_fd(arg + eq + 1)) < 0)
+        return -1;
+    w->socket_cnt++;
+    return 0;
+}
+
+static void usage(const char *name)
+{
+    printf("%s: a worker of the SIP signaling service, started by `supervisor`.\n"
+           "  --instance N --conf-fd FD [--socket NAME=FD]...   as the supervisor passes them\n"
+           "  --help, --version\n"
+           "To start the service, run `supervisor --help`.\n",
+           name);
+}
+
+/* returns -1 to go on, else an exit code */
+static int parse_args(struct worker *w, int argc, char **argv)
+{
+    static const struct option opts[] = {
+        {"instance", required_argument, NULL, 'i'}, {"conf-fd", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},   {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {0}};
+    int conf_fd = -1;
+    int o;
+    while ((o = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+        if (o == 'h') {
+            usage(w->kind->name);
+            return EX_OK;
+        }
+        if (o == 'V') {
+            printf("%s %s\n", w->kind->name, SIG_VERSION);
+            return EX_OK;
+        }
+        bool ok = (o == 'i' && span_to_u32(span_cstr(optarg), 1024, &w->instance) == 0) ||
+                  (o == 'c' && (conf_fd = parse_fd(optarg)) >= 0) || (o == 's' && parse_socket(w, optarg) == 0);
+        if (!ok)
+            return EX_BADUSE;
+    }
+    if (conf_fd < 0 || conf_read_slice(&w->conf, conf_fd) != 0) {
+        fprintf(stderr, "%s is started by the supervisor; see `supervisor --help`\n", w->kind->name);
+        return EX_BADUSE;
+    }
+    return -1;
+}
+
+static void open_bus(struct worker *w)
+{
+    Plane__Hello me = PLANE__HELLO__INIT;
+    me.proc = w->kind->proc;
+    me.instance = w->instance;
+    me.epoch = w->epoch;
+    me.version = (char *)SIG_VERSION;
+    me.plane_version = PLANE_VERSION;
+    me.pid = getpid();
+    w->bus = bus_new(w->loop, &me);
+}
+
+static bool open_sup_link(struct worker *w)
+{
+    char path[LINK_PATH_SIZE];
+    worker_sup_path(conf_str(&w->conf, SET_RUNTIME_DIR), w->kind->name, w->instance, path);
+    struct bus_link_args a = {
+        .path = path, .peer = PLANE__PROC__PROC_SUP, .on_up = on_sup_up, .on_msg = on_sup_msg, .user = w};
+    w->sup = bus_link_open(w->bus, &a);
+    return w->sup != NULL;
+}
+
+/* Ctrl-C reaches the whole group, but stopping is the supervisor's to order. */
+static void set_signals(struct worker *w)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    loop_signal_new(w->loop, SIGTERM, on_sigterm, w);
+}
+
+static int run(struct worker *w)
+{
+    int code = w->kind->start(w);
+    if (code != EX_OK)
+        return code;
+    if (!open_sup_link(w)) /* last: connecting says Hello, and Hello says ready */
+        return EX_INTERNAL;
+    timer_init(&w->beat, on_beat, w);
+    loop_timer_in(w->loop, &w->beat, WORKER_HEARTBEAT_MS);
+    loop_run(w->loop);
+    return w->exit_code;
+}
+
+int worker_main(int argc, char **argv, const struct worker_kind *kind)
+{
+    static struct worker w; /* one per process */
+    w.kind = kind;
+    w.parent = getppid();
+    conf_init(&w.conf);
+    int code = parse_args(&w, argc, argv);
+    if (code >= 0)
+        return code;
+    if (kind->proc == PLANE__PROC__PROC_CALL)
+        snprintf(w.log_name, sizeof(w.log_name), "%s.%u", kind->name, w.instance);
+    else
+        snprintf(w.log_name, sizeof(w.log_name), "%s", kind->name);
+    log_init(w.log_name, conf_is(&w.conf, SET_ENV, "production"),
+             (enum log_level)log_level_parse(span_cstr(conf_str(&w.conf, SET_LOG_LEVEL))));
+    w.epoch = id_random_u64();
+    w.loop = loop_new(false);
+    set_signals(&w);
+    open_bus(&w);
+    return run(&w);
+}
