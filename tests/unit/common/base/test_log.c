@@ -112,6 +112,17 @@ static void hostile_text_in_text(void **state)
                         " test.0 info  a\\u000ab v=\"x\\\" call=\\\"y\" bad=\"\\xff\\u001b\" eq=\"a=b\"\n");
 }
 
+/* The span ends inside a character that goes on in the bytes behind it. */
+static void nothing_behind_a_value_is_shown(void **state)
+{
+    static const char euro_x[] = "\xe2\x82\xacx";
+    (void)state;
+    begin(true);
+    log_ev(LOG_INFO, "e", log_s("v", span_of(euro_x, 2)), log_s("w", span_of(euro_x, 3)));
+    end();
+    assert_non_null(strstr(out, "\"v\":\"\\ufffd\\ufffd\",\"w\":\"\xe2\x82\xac\"}"));
+}
+
 /* Every single byte, and every byte after a lead byte: always one line, always JSON. */
 static void any_bytes_make_one_json_line(void **state)
 {
@@ -242,6 +253,7 @@ int main(void)
         cmocka_unit_test(json_line),
         cmocka_unit_test(hostile_text_in_json),
         cmocka_unit_test(hostile_text_in_text),
+        cmocka_unit_test(nothing_behind_a_value_is_shown),
         cmocka_unit_test(any_bytes_make_one_json_line),
         cmocka_unit_test(long_values_are_cut),
         cmocka_unit_test(a_line_has_one_size),
