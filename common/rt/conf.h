@@ -1,8 +1,8 @@
 /*
  * conf: the settings. Layer: common/rt.
  *
- * The supervisor reads environment and file, checks everything and says what is wrong in one line per fault. A worker receives
- * only the rows marked for it, through a file descriptor (never argv or environment: some are secret).
+ * The supervisor reads environment and file, checks everything and says what is wrong in one line per fault. A worker
+ * receives only the rows marked for it, through a file descriptor (never argv or environment: some are secret).
  */
 #ifndef COMMON_RT_CONF_H
 #define COMMON_RT_CONF_H
@@ -34,8 +34,16 @@ void conf_fini(struct conf *c);
  * returns 0, or -1 with *err filled
  */
 int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *err);
-/** Checks that reach outside: files readable, certificate and key match is the orchestrator's. Same errors as conf_load. */
+/** Checks that reach outside: PATH rows can be read. Whether key and certificate fit is crypt.h's to say. Same errors
+ * as conf_load. */
 int conf_check_files(const struct conf *c, struct buf *err);
+
+/**
+ * Take over from a fresh load what may change while running (rows marked RELOAD).
+ * later   gets the names, separated by blanks, of settings that differ and need a restart
+ * returns how many were taken
+ */
+unsigned conf_take_reload(struct conf *c, struct conf *fresh, struct buf *later);
 
 /** The rows of `who` as KEY=VALUE lines, for a worker's descriptor. */
 void conf_slice(const struct conf *c, enum conf_who who, struct buf *out);
@@ -46,6 +54,10 @@ void conf_print(const struct conf *c, struct buf *out);
 /** The settings as an aligned text for --help, or as a Markdown table for the README. */
 void conf_help(struct buf *out, bool markdown);
 
+/*
+ * Values come in their normal form: no surrounding quotes, ENUM words in lower case as the table writes them, addresses
+ * without brackets, gRPC targets as host:port without scheme, directories without a slash at the end.
+ */
 /** Values; BUG when the row was not given to this process. The text lives as long as the conf. */
 const char *conf_str(const struct conf *c, enum setting s);
 uint32_t conf_u32(const struct conf *c, enum setting s);
