@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LOG_LINE_FIELDS 1000 /* more than a line holds */
+
 /* Each test: begin(), log, end(): what came out of stderr stands in `out`. */
 static char out[65536];
 static int was_stderr;
@@ -202,6 +204,26 @@ static void a_line_has_one_size(void **state)
     cJSON_Delete(o);
 }
 
+/* However the fields fill the line, to the last byte, its end has room. */
+static void the_end_of_a_line_always_fits(void **state)
+{
+    struct log_field fields[LOG_LINE_FIELDS + 1] = {0};
+    char v[64];
+    (void)state;
+    memset(v, 'v', sizeof v);
+    for (size_t i = 1; i < LOG_LINE_FIELDS; i++)
+        fields[i] = log_n("n", 1);
+    for (size_t first = 0; first < sizeof v; first++) {
+        fields[0] = log_s("v", span_of(v, first));
+        begin(true);
+        log_write(LOG_INFO, "e", fields);
+        size_t n = end();
+        assert_true(n > PIPE_BUF - 32 && n <= PIPE_BUF);
+        assert_string_equal(out + n - strlen(",\"cut\":true}\n"), ",\"cut\":true}\n");
+        cJSON_Delete(parsed());
+    }
+}
+
 static int evaluated;
 
 static int64_t count_evaluation(void)
@@ -257,6 +279,7 @@ int main(void)
         cmocka_unit_test(any_bytes_make_one_json_line),
         cmocka_unit_test(long_values_are_cut),
         cmocka_unit_test(a_line_has_one_size),
+        cmocka_unit_test(the_end_of_a_line_always_fits),
         cmocka_unit_test(levels),
         cmocka_unit_test(errno_survives),
     };
