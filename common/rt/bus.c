@@ -216,9 +216,8 @@ static void on_sendable(void *user, int fd, int dirs)
     (void)fd;
     (void)dirs;
     struct bus_link *k = user;
-    k->blocked = false;
+    k->blocked = false; /* sent at this turn's end, not now: what waits may not be committed yet */
     loop_io_set(k->tx, 0);
-    flush_link(k);
 }
 
 static void on_turn_end(void *user)
@@ -249,7 +248,7 @@ struct bus *bus_new(struct loop *l, const Plane__Hello *me)
     b->version = strdup(me->version);
     b->me.version = b->version;
     b->wake = loop_wake_new(l, on_wake, b);
-    loop_at_turn_end(l, on_turn_end, b);
+    loop_last_at_turn_end(l, on_turn_end, b);
     if (!registered) {
         stat_register(&stat_bad);
         stat_register(&stat_sent);

@@ -22,6 +22,7 @@ struct loop {
     struct now now;
     struct hook hooks[LOOP_HOOKS_MAX];
     size_t hook_cnt;
+    struct hook last;
     int64_t turn_began_us;
     uint32_t slowest_ms;
     bool reaps;
@@ -92,13 +93,20 @@ static void on_turn_begin(struct ev_loop *ev, ev_check *w, int revents)
     l->turn_began_us = clock_mono_us();
 }
 
+static void run_hooks(struct loop *l)
+{
+    for (size_t i = 0; i < l->hook_cnt; i++)
+        l->hooks[i].fn(l->hooks[i].user);
+    if (l->last.fn != NULL)
+        l->last.fn(l->last.user);
+}
+
 static void on_turn_end(struct ev_loop *ev, ev_prepare *w, int revents)
 {
     (void)ev;
     (void)revents;
     struct loop *l = w->data;
-    for (size_t i = 0; i < l->hook_cnt; i++)
-        l->hooks[i].fn(l->hooks[i].user);
+    run_hooks(l);
     arm_next(l);
     if (l->turn_began_us == 0)
         return;
@@ -160,6 +168,7 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
     ev_run(l->ev, 0);
+    run_hooks(l); /* what the last turn decided is still committed and said */
 }
 
 void loop_stop(struct loop *l)
@@ -197,6 +206,12 @@ void loop_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user)
 {
     BUG_ON(l->hook_cnt == LOOP_HOOKS_MAX);
     l->hooks[l->hook_cnt++] = (struct hook){fn, user};
+}
+
+void loop_last_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user)
+{
+    BUG_ON(l->last.fn != NULL);
+    l->last = (struct hook){fn, user};
 }
 
 void loop_again(struct loop *l)

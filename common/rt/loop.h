@@ -2,7 +2,7 @@
  * loop: the one event loop of a process (libev inside, not seen outside). Layer: common/rt.
  *
  * A turn: wait, run what is ready, then the turn-end hooks in the order they were added. call-actor commits in a hook,
- * the bus sends in a later one: that order is rule 2 (commit before speak). A callback that holds the loop over
+ * the bus sends in the last one: that order is rule 2 (commit before speak). A callback that holds the loop over
  * LOOP_SLOW_MS is logged.
  */
 #ifndef COMMON_RT_LOOP_H
@@ -39,6 +39,8 @@ void loop_timer_cancel(struct loop *l, struct timer *t);
 /** Hooks run at the end of each turn that did something, in the order they were added. */
 typedef void loop_hook_fn(void *user);
 void loop_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user);
+/** The one hook that runs after all others: the bus's. */
+void loop_last_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user);
 /** Make sure another turn follows at once (a hook produced more work). */
 void loop_again(struct loop *l);
 /** The longest turn in ms since the last call. */

@@ -1,0 +1,219 @@
+#include "call-actor/store.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STORE_SYNC_EVERY_SEC 1
+
+struct store {
+    MDB_env *env;
+    MDB_dbi dbi[STORE_TABLES];
+    MDB_txn *txn;    /* the turn's, or NULL */
+    MDB_txn *reader; /* open while a value read outside a turn is in use */
+    bool sync_commits;
+    pthread_t syncer;
+    bool has_syncer;
+    pthread_mutex_t lock;
+    pthread_cond_t stop_cond;
+    bool stopping;
+};
+
+static const char *const table_names[STORE_TABLES] = {"calls", "outbox", "meta"};
+
+static MDB_val key_val(const uint64_t *key)
+{
+    return (MDB_val){.mv_size = sizeof(*key), .mv_data = (void *)(uintptr_t)key};
+}
+
+static void must(int rc, const char *what)
+{
+    if (rc != 0)
+        die(EX_STORAGE, "store: %s: %s (is the disk full, or STORE_MAX_MB too small?)", what, mdb_strerror(rc));
+}
+
+/* --- background sync ---------------------------------------------------------------------------------------------- */
+
+static void *sync_thread(void *arg)
+{
+    struct store *s = arg;
+    pthread_mutex_lock(&s->lock);
+    while (!s->stopping) {
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_sec += STORE_SYNC_EVERY_SEC;
+        if (pthread_cond_timedwait(&s->stop_cond, &s->lock, &at) == 0)
+            continue;
+        pthread_mutex_unlock(&s->lock);
+        mdb_env_sync(s->env, 1); /* a failing disk shows at the next commit */
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static int start_syncer(struct store *s)
+{
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->stop_cond, NULL);
+    s->has_syncer = !s->sync_commits && pthread_create(&s->syncer, NULL, sync_thread, s) == 0;
+    return s->has_syncer || s->sync_commits ? 0 : -1;
+}
+
+static void stop_syncer(struct store *s)
+{
+    if (!s->has_syncer)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    pthread_cond_signal(&s->stop_cond);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->syncer, NULL);
+}
+
+/* --- open --------------------------------------------------------------------------------------------------------- */
+
+static int open_env(struct store *s, const struct store_args *a, const char *path)
+{
+    int rc = mdb_env_create(&s->env);
+    if (rc != 0)
+        return rc;
+    mdb_env_set_maxdbs(s->env, STORE_TABLES);
+    mdb_env_set_mapsize(s->env, (size_t)a->max_mb << 20);
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (a->sync_commits ? 0 : MDB_NOSYNC);
+    return mdb_env_open(s->env, path, flags, 0600);
+}
+
+static int open_tables(struct store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    for (int t = 0; rc == 0 && t < STORE_TABLES; t++)
+        rc = mdb_dbi_open(txn, table_names[t], MDB_CREATE | MDB_INTEGERKEY, &s->dbi[t]);
+    if (rc != 0) {
+        if (txn != NULL)
+            mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+struct store *store_open(const struct store_args *a)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/shard%u.mdb", a->dir, a->shard);
+    struct store *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    s->sync_commits = a->sync_commits;
+    int rc = open_env(s, a, path);
+    if (rc == 0)
+        rc = open_tables(s);
+    if (rc == 0 && start_syncer(s) != 0)
+        rc = EAGAIN;
+    if (rc == 0)
+        return s;
+    log_ev(LOG_ERROR, "cannot open the store", log_z("path", path), log_z("why", mdb_strerror(rc)),
+           log_z("remedy", "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space"));
+    if (s->env != NULL)
+        mdb_env_close(s->env);
+    free(s);
+    return NULL;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    stop_syncer(s);
+    if (s->txn != NULL)
+        mdb_txn_abort(s->txn);
+    if (s->reader != NULL)
+        mdb_txn_abort(s->reader);
+    mdb_env_sync(s->env, 1);
+    mdb_env_close(s->env);
+    free(s);
+}
+
+/* --- a turn ------------------------------------------------------------------------------------------------------- */
+
+static void end_read(struct store *s)
+{
+    if (s->reader != NULL)
+        mdb_txn_abort(s->reader);
+    s->reader = NULL;
+}
+
+static MDB_txn *writer(struct store *s)
+{
+    end_read(s);
+    if (s->txn == NULL)
+        must(mdb_txn_begin(s->env, NULL, 0, &s->txn), "begin");
+    return s->txn;
+}
+
+void store_put(struct store *s, enum store_table t, uint64_t key, struct span value)
+{
+    MDB_val k = key_val(&key);
+    MDB_val v = {.mv_size = value.len, .mv_data = (void *)(uintptr_t)value.p};
+    must(mdb_put(writer(s), s->dbi[t], &k, &v, 0), "put");
+}
+
+void store_del(struct store *s, enum store_table t, uint64_t key)
+{
+    MDB_val k = key_val(&key);
+    int rc = mdb_del(writer(s), s->dbi[t], &k, NULL);
+    must(rc == MDB_NOTFOUND ? 0 : rc, "delete");
+}
+
+void store_commit(struct store *s)
+{
+    end_read(s);
+    if (s->txn == NULL)
+        return;
+    MDB_txn *txn = s->txn;
+    s->txn = NULL;
+    must(mdb_txn_commit(txn), "commit");
+}
+
+static MDB_txn *reader(struct store *s)
+{
+    if (s->txn != NULL)
+        return s->txn;
+    end_read(s);
+    must(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->reader), "begin read");
+    return s->reader;
+}
+
+struct span store_get(struct store *s, enum store_table t, uint64_t key)
+{
+    MDB_val k = key_val(&key);
+    MDB_val v;
+    int rc = mdb_get(reader(s), s->dbi[t], &k, &v);
+    if (rc == MDB_NOTFOUND)
+        return span_of(NULL, 0);
+    must(rc, "get");
+    return span_of(v.mv_data, v.mv_size);
+}
+
+void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *user)
+{
+    MDB_cursor *c;
+    must(mdb_cursor_open(reader(s), s->dbi[t], &c), "walk");
+    MDB_val k;
+    MDB_val v;
+    int rc;
+    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+        uint64_t key;
+        if (k.mv_size != sizeof(key))
+            continue;
+        memcpy(&key, k.mv_data, sizeof(key));
+        fn(user, key, span_of(v.mv_data, v.mv_size));
+    }
+    mdb_cursor_close(c);
+    must(rc == MDB_NOTFOUND ? 0 : rc, "walk");
+}

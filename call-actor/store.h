@@ -1,0 +1,53 @@
+/*
+ * store: the durable tables of one shard (rule 4: only call-actor writes). Layer: call-actor; the only home of LMDB.
+ *
+ * A killed process loses nothing: commits go to the page cache and are synced by a background thread. With
+ * STORE_SYNC=commit every commit is on the disk before it returns. One writer, one transaction open at a time, begun by the
+ * first change of a turn and ended by store_commit.
+ */
+#ifndef CALL_ACTOR_STORE_H
+#define CALL_ACTOR_STORE_H
+
+#include "common/base/span.h"
+
+#define STORE_SCHEMA 1u /* rises when an older program could not live with what a newer one wrote */
+
+enum store_table {
+    STORE_CALLS = 0,  /* key: call key; value: store.CallRow */
+    STORE_OUTBOX = 1, /* key: sequence number; value: store.OutboxRow */
+    STORE_META = 2,   /* key 0: store.Meta */
+    STORE_TABLES
+};
+
+struct store;
+
+struct store_args {
+    const char *dir;
+    uint32_t shard;
+    uint32_t max_mb;
+    bool sync_commits;
+};
+
+/** returns the store, or NULL with the reason logged (path, cause, remedy). */
+struct store *store_open(const struct store_args *args);
+/** Commits nothing: what is open is dropped. Syncs. */
+void store_close(struct store *s);
+
+/** A change of this turn. Dies with EX_STORAGE when the store cannot take it: nothing was said yet (rule 2). */
+void store_put(struct store *s, enum store_table t, uint64_t key, struct span value);
+/** Deleting what is not there is fine. */
+void store_del(struct store *s, enum store_table t, uint64_t key);
+/** Ends the turn's transaction, if there is one. Dies with EX_STORAGE when it fails. */
+void store_commit(struct store *s);
+
+/**
+ * Reads one value, changes of the open transaction included.
+ * returns the bytes, valid until the next call on the store, or an empty span with p NULL
+ */
+struct span store_get(struct store *s, enum store_table t, uint64_t key);
+
+typedef void store_each_fn(void *user, uint64_t key, struct span value);
+/** Every row in key order. fn may not change the store. */
+void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *user);
+
+#endif
