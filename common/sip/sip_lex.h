@@ -31,6 +31,17 @@ static inline bool sip_is(char c, unsigned classes)
     return (sip_lex_class[(unsigned char)c] & classes) != 0;
 }
 
+/* ASCII, whatever the locale. */
+static inline char sip_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+/* c is a hexadecimal digit. */
+static inline unsigned sip_hex_value(char c)
+{
+    return sip_is(c, SIP_C_DIGIT) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+}
+
 /** Not empty, and every character in one of the classes. */
 bool sip_lex_all(struct span s, unsigned classes);
 /** Length of the leading run of characters in one of the classes. */

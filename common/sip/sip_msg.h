@@ -54,6 +54,7 @@ struct sip_msg {
 
     uint16_t field_cnt;
     uint64_t present[SIP_HDR_WORDS]; /* bit per header id */
+    uint16_t first[SIP_H_CNT];       /* index of the first field with an id; only where its bit is set */
     struct sip_field field[SIP_HEADERS_MAX];
 };
 

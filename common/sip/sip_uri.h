@@ -61,6 +61,9 @@ void sip_uri_escape_user(struct buf *out, struct span text);
 int sip_uri_write_aor(struct buf *out, const struct sip_uri *u);
 /** A host as RFC 3261 §25.1 has it: name, IPv4 address or [IPv6] reference, within SIP_HOST_BYTES_MAX. */
 bool sip_host_valid(struct span host);
+/** An IPv4 address; an IPv6 address with or without its brackets. */
+bool sip_host_is_ip4(struct span host);
+bool sip_host_is_ip6(struct span host);
 /**
  * Split "host[:port]" (LWS around ':' allowed). port 0: none given.
  * returns 0 or -SIP_EMALFORMED (no host, bad host, ':' without a port, port 0 or over 65535)

@@ -34,7 +34,7 @@ struct sip_via {
  * Decode one Via value.
  *
  * in       one value, already split at commas
- * out      written only when 0 is returned
+ * out      always written: after a fault in the parameters the sent-by (host, port) still tells where a reply goes
  * borrows  every span in *out points into `in`
  * returns  0, -SIP_EVIA, -SIP_EVERSION (not SIP/2.0), -SIP_EDUP or -SIP_ELIMIT
  */
@@ -48,7 +48,8 @@ struct span sip_transport_text(enum sip_transport t);
 enum sip_transport sip_transport_lookup(struct span s);
 
 /**
- * Append the value with received and rport set (RFC 3261 §18.2.1, RFC 3581 §4); the rest stays byte for byte.
+ * Append the value with received and rport set (RFC 3261 §18.2.1, RFC 3581 §4), in place or at the end; the rest stays
+ * as it is but for white space between parameters. A value whose parameters are malformed is written unchanged.
  * received  address without brackets; empty: leave as it is
  * rport     0: leave as it is
  */

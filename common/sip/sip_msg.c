@@ -1,0 +1,409 @@
+#include "common/sip/sip_msg.h"
+
+#include "common/sip/sip_addr.h"
+#include "common/sip/sip_line.h"
+#include "common/sip/sip_msg_in.h"
+#include "common/sip/sip_uri.h"
+
+/* One decoding: the first fault met is kept, reading goes on, so that a faulty request can still be answered. */
+struct decoding {
+    struct sip_msg *m;
+    int fault;
+};
+
+static void found(struct decoding *d, int fault, enum sip_hdr_id hdr)
+{
+    if (fault == 0 || d->fault != 0)
+        return;
+    d->fault = fault;
+    d->m->fault_hdr = hdr;
+}
+
+void sip_msg_clear(struct sip_msg *m, struct span raw)
+{
+    m->raw = raw;
+    m->is_request = false;
+    m->method = SIP_M_OTHER;
+    m->method_text = (struct span){NULL, 0};
+    m->uri = (struct span){NULL, 0};
+    m->status = 0;
+    m->reason = (struct span){NULL, 0};
+    m->body = (struct span){NULL, 0};
+    m->via = (struct sip_via){0};
+    m->cseq = (struct sip_cseq){0};
+    m->call_id = (struct span){NULL, 0};
+    m->from_tag = (struct span){NULL, 0};
+    m->to_tag = (struct span){NULL, 0};
+    m->max_forwards = -1;
+    m->content_length = -1;
+    m->expires_s = -1;
+    m->have_via = false;
+    m->have_dialog_ids = false;
+    m->fault_hdr = SIP_H_OTHER;
+    m->field_cnt = 0;
+    memset(m->present, 0, sizeof m->present);
+}
+
+bool sip_msg_add(struct sip_msg *m, const struct sip_field *f)
+{
+    if (m->field_cnt == SIP_HEADERS_MAX)
+        return false;
+    if (!sip_msg_has(m, (enum sip_hdr_id)f->id)) {
+        m->present[f->id / 64u] |= (uint64_t)1 << (f->id % 64u);
+        m->first[f->id] = m->field_cnt;
+    }
+    m->field[m->field_cnt++] = *f;
+    return true;
+}
+
+/* --- start line ------------------------------------------------------------------------------------------------ */
+
+/* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, without regard to case */
+static int check_version(struct span s)
+{
+    if (span_caseeq(s, SPAN("SIP/2.0")))
+        return 0;
+    if (!span_casestarts(s, SPAN("SIP/")))
+        return -SIP_ESTARTLINE;
+    s = span_from(s, 4);
+    size_t major = sip_lex_run(s, SIP_C_DIGIT);
+    if (major == 0 || major == s.len || s.p[major] != '.')
+        return -SIP_ESTARTLINE;
+    return sip_lex_all(span_from(s, major + 1), SIP_C_DIGIT) ? -SIP_EVERSION : -SIP_ESTARTLINE;
+}
+
+static int read_status_line(struct sip_msg *m, struct span line)
+{
+    size_t space = span_find(line, ' ');
+    int fault = check_version(span_of(line.p, space));
+    if (fault != 0)
+        return fault;
+    struct span rest = span_from(line, space + 1);
+    uint32_t status = 0;
+    if (rest.len < 3 || span_to_u32(span_of(rest.p, 3), 699, &status) != 0 || status < 100)
+        return -SIP_ESTATUS;
+    if (rest.len > 3 && rest.p[3] != ' ')
+        return -SIP_ESTATUS;
+    m->status = (uint16_t)status;
+    m->reason = span_from(rest, 4);
+    return m->reason.len <= SIP_REASON_BYTES_MAX ? 0 : -SIP_ELIMIT;
+}
+
+static int check_request_uri(struct span text)
+{
+    struct sip_uri uri;
+    if (text.len == 0)
+        return -SIP_ESTARTLINE;
+    int fault = sip_uri_decode(&uri, text);
+    if (fault == -SIP_EURILONG)
+        return fault;
+    /* RFC 3261 §19.1.1, table 1: a Request-URI has no headers. */
+    return fault != 0 || uri.headers.p != NULL ? -SIP_EURI : 0;
+}
+
+/* Exactly one SP between the parts (RFC 3261 §7.1, RFC 4475 §3.1.2.7..9). */
+static int read_request_line(struct sip_msg *m, struct span line)
+{
+    size_t n = sip_lex_run(line, SIP_C_TOKEN);
+    if (n == 0 || n > SIP_METHOD_BYTES_MAX || n == line.len || line.p[n] != ' ')
+        return -SIP_EMETHOD;
+    m->is_request = true;
+    m->method_text = span_of(line.p, n);
+    m->method = sip_method_lookup(m->method_text);
+    struct span rest = span_from(line, n + 1);
+    size_t space = span_find(rest, ' ');
+    m->uri = span_of(rest.p, space);
+    int version = check_version(span_from(rest, space + 1));
+    if (version != 0)
+        return version;
+    return check_request_uri(m->uri);
+}
+
+static size_t read_start_line(struct decoding *d)
+{
+    struct sip_line line;
+    enum sip_line_kind kind = sip_line_next(d->m->raw, 0, false, &line);
+    if (kind != SIP_LINE_TEXT) {
+        found(d, -SIP_ETRUNC, SIP_H_OTHER);
+        return d->m->raw.len;
+    }
+    struct span text = span_of(d->m->raw.p, line.end);
+    if (line.dirty)
+        found(d, -SIP_ESTARTLINE, SIP_H_OTHER);
+    else if (span_casestarts(text, SPAN("SIP/")))
+        found(d, read_status_line(d->m, text), SIP_H_OTHER);
+    else
+        found(d, read_request_line(d->m, text), SIP_H_OTHER);
+    if (line.end > SIP_LINE_BYTES_MAX)
+        found(d, -SIP_ELIMIT, SIP_H_OTHER);
+    return line.next;
+}
+
+/* --- headers --------------------------------------------------------------------------------------------------- */
+
+static void keep_field(struct decoding *d, const struct sip_field *f)
+{
+    enum sip_hdr_id id = (enum sip_hdr_id)f->id;
+    if (sip_hdr_kind(id) == SIP_HDR_ONE && sip_msg_has(d->m, id))
+        found(d, -SIP_EDUP, id);
+    if (!sip_msg_add(d->m, f))
+        found(d, -SIP_ELIMIT, SIP_H_OTHER);
+}
+
+static void read_field(struct decoding *d, size_t at, const struct sip_line *line)
+{
+    struct sip_field field;
+    if (!sip_line_split(d->m->raw, at, line, &field))
+        found(d, -SIP_EHEADER, SIP_H_OTHER);
+    else if (line->dirty)
+        found(d, -SIP_EHEADER, (enum sip_hdr_id)field.id);
+    else if (line->end - at > SIP_LINE_BYTES_MAX || field.name_len > SIP_HDR_NAME_BYTES_MAX)
+        found(d, -SIP_ELIMIT, (enum sip_hdr_id)field.id);
+    else
+        keep_field(d, &field);
+}
+
+/* returns where the body begins */
+static size_t read_fields(struct decoding *d, size_t at)
+{
+    struct sip_line line;
+    enum sip_line_kind kind;
+    size_t head_max = d->m->raw.len < SIP_HEAD_BYTES_MAX ? d->m->raw.len : SIP_HEAD_BYTES_MAX;
+    struct span head = span_of(d->m->raw.p, head_max);
+    while ((kind = sip_line_next(head, at, true, &line)) == SIP_LINE_TEXT) {
+        read_field(d, at, &line);
+        if (d->m->field_cnt == SIP_HEADERS_MAX && d->fault == -SIP_ELIMIT)
+            return d->m->raw.len;
+        at = line.next;
+    }
+    if (kind == SIP_LINE_BLANK)
+        return line.next;
+    found(d, head.len < d->m->raw.len ? -SIP_ELIMIT : -SIP_ETRUNC, SIP_H_OTHER);
+    return d->m->raw.len;
+}
+
+/* --- what is decoded once -------------------------------------------------------------------------------------- */
+
+/* Every Via value must be there; only the top one is decoded. */
+static void read_via(struct decoding *d)
+{
+    struct sip_msg *m = d->m;
+    unsigned depth = 0;
+    for (const struct sip_field *f = sip_msg_first(m, SIP_H_VIA); f != NULL; f = sip_msg_next(m, f)) {
+        struct span rest = sip_field_value(m, f);
+        struct span value;
+        while (sip_lex_split(&rest, ',', &value)) {
+            if (depth++ == 0) {
+                found(d, sip_via_decode(&m->via, value), SIP_H_VIA);
+                m->have_via = m->via.host.len > 0;
+            } else if (value.len == 0 || !sip_is(value.p[0], SIP_C_TOKEN)) {
+                found(d, -SIP_EVIA, SIP_H_VIA);
+            }
+        }
+    }
+    if (depth > SIP_VIA_DEPTH_MAX)
+        found(d, -SIP_ELIMIT, SIP_H_VIA);
+}
+
+static struct span read_tag(struct decoding *d, enum sip_hdr_id id)
+{
+    struct sip_addr addr;
+    struct span tag = {NULL, 0};
+    int fault = sip_addr_decode(&addr, sip_msg_value(d->m, id));
+    if (fault == 0 && addr.star)
+        fault = -SIP_EADDR;
+    if (fault == 0 && sip_addr_param(&addr, SPAN("tag"), &tag)) {
+        if (tag.len > SIP_TAG_BYTES_MAX)
+            fault = -SIP_ELIMIT;
+        else if (!sip_lex_all(tag, SIP_C_TOKEN))
+            fault = -SIP_EADDR;
+    }
+    found(d, fault, id);
+    return fault == 0 ? tag : (struct span){NULL, 0};
+}
+
+/* callid = word [ "@" word ] */
+static void read_call_id(struct decoding *d)
+{
+    struct span value = sip_msg_value(d->m, SIP_H_CALL_ID);
+    size_t n = sip_lex_run(value, SIP_C_WORD);
+    bool good = n == value.len ? n > 0 : n > 0 && value.p[n] == '@' && sip_lex_all(span_from(value, n + 1), SIP_C_WORD);
+    if (!good)
+        found(d, -SIP_ECALLID, SIP_H_CALL_ID);
+    else if (value.len > SIP_CALLID_BYTES_MAX)
+        found(d, -SIP_ELIMIT, SIP_H_CALL_ID);
+    else
+        d->m->call_id = value;
+}
+
+static void read_cseq(struct decoding *d)
+{
+    struct sip_msg *m = d->m;
+    int fault = sip_cseq_decode(&m->cseq, sip_msg_value(m, SIP_H_CSEQ));
+    found(d, fault, SIP_H_CSEQ);
+    if (fault != 0)
+        return;
+    if (!m->is_request) {
+        m->method = m->cseq.method;
+        m->method_text = m->cseq.method_text;
+    } else if (!span_eq(m->method_text, m->cseq.method_text)) {
+        found(d, -SIP_EMISMATCH, SIP_H_CSEQ);
+    }
+}
+
+static int64_t read_number(struct decoding *d, enum sip_hdr_id id, uint32_t max, int fault)
+{
+    uint32_t value;
+    if (!sip_msg_has(d->m, id))
+        return -1;
+    if (sip_num_decode(&value, sip_msg_value(d->m, id), max) == 0)
+        return value;
+    found(d, fault, id);
+    return -1;
+}
+
+static void read_known(struct decoding *d)
+{
+    static const enum sip_hdr_id needed[] = {SIP_H_VIA, SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ};
+    struct sip_msg *m = d->m;
+    unsigned there = 0;
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (sip_msg_has(m, needed[i]))
+            there |= 1u << i;
+        else
+            found(d, -SIP_EMISSING, needed[i]);
+    }
+    m->have_dialog_ids = (there & 0x1eu) == 0x1eu;
+    if (sip_msg_has(m, SIP_H_VIA))
+        read_via(d);
+    if (sip_msg_has(m, SIP_H_FROM))
+        m->from_tag = read_tag(d, SIP_H_FROM);
+    if (sip_msg_has(m, SIP_H_TO))
+        m->to_tag = read_tag(d, SIP_H_TO);
+    if (sip_msg_has(m, SIP_H_CALL_ID))
+        read_call_id(d);
+    if (sip_msg_has(m, SIP_H_CSEQ))
+        read_cseq(d);
+    m->max_forwards = read_number(d, SIP_H_MAX_FORWARDS, SIP_MAX_FORWARDS_MAX, -SIP_ENUMBER);
+    m->expires_s = read_number(d, SIP_H_EXPIRES, SIP_DELTA_S_MAX, -SIP_ENUMBER);
+    m->content_length = read_number(d, SIP_H_CONTENT_LENGTH, UINT32_MAX, -SIP_ELENGTH);
+}
+
+/* RFC 3261 §18.3 */
+static void read_body(struct decoding *d, size_t at)
+{
+    struct sip_msg *m = d->m;
+    size_t len = m->raw.len - at;
+    if (m->content_length >= 0) {
+        if ((uint64_t)m->content_length > len)
+            found(d, -SIP_EBODY, SIP_H_CONTENT_LENGTH);
+        else
+            len = (size_t)m->content_length;
+    }
+    if (len > SIP_BODY_BYTES_MAX)
+        found(d, -SIP_ETOOBIG, SIP_H_OTHER);
+    m->body = span_of(m->raw.p + at, len);
+    m->raw.len = at + len;
+}
+
+int sip_msg_decode(struct sip_msg *m, struct span in)
+{
+    struct decoding d = {.m = m};
+    while (in.len > 0 && (in.p[0] == '\r' || in.p[0] == '\n'))
+        in = span_of(in.p + 1, in.len - 1);
+    sip_msg_clear(m, in);
+    if (in.len == 0)
+        return -SIP_EEMPTY;
+    if (in.len > SIP_MSG_BYTES_MAX)
+        return -SIP_ETOOBIG;
+    size_t at = read_start_line(&d);
+    at = read_fields(&d, at);
+    read_known(&d);
+    read_body(&d, at);
+    return d.fault;
+}
+
+/* --- after decoding -------------------------------------------------------------------------------------------- */
+
+bool sip_msg_answerable(const struct sip_msg *m)
+{
+    return m->is_request && m->method != SIP_M_ACK && m->have_via && m->have_dialog_ids;
+}
+
+void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err)
+{
+    buf_puts(out, sip_err_text(err));
+    if (m->fault_hdr != SIP_H_OTHER && (err == -SIP_EDUP || err == -SIP_EMISSING || err == -SIP_EHEADER ||
+                                        err == -SIP_EADDR || err == -SIP_ENUMBER || err == -SIP_ELIMIT)) {
+        buf_puts(out, ": ");
+        buf_put_span(out, sip_hdr_name(m->fault_hdr));
+    }
+}
+
+const struct sip_field *sip_msg_first(const struct sip_msg *m, enum sip_hdr_id id)
+{
+    return sip_msg_has(m, id) ? &m->field[m->first[id]] : NULL;
+}
+
+const struct sip_field *sip_msg_next(const struct sip_msg *m, const struct sip_field *f)
+{
+    const struct sip_field *end = m->field + m->field_cnt;
+    uint8_t id = f->id;
+    do {
+        f++;
+    } while (f < end && f->id != id);
+    return f < end ? f : NULL;
+}
+
+struct span sip_msg_value(const struct sip_msg *m, enum sip_hdr_id id)
+{
+    const struct sip_field *f = sip_msg_first(m, id);
+    return f != NULL ? sip_field_value(m, f) : (struct span){NULL, 0};
+}
+
+const struct sip_field *sip_msg_named(const struct sip_msg *m, struct span name)
+{
+    enum sip_hdr_id id = sip_hdr_lookup(name);
+    if (id != SIP_H_OTHER)
+        return sip_msg_first(m, id);
+    for (const struct sip_field *f = sip_msg_first(m, SIP_H_OTHER); f != NULL; f = sip_msg_next(m, f)) {
+        if (span_caseeq(sip_field_name(m, f), name))
+            return f;
+    }
+    return NULL;
+}
+
+void sip_values_init(struct sip_values *it, const struct sip_msg *m, enum sip_hdr_id id)
+{
+    *it = (struct sip_values){.msg = m, .field = sip_msg_first(m, id)};
+    if (it->field != NULL)
+        it->rest = sip_field_value(m, it->field);
+}
+
+bool sip_values_next(struct sip_values *it, struct span *out)
+{
+    while (it->field != NULL && it->cnt < SIP_VALUES_MAX) {
+        if (sip_lex_split(&it->rest, ',', out)) {
+            if (out->len == 0)
+                continue;
+            it->cnt++;
+            return true;
+        }
+        it->field = sip_msg_next(it->msg, it->field);
+        if (it->field != NULL)
+            it->rest = sip_field_value(it->msg, it->field);
+    }
+    return false;
+}
+
+bool sip_msg_lists(const struct sip_msg *m, enum sip_hdr_id id, struct span token)
+{
+    struct sip_values it;
+    struct span value;
+    sip_values_init(&it, m, id);
+    while (sip_values_next(&it, &value)) {
+        if (span_caseeq(value, token))
+            return true;
+    }
+    return false;
+}
