@@ -1,15 +1,17 @@
 /*
- * call: one call as a state machine. Layer: call-actor, pure (rule 1): (call, event, now) -> (call', effects).
+ * call: one call as a state machine. Layer: call-actor, pure (rule 1): (call, input, now) -> (call', effects).
  *
- * The durable state of a call IS its row (proto/store.proto): what the machine changes is what the turn commits. Nothing here
- * sends, stores, reads a clock or knows the message plane's sockets. The shell (actor.c, turn.c) finds the call for an input,
- * runs call_handle, commits the row if it is dirty, and only then performs the effects.
+ * The durable state of a call IS its row (proto/store.proto): what the machine changes is what the turn commits.
+ * Nothing here sends, stores, reads a clock or knows the message plane's sockets. The shell (actor.c, turn.c) finds the
+ * call for an input, runs call_handle, puts the row if it is dirty, commits, and only then lets the effects out.
  *
- * Private to call-actor/. RFC 3261 §12-§15, RFC 3264, RFC 6026.
+ * What an input means in the state the call is in is decided in call_classify.c; what happens then stands in
+ * call_table.c; docs/calls.md says it in words. Private to call-actor/. RFC 3261 §12-§15, RFC 3264.
  */
 #ifndef CALL_ACTOR_CALL_H
 #define CALL_ACTOR_CALL_H
 
+#include "call-actor/offer.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/base/list.h"
@@ -22,9 +24,10 @@ enum call_state {
     CALL_ST_NEW = 0,         /* made, INVITE not looked at yet */
     CALL_ST_SETUP = 1,       /* user, dialplan, media are being asked (row->step says which) */
     CALL_ST_ANSWERED = 2,    /* 200 sent, repeated until ACK (§13.3.1.4) */
-    CALL_ST_ESTABLISHED = 3, /* ACK seen */
-    CALL_ST_ENDING = 4,      /* our BYE is under way */
-    CALL_ST_ENDED = 5,       /* over for everybody; remembered for 64*T1 and until port and jobs are done */
+    CALL_ST_CLOSING = 3,     /* as ANSWERED, but somebody wants it ended: BYE as soon as we may send one (§15) */
+    CALL_ST_ESTABLISHED = 4, /* ACK seen */
+    CALL_ST_ENDING = 5,      /* our BYE is under way; for the platform the call is over */
+    CALL_ST_ENDED = 6,       /* over for everybody; remembered for 64*T1 and until port and jobs are done */
     CALL_STATES
 };
 
@@ -36,65 +39,57 @@ enum call_timer {
     CALL_TIMERS
 };
 
-/* What can happen to a call. The shell classifies; the table decides. */
-enum call_event_type {
-    CALL_EV_RX_INVITE = 0,   /* the initial one */
-    CALL_EV_RX_REINVITE = 1, /* in the dialog */
-    CALL_EV_RX_ACK = 2,      /* for a 2xx of ours */
-    CALL_EV_RX_BYE = 3,
-    CALL_EV_RX_CANCEL = 4,   /* matched the initial INVITE */
-    CALL_EV_RX_OTHER = 5,    /* any other request in the dialog (OPTIONS, INFO, ...) */
-    CALL_EV_JOB_STEP = 6,
-    CALL_EV_SETUP_OK = 7,
-    CALL_EV_SETUP_FAILED = 8, /* any result but OK */
-    CALL_EV_RELEASED = 9,    /* the port is back */
-    CALL_EV_JOB_OTHER = 10,  /* a job whose outcome changes nothing (punch) */
-    CALL_EV_BYE_DONE = 11,   /* final answer to our BYE, or its timeout */
-    CALL_EV_TERMINATE = 12,  /* the platform or an operator wants it ended */
-    CALL_EV_TMR_SETUP = 13,
-    CALL_EV_TMR_2XX = 14,
-    CALL_EV_TMR_NO_ACK = 15,
-    CALL_EV_TMR_LINGER = 16,
-    CALL_EVENTS
+/* What the shell tells a call. */
+enum call_input_type {
+    CALL_IN_REQUEST = 0, /* msg, txn, source, local_addr: the initial INVITE, its CANCEL, or anything in the dialog */
+    CALL_IN_RESPONSE =
+        1, /* txn (branch), status, msg: to a request of ours; status 0: none came (timeout, transport) */
+    CALL_IN_JOB_STEP = 2,  /* step */
+    CALL_IN_JOB_DONE = 3,  /* done */
+    CALL_IN_TERMINATE = 4, /* reason, asked_by */
+    CALL_IN_TIMER = 5,     /* timer */
 };
 
-struct call_event {
-    enum call_event_type type;
-    /* requests and responses */
-    const struct sip_msg *msg;
-    struct span txn;                 /* server transaction key; empty for ACK */
+/* Everything is borrowed for the one call of call_handle. */
+struct call_input {
+    enum call_input_type type;
+    const struct sip_msg *msg; /* may be NULL for CALL_IN_RESPONSE */
+    struct span txn;           /* server transaction key (empty for ACK), or branch */
     const Plane__Endpoint *source;
-    const char *local_addr;
-    /* jobs */
+    const char *local_addr; /* may be NULL */
+    uint32_t status;
     const Plane__JobStep *step;
     const Plane__JobDone *done;
-    /* CALL_EV_TERMINATE */
-    const char *reason;
-    const char *asked_by;
+    const char *reason;   /* the asker's word; may be empty */
+    const char *asked_by; /* "sigctl" is the operator, anybody else the platform */
+    enum call_timer timer;
 };
 
-/* What a machine wants done, in order, after the commit. Bytes are owned by the effect. */
+/*
+ * What a call wants done, in this order, after the commit. Borrowed texts (peer, job) point into the row or the input:
+ * the shell encodes the effects of a step before it runs the call's next one.
+ */
 enum call_effect_type {
     CALL_EFF_REPLY = 0,      /* to the edge: txn, status, raw, peer */
-    CALL_EFF_REQUEST = 1,    /* to the edge: txn (branch), method, raw, peer; ACK has no transaction */
+    CALL_EFF_REQUEST = 1,    /* to the edge: txn (branch), method, raw, peer */
     CALL_EFF_JOB = 2,        /* to the orchestrator: job */
     CALL_EFF_CANCEL_JOB = 3, /* to the orchestrator: txn holds the job id */
-    CALL_EFF_PUBLISH = 4,    /* into the outbox, in the same commit: routing_key, raw (body), content_type */
+    CALL_EFF_PUBLISH = 4,    /* into the outbox, in the same commit: routing_key, content_type, raw (body) */
     CALL_EFF_ARM = 5,        /* timer, at_wall_ms; 0 disarms */
-    CALL_EFF_LOG = 6,        /* a line for people: level, text; the shell adds the ids */
-    CALL_EFF_FORGET = 7,     /* delete the row and free the call */
+    CALL_EFF_LOG = 6,        /* a line for people: level (enum log_level), raw (text); the shell adds the ids */
+    CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
 };
 
 struct call_effect {
     enum call_effect_type type;
-    char *txn;
+    char *txn; /* owned */
     size_t txn_len;
     uint32_t status;
     const char *method; /* static text */
-    char *raw;
+    char *raw;          /* owned */
     size_t raw_len;
-    Plane__Endpoint peer; /* texts borrowed from the row */
-    Plane__RunJob *job;   /* borrowed from the row's OpenJob */
+    Plane__Endpoint peer;     /* texts borrowed */
+    Plane__RunJob *job;       /* the struct is owned, its texts are borrowed */
     const char *routing_key;  /* static text */
     const char *content_type; /* static text */
     enum call_timer timer;
@@ -102,7 +97,7 @@ struct call_effect {
     int level;
 };
 
-#define CALL_EFFECTS_MAX 24 /* one step never makes more; the table test proves it */
+#define CALL_EFFECTS_MAX 24 /* one step never makes more */
 
 struct call_effects {
     struct call_effect list[CALL_EFFECTS_MAX];
@@ -114,40 +109,43 @@ struct call_conf {
     const char *contact_addr; /* public address, IPv6 without brackets */
     uint32_t contact_port;
     const char *media_addr;   /* address in SDP */
-    const char *codecs;       /* "PCMU,PCMA,telephone-event" */
+    struct codec_list codecs; /* codecs_parse() */
+    const char *agent;        /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */
     uint32_t t1_ms;
     uint32_t setup_ms;
     bool hole_punch;
     bool events_json;
     bool events_protobuf;
     bool action_shape_old;
-    const char *const *portless_actions; /* NULL-terminated: "BRIDGE_CALL", ... */
+    const char *const *portless_actions; /* NULL-terminated: plan actions we do not answer with a port: "BRIDGE_CALL" */
     unsigned shard;
 };
 
 struct call {
     Store__CallRow *row;
     const struct call_conf *conf;
-    bool dirty;    /* the row changed in this turn */
-    bool storable; /* the row exists in the store or is to be put there */
+    bool dirty;    /* the row changed in this turn; the shell clears it when it has put the row */
+    bool storable; /* the row is to be put into the store (an INVITE refused at once never is) */
     /* The shell's places in its indexes. */
     struct map_node by_dialog; /* "call-id;local-tag" */
+    struct map_node by_invite; /* row->invite_key */
     struct map_node by_trace;
     struct list turn;
     void *shell;
 };
 
-/** A call for a new INVITE; key unique in the shard. NULL when memory is out. The machine has not run yet. */
+/** A call for a new INVITE; key unique in the shard, not 0. The machine has not run yet. Dies when memory is out. */
 struct call *call_new(const struct call_conf *conf, uint64_t key, struct now now);
-/** A call from a row read back (ownership of the row passes). */
+/** A call from a row read back (ownership of the row passes). NULL, and the row freed, when the row is none of ours. */
 struct call *call_from_row(const struct call_conf *conf, Store__CallRow *row);
 void call_free(struct call *c);
 
 /**
- * One step. Effects are appended to fx (emptied by call_effects_clear). A request whose transaction the call has already
- * answered is answered again with the same bytes, whatever the state; this is decided here before the table is asked.
+ * One step. Effects are appended to fx (emptied by call_effects_clear). A request whose transaction the call has
+ * already answered is answered again with the same bytes, whatever the state. Memory that is out in the middle of a
+ * step ends the process (err.h: die): nothing was said yet, and every input is asked again.
  */
-void call_handle(struct call *c, const struct call_event *ev, struct call_effects *fx, struct now now);
+void call_handle(struct call *c, const struct call_input *in, struct call_effects *fx, struct now now);
 
 /**
  * After a restart of ours or of a peer: everything the peer owes an answer for is asked again (open jobs, open client
@@ -161,11 +159,19 @@ static inline enum call_state call_state(const struct call *c)
 {
     return (enum call_state)c->row->state;
 }
+/** "NEW", "SETUP" …; static text. */
 const char *call_state_name(enum call_state s);
-const char *call_event_name(enum call_event_type e);
-/** Holds a media port, an open job, an unanswered transaction: may not be forgotten. */
+/** Holds a media port or an open job, or owes or awaits an answer: may not be forgotten. */
 bool call_is_busy(const struct call *c);
-/** Counts as a call in progress for `status` and drain (not NEW, not ENDED). */
+/** Counts as a call in progress for `status`, `calls` and drain (not NEW, ENDING or ENDED). */
 bool call_is_live(const struct call *c);
+/** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */
+const char *call_from(const struct call *c);
+const char *call_to(const struct call *c);
+/** The last steps, oldest first, one line each: "+1234 ms SETUP -> ANSWERED on SETUP_OK\n". */
+void call_history_put(const struct call *c, struct buf *out);
+
+/** The key of the call that made this job id or branch, 0 when it was none of ours. */
+uint64_t call_key_of(struct span id);
 
 #endif
