@@ -2,8 +2,8 @@
  * store: the durable tables of one shard (rule 4: only call-actor writes). Layer: call-actor; the only home of LMDB.
  *
  * A killed process loses nothing: commits go to the page cache and are synced by a background thread. With
- * STORE_SYNC=commit every commit is on the disk before it returns. One writer, one transaction open at a time, begun by the
- * first change of a turn and ended by store_commit.
+ * STORE_SYNC=commit every commit is on the disk before it returns. One writer, one transaction open at a time, begun by
+ * the first change of a turn and ended by store_commit.
  */
 #ifndef CALL_ACTOR_STORE_H
 #define CALL_ACTOR_STORE_H

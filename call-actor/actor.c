@@ -1,0 +1,392 @@
+#include "call-actor/actor.h"
+#include "common/base/err.h"
+#include "common/base/id.h"
+#include "common/base/stat.h"
+#include "common/sip/sip_index.h"
+#include "common/sip/sip_write.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define REPLY_BYTES_MAX 65535u
+
+static struct stat_series stat_orphans = {.name = "sip_signaling_orphan_answers_total",
+                                          .help = "answers for calls that are gone; normal after a restart"};
+static struct stat_series stat_calls = {.name = "sip_signaling_calls_total", .help = "initial INVITEs taken"};
+
+/* --- one step ------------------------------------------------------------------------------------------------------
+ */
+
+void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
+{
+    struct call_effects fx;
+    fx.count = 0;
+    call_handle(e->call, in, &fx, loop_now(a->loop));
+    turn_apply(a, e, &fx);
+}
+
+static void on_call_timer(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct entry *e = t->owner;
+    actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = (enum call_timer)(t - e->timers)});
+}
+
+void actor_own(struct actor *a, struct entry *e)
+{
+    e->owner = a;
+    for (size_t i = 0; i < CALL_TIMERS; i++)
+        timer_init(&e->timers[i], on_call_timer, e);
+}
+
+static struct entry *new_call(struct actor *a)
+{
+    struct now now = loop_now(a->loop);
+    struct call *c = call_new(&a->conf, calls_next_key(&a->calls, now), now);
+    struct entry *e = c != NULL ? calls_add(&a->calls, c) : NULL;
+    if (e == NULL)
+        return NULL;
+    actor_own(a, e);
+    stat_inc(&stat_calls);
+    return e;
+}
+
+/* --- requests from the edge ------------------------------------------------------------------------------------------
+ */
+
+/* For what belongs to no call. Nothing is remembered: asked again, it is worked out again. */
+static void refuse(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg, unsigned status)
+{
+    if (msg->method == SIP_M_ACK)
+        return;
+    char tag[ID_MAX];
+    id_make(tag, a->conf.shard, 10);
+    struct buf out;
+    buf_init(&out, REPLY_BYTES_MAX);
+    sip_write_reply(&out, &(struct sip_reply_args){.req = msg, .status = status, .to_tag = span_cstr(tag)});
+    if (status == 503)
+        sip_write_hdr_num(&out, SIP_H_RETRY_AFTER, 5 + id_random_u64() % 10);
+    sip_write_body(&out, SPAN(""), SPAN(""));
+    Plane__SendReply m = PLANE__SEND_REPLY__INIT;
+    m.txn = rx->txn;
+    m.status = status;
+    m.raw = (ProtobufCBinaryData){.len = out.len, .data = (uint8_t *)out.p};
+    m.dest = rx->source;
+    if (!out.failed)
+        (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base);
+    buf_fini(&out);
+}
+
+static struct entry *find_call(struct actor *a, const struct sip_msg *msg)
+{
+    struct entry *e = calls_by_dialog(&a->calls, msg->call_id, msg->from_tag);
+    return e != NULL && !e->gone ? e : NULL;
+}
+
+static bool is_our_tag(const struct entry *e, struct span tag)
+{
+    const Store__CallRow *row = e->call->row;
+    return row->a != NULL && span_eq(span_cstr(row->a->local_tag), tag);
+}
+
+static bool has_answered(const struct entry *e, struct span txn)
+{
+    const Store__CallRow *row = e->call->row;
+    for (size_t i = 0; i < row->n_server_txns; i++)
+        if (span_eq(txn, span_of((const char *)row->server_txns[i]->key.data, row->server_txns[i]->key.len)))
+            return true;
+    return false;
+}
+
+/*
+ * An INVITE outside a dialog. The one we know is answered again by its call; the same call on another branch is a
+ * request that reached us over two ways (RFC 3261 §8.2.2.2) unless the call is over: then the caller tries again, with
+ * credentials for instance, and that is a new call.
+ */
+static struct entry *call_for_invite(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg,
+                                     struct span txn)
+{
+    struct entry *e = find_call(a, msg);
+    if (e != NULL && has_answered(e, txn))
+        return e;
+    if (e != NULL && call_state(e->call) != CALL_ST_ENDED) {
+        refuse(a, rx, msg, 482);
+        return NULL;
+    }
+    if (a->live_cnt >= a->calls_max || a->draining || (e = new_call(a)) == NULL) {
+        refuse(a, rx, msg, 503);
+        return NULL;
+    }
+    return e;
+}
+
+static struct entry *call_in_dialog(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg)
+{
+    struct entry *e = find_call(a, msg);
+    bool cancels = msg->method == SIP_M_CANCEL && rx->cancels.len > 0;
+    if (e != NULL && (cancels || is_our_tag(e, msg->to_tag)))
+        return e;
+    refuse(a, rx, msg, 481);
+    return NULL;
+}
+
+static void on_request(struct actor *a, const Plane__RxRequest *rx)
+{
+    static struct sip_msg msg; /* one loop thread, one message at a time */
+    struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
+    if (sip_index_decode(&msg, raw, span_of((const char *)rx->index.data, rx->index.len)) != 0 || !msg.is_request) {
+        log_line(LOG_WARN, "a request whose index does not fit its bytes was dropped");
+        return;
+    }
+    struct span txn = span_of((const char *)rx->txn.data, rx->txn.len);
+    bool begins = msg.method == SIP_M_INVITE && msg.to_tag.len == 0;
+    struct entry *e = begins ? call_for_invite(a, rx, &msg, txn) : call_in_dialog(a, rx, &msg);
+    struct call_input in = {
+        .type = CALL_IN_REQUEST,
+        .msg = &msg,
+        .txn = txn,
+        .source = rx->source,
+        .local_addr = rx->local_addr,
+    };
+    if (e != NULL)
+        actor_step(a, e, &in);
+}
+
+/* --- answers to what calls asked
+ * --------------------------------------------------------------------------------------- */
+
+static struct entry *call_for_id(struct actor *a, ProtobufCBinaryData id)
+{
+    struct entry *e = calls_by_key(&a->calls, call_key_of(span_of((const char *)id.data, id.len)));
+    if (e == NULL || e->gone) {
+        stat_inc(&stat_orphans);
+        return NULL;
+    }
+    return e;
+}
+
+static void on_response(struct actor *a, const Plane__RxResponse *rx)
+{
+    static struct sip_msg msg;
+    struct entry *e = call_for_id(a, rx->txn);
+    struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
+    if (e == NULL || sip_index_decode(&msg, raw, span_of((const char *)rx->index.data, rx->index.len)) != 0)
+        return;
+    struct call_input in = {
+        .type = CALL_IN_RESPONSE,
+        .msg = &msg,
+        .status = rx->status,
+        .txn = span_of((const char *)rx->txn.data, rx->txn.len),
+        .source = rx->source,
+    };
+    actor_step(a, e, &in);
+}
+
+static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
+{
+    struct entry *e = call_for_id(a, m->txn);
+    struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_of((const char *)m->txn.data, m->txn.len)};
+    if (e != NULL)
+        actor_step(a, e, &in);
+}
+
+static void on_job_step(struct actor *a, const Plane__JobStep *m)
+{
+    struct entry *e = call_for_id(a, m->id);
+    if (e != NULL)
+        actor_step(a, e, &(struct call_input){.type = CALL_IN_JOB_STEP, .step = m});
+}
+
+static void on_job_done(struct actor *a, const Plane__JobDone *m)
+{
+    struct entry *e = call_for_id(a, m->id);
+    if (e != NULL)
+        actor_step(a, e, &(struct call_input){.type = CALL_IN_JOB_DONE, .done = m});
+}
+
+/* --- who wants a call ended
+ * --------------------------------------------------------------------------------------------- */
+
+bool actor_terminate(struct actor *a, struct span name, const char *reason, const char *asked_by)
+{
+    struct entry *e = calls_by_name(&a->calls, name);
+    if (e == NULL || e->gone || !call_is_live(e->call))
+        return false;
+    actor_step(a, e, &(struct call_input){.type = CALL_IN_TERMINATE, .reason = reason, .asked_by = asked_by});
+    return true;
+}
+
+static void on_terminate(struct actor *a, struct bus_link *from, const Plane__Terminate *m)
+{
+    bool found = actor_terminate(a, span_cstr(m->call_id), m->reason, m->asked_by);
+    Plane__Terminated r = PLANE__TERMINATED__INIT;
+    r.id = m->id;
+    r.result = found ? PLANE__TERMINATED__RESULT__ENDING : PLANE__TERMINATED__RESULT__NOT_FOUND;
+    r.detail = (char *)(found ? "the call is being ended" : "no such call");
+    (void)bus_send(from, PLANE_CALL_TERMINATED, &r.base);
+}
+
+/* --- links
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct actor *a = bus_link_user(k);
+    if (type == PLANE_EDGE_RX_REQUEST)
+        on_request(a, (const void *)m);
+    else if (type == PLANE_EDGE_RX_RESPONSE)
+        on_response(a, (const void *)m);
+    else if (type == PLANE_EDGE_TXN_FAILED)
+        on_txn_failed(a, (const void *)m);
+}
+
+static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct actor *a = bus_link_user(k);
+    if (type == PLANE_ORCH_JOB_STEP)
+        on_job_step(a, (const void *)m);
+    else if (type == PLANE_ORCH_JOB_DONE)
+        on_job_done(a, (const void *)m);
+    else if (type == PLANE_ORCH_DEPENDENCIES)
+        admit_take_dependencies(a, (const void *)m);
+    else if (type == PLANE_CALL_TERMINATE)
+        on_terminate(a, k, (const void *)m);
+}
+
+static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct actor *a = bus_link_user(k);
+    if (type == PLANE_PUB_CONFIRMED) {
+        const Plane__Confirmed *c = (const void *)m;
+        for (size_t i = 0; i < c->n_seq; i++)
+            outbox_confirmed(a->outbox, c->seq[i]);
+    } else if (type == PLANE_PUB_REFUSED) {
+        outbox_refused(a->outbox, ((const Plane__Refused *)(const void *)m)->seq, loop_now(a->loop));
+    } else if (type == PLANE_PUB_LINK) {
+        const Plane__BrokerLink *b = (const void *)m;
+        a->broker_up = b->up;
+        snprintf(a->broker_detail, sizeof(a->broker_detail), "%s", b->detail);
+    } else if (type == PLANE_CALL_TERMINATE) {
+        on_terminate(a, k, (const void *)m);
+    }
+}
+
+static void on_edge_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    (void)peer;
+    (void)fresh;
+    struct actor *a = bus_link_user(k);
+    admit_update(a, true);
+    recover_ask(a, PLANE__PROC__PROC_EDGE);
+}
+
+static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    (void)peer;
+    (void)fresh;
+    struct actor *a = bus_link_user(k);
+    recover_ask(a, PLANE__PROC__PROC_ORCH);
+    admit_update(a, false);
+}
+
+static void on_pub_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    (void)peer;
+    (void)fresh;
+    struct actor *a = bus_link_user(k);
+    outbox_peer_up(a->outbox);
+    admit_update(a, false);
+}
+
+static void on_pub_down(struct bus_link *k)
+{
+    struct actor *a = bus_link_user(k);
+    outbox_peer_down(a->outbox);
+}
+
+static struct bus_link *open_link(struct actor *a, const char *peer_name, struct bus_link_args args)
+{
+    char path[108];
+    worker_link_path(a->worker, a->conf.shard, peer_name, path);
+    args.path = path;
+    args.listen = true;
+    args.user = a;
+    return bus_link_open(worker_bus(a->worker), &args);
+}
+
+static bool open_links(struct actor *a)
+{
+    a->edge =
+        open_link(a, "sip-edge",
+                  (struct bus_link_args){.peer = PLANE__PROC__PROC_EDGE, .on_up = on_edge_up, .on_msg = on_edge_msg});
+    a->orch =
+        open_link(a, "orchestrator",
+                  (struct bus_link_args){.peer = PLANE__PROC__PROC_ORCH, .on_up = on_orch_up, .on_msg = on_orch_msg});
+    a->pub =
+        open_link(a, "publisher",
+                  (struct bus_link_args){
+                      .peer = PLANE__PROC__PROC_PUB, .on_up = on_pub_up, .on_down = on_pub_down, .on_msg = on_pub_msg});
+    return a->edge != NULL && a->orch != NULL && a->pub != NULL;
+}
+
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+/* returns false, with the fault logged, when the codec list is none. */
+static bool read_conf(struct actor *a)
+{
+    static const char *const portless[] = {"BRIDGE_CALL", NULL};
+    const struct conf *c = worker_conf(a->worker);
+    uint32_t advertised = conf_u32(c, SET_ADVERTISED_PORT);
+    const char *media = conf_str(c, SET_MEDIA_IP);
+    bool both = conf_is(c, SET_EVENT_FORMAT, "both");
+    a->conf = (struct call_conf){
+        .contact_addr = conf_str(c, SET_PUBLIC_IP),
+        .contact_port = advertised != 0 ? advertised : conf_u32(c, SET_SIP_PORT),
+        .media_addr = *media != '\0' ? media : conf_str(c, SET_PUBLIC_IP),
+        .agent = "sentiric-sip-signaling/" SIG_VERSION,
+        .t1_ms = conf_u32(c, SET_SIP_T1_MS),
+        .setup_ms = conf_u32(c, SET_SETUP_S) * 1000,
+        .hole_punch = conf_is(c, SET_HOLE_PUNCH, "on"),
+        .events_json = both || conf_is(c, SET_EVENT_FORMAT, "json"),
+        .events_protobuf = both || conf_is(c, SET_EVENT_FORMAT, "protobuf"),
+        .action_shape_old = conf_is(c, SET_ACTION_SHAPE, "old"),
+        .portless_actions = portless,
+        .shard = worker_instance(a->worker),
+    };
+    a->calls_max = conf_u32(c, SET_CALLS_MAX);
+    struct span bad;
+    if (codecs_parse(&a->conf.codecs, span_cstr(conf_str(c, SET_CODECS)), &bad) == 0)
+        return true;
+    log_ev(LOG_ERROR, "not a codec list", log_z("setting", conf_name(SET_CODECS)), log_s("at", bad),
+           log_z("remedy", "names from PCMU, PCMA, telephone-event, separated by commas, one of them audio"));
+    return false;
+}
+
+int actor_start(struct worker *w)
+{
+    struct actor *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return EX_INTERNAL;
+    a->worker = w;
+    a->loop = worker_loop(w);
+    worker_set_state(w, a);
+    if (!read_conf(a))
+        return EX_BADUSE;
+    const struct conf *c = worker_conf(w);
+    a->store = store_open(&(struct store_args){.dir = conf_str(c, SET_STATE_DIR),
+                                               .shard = a->conf.shard,
+                                               .max_mb = conf_u32(c, SET_STORE_MAX_MB),
+                                               .sync_commits = conf_is(c, SET_STORE_SYNC, "commit")});
+    if (a->store == NULL)
+        return EX_STORAGE;
+    stat_register(&stat_orphans);
+    stat_register(&stat_calls);
+    calls_init(&a->calls);
+    a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));
+    turn_init(a);
+    if (!open_links(a))
+        return EX_INTERNAL;
+    recover_load(a); /* after the links exist, before any can be up: the loop has not turned yet */
+    admit_init(a);
+    return EX_OK;
+}

@@ -1,0 +1,91 @@
+/*
+ * actor: the shell around the machines of one shard: links, tables, turns. Layer: call-actor, private.
+ *
+ *   actor.c   a message from another process -> the call it is for -> call_handle
+ *   turn.c    what a step wants done; rows committed at the end of the turn, before anything leaves (rule 2)
+ *   admit.c   may new calls come: what the edge is told
+ *   recover.c after a restart of ours or of a neighbour
+ *   stop.c    leaving
+ *   actor_ctl.c  what operators ask
+ */
+#ifndef CALL_ACTOR_ACTOR_H
+#define CALL_ACTOR_ACTOR_H
+
+#include "call-actor/calls.h"
+#include "call-actor/outbox.h"
+#include "call-actor/store.h"
+#include "common/rt/worker.h"
+
+#define ACTOR_DEPENDENCIES_MAX 16
+
+/* One thing calls depend on, as last told by the worker that watches it. */
+struct dependency {
+    char name[64];
+    char state[32];
+    char detail[256];
+    bool required;
+};
+
+struct actor {
+    struct worker *worker;
+    struct loop *loop;
+    struct call_conf conf;
+    struct store *store;
+    struct outbox *outbox;
+    struct calls calls;
+    struct list dirty;
+    struct buf row_buf; /* scratch of the commit */
+    struct bus_link *edge;
+    struct bus_link *orch;
+    struct bus_link *pub;
+    struct timer ask_timer;  /* a full link refused a job or request: ask again */
+    struct timer pump_timer; /* refused events get their next chance */
+    struct timer admit_timer;
+    struct timer stop_timer;
+    int64_t stop_by_ms;
+    struct dependency deps[ACTOR_DEPENDENCIES_MAX]; /* of the orchestrator */
+    size_t dep_cnt;
+    bool deps_known;
+    bool broker_up;
+    char broker_detail[256];
+    size_t live_cnt;
+    size_t calls_max;
+    bool draining;
+    bool admitting; /* as last told to the edge */
+    bool admit_told;
+    char why_not[128];
+};
+
+/* actor.c */
+/** Binds a call to the actor: its timers fire into it. */
+void actor_own(struct actor *a, struct entry *e);
+int actor_start(struct worker *w);
+void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
+
+/* turn.c */
+void turn_init(struct actor *a);
+/** Performs what a step wants; the call's row is committed at the end of the turn. */
+void turn_apply(struct actor *a, struct entry *e, struct call_effects *fx);
+
+/* admit.c */
+void admit_init(struct actor *a);
+/** Works out whether new calls may come and tells the edge if that changed (or `always`). */
+void admit_update(struct actor *a, bool always);
+/** Everything set-up needs is there; else *why names what is missing. */
+bool admit_ready(struct actor *a, const char **why);
+void admit_take_dependencies(struct actor *a, const Plane__Dependencies *d);
+
+/* stop.c */
+void actor_stop(struct worker *w, uint32_t grace_ms);
+
+/* recover.c */
+void recover_load(struct actor *a);
+/** Ask a neighbour again for all it owes: it came back, or our link to it was full. */
+void recover_ask(struct actor *a, Plane__Proc peer);
+
+/* actor_ctl.c */
+int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);
+/** End a call for an operator, a service or a shutdown. false: no such call, or it is over. */
+bool actor_terminate(struct actor *a, struct span name, const char *reason, const char *asked_by);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * May new calls come in? The edge answers 503 + Retry-After by itself while they may not, and OPTIONS says the same.
+ *
+ * Before the first time everything is there, nothing is admitted. Afterwards a neighbour of ours that dies is given
+ * ADMIT_GRACE_MS to come back (its jobs wait and are asked again), so that killing a worker costs no call.
+ */
+#include "call-actor/actor.h"
+#include <stdio.h>
+
+#define ADMIT_GRACE_MS 3000
+#define ADMIT_RETRY_AFTER_S 5
+
+static bool neighbour_ok(struct actor *a, const struct bus_link *k)
+{
+    if (bus_link_is_up(k))
+        return true;
+    bool was_there = bus_link_peer(k) != NULL;
+    return was_there && loop_now(a->loop).mono_ms - bus_link_down_since(k) < ADMIT_GRACE_MS;
+}
+
+static const struct dependency *missing_dependency(const struct actor *a)
+{
+    for (size_t i = 0; i < a->dep_cnt; i++)
+        if (a->deps[i].required && strcmp(a->deps[i].state, "ready") != 0)
+            return &a->deps[i];
+    return NULL;
+}
+
+bool admit_ready(struct actor *a, const char **why)
+{
+    const struct dependency *d = missing_dependency(a);
+    *why = "";
+    if (!neighbour_ok(a, a->orch))
+        *why = "the orchestrator is not there";
+    else if (!neighbour_ok(a, a->pub))
+        *why = "the publisher is not there";
+    else if (!a->deps_known)
+        *why = "the backends are not known yet";
+    else if (d != NULL)
+        *why = d->name;
+    return **why == '\0';
+}
+
+static bool has_room(struct actor *a, const char **why)
+{
+    if (a->draining)
+        *why = "draining";
+    else if (a->live_cnt >= a->calls_max)
+        *why = "too many calls";
+    else if (outbox_is_full(a->outbox))
+        *why = "the outbox is full";
+    else
+        return true;
+    return false;
+}
+
+void admit_update(struct actor *a, bool always)
+{
+    const char *why;
+    bool calls = admit_ready(a, &why) && has_room(a, &why);
+    if (!always && a->admit_told && calls == a->admitting)
+        return;
+    if (calls != a->admitting || !a->admit_told)
+        log_ev(LOG_INFO, calls ? "new calls are admitted" : "new calls are refused", log_z("why", why));
+    a->admitting = calls;
+    snprintf(a->why_not, sizeof(a->why_not), "%s", why);
+    Plane__Admit m = PLANE__ADMIT__INIT;
+    m.calls = calls;
+    m.draining = a->draining;
+    m.retry_after_s = ADMIT_RETRY_AFTER_S;
+    m.why = a->why_not;
+    a->admit_told = bus_send(a->edge, PLANE_EDGE_ADMIT, &m.base) == 0;
+}
+
+static void on_admit_timer(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct actor *a = t->owner;
+    admit_update(a, false);
+    loop_timer_in(a->loop, t, ADMIT_GRACE_MS / 4); /* graces run out and outboxes fill without an event of their own */
+}
+
+void admit_init(struct actor *a)
+{
+    timer_init(&a->admit_timer, on_admit_timer, a);
+    loop_timer_in(a->loop, &a->admit_timer, ADMIT_GRACE_MS / 4);
+}
+
+void admit_take_dependencies(struct actor *a, const Plane__Dependencies *m)
+{
+    a->dep_cnt = 0;
+    for (size_t i = 0; i < m->n_list && i < ACTOR_DEPENDENCIES_MAX; i++) {
+        struct dependency *d = &a->deps[a->dep_cnt++];
+        snprintf(d->name, sizeof(d->name), "%s", m->list[i]->name);
+        snprintf(d->state, sizeof(d->state), "%s", m->list[i]->state);
+        snprintf(d->detail, sizeof(d->detail), "%s", m->list[i]->detail);
+        d->required = m->list[i]->required;
+    }
+    a->deps_known = true;
+    admit_update(a, false);
+}

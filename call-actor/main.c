@@ -1,0 +1,34 @@
+/* call-actor: one shard of calls. Wires only; the shell is actor.c, the machine call.h. */
+#include "call-actor/actor.h"
+
+static void beat(struct worker *w, Plane__Heartbeat *hb)
+{
+    struct actor *a = worker_state(w);
+    const char *why;
+    hb->ready = admit_ready(a, &why);
+    hb->not_ready_why = (char *)(uintptr_t)why;
+    hb->calls = a->live_cnt;
+    hb->outbox = outbox_count(a->outbox);
+    hb->drained = a->draining && a->live_cnt == 0 && outbox_count(a->outbox) == 0;
+}
+
+static void drain(struct worker *w, bool on)
+{
+    struct actor *a = worker_state(w);
+    a->draining = on;
+    admit_update(a, true);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct worker_kind kind = {
+        .name = "call-actor",
+        .proc = PLANE__PROC__PROC_CALL,
+        .start = actor_start,
+        .beat = beat,
+        .ctl = actor_ctl,
+        .drain = drain,
+        .stop = actor_stop,
+    };
+    return worker_main(argc, argv, &kind);
+}

@@ -1,0 +1,69 @@
+/*
+ * After a kill of ours: the store's rows become calls again, and every neighbour that says Hello is asked again for
+ * what it owes us. After a kill of a neighbour: the same, for that neighbour (rule 3).
+ */
+#include "call-actor/actor.h"
+#include "common/base/err.h"
+
+static void load_row(void *user, uint64_t key, struct span value)
+{
+    struct actor *a = user;
+    Store__CallRow *row = store__call_row__unpack(NULL, value.len, (const uint8_t *)value.p);
+    if (row == NULL || row->key != key) {
+        if (row != NULL)
+            store__call_row__free_unpacked(row, NULL);
+        log_ev(LOG_ERROR, "a call in the store cannot be read", log_n("key", (int64_t)key));
+        return; /* kept on disk for a person to look at */
+    }
+    struct call *c = call_from_row(&a->conf, row);
+    struct entry *e = c != NULL ? calls_add(&a->calls, c) : NULL;
+    if (e == NULL)
+        die(EX_INTERNAL, "out of memory while loading calls");
+    e->stored = true;
+    actor_own(a, e);
+}
+
+static void check_schema(struct actor *a)
+{
+    struct span bytes = store_get(a->store, STORE_META, 0);
+    Store__Meta *meta = store__meta__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
+    if (meta != NULL && meta->schema > STORE_SCHEMA)
+        die(EX_STORAGE,
+            "the store was written by version %s with schema %u; this program knows up to %u: use that version",
+            meta->version, meta->schema, STORE_SCHEMA);
+    if (meta != NULL)
+        store__meta__free_unpacked(meta, NULL);
+    Store__Meta mine = STORE__META__INIT;
+    mine.schema = STORE_SCHEMA;
+    mine.version = (char *)SIG_VERSION;
+    uint8_t packed[64];
+    BUG_ON(store__meta__get_packed_size(&mine) > sizeof(packed));
+    size_t n = store__meta__pack(&mine, packed);
+    store_put(a->store, STORE_META, 0, span_of((const char *)packed, n));
+    store_commit(a->store);
+}
+
+static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
+{
+    struct call_effects fx;
+    fx.count = 0;
+    call_ask_again(e->call, peer, &fx, loop_now(a->loop));
+    turn_apply(a, e, &fx);
+}
+
+void recover_load(struct actor *a)
+{
+    check_schema(a);
+    store_each(a->store, STORE_CALLS, load_row, a);
+    outbox_load(a->outbox);
+    recover_ask(a, PLANE__PROC__PROC_NONE);
+    if (calls_count(&a->calls) > 0 || outbox_count(a->outbox) > 0)
+        log_ev(LOG_INFO, "taken up from the store", log_n("calls", (int64_t)calls_count(&a->calls)),
+               log_n("events", (int64_t)outbox_count(a->outbox)));
+}
+
+void recover_ask(struct actor *a, Plane__Proc peer)
+{
+    for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next)
+        ask(a, LIST_ENTRY(n, struct entry, all), peer);
+}

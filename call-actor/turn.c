@@ -1,0 +1,225 @@
+/*
+ * One turn: steps are run, their effects are queued on the links, and at the turn's end the changed rows are committed.
+ * The bus sends in the loop's last hook, after ours, so nothing is said that is not in the store (rule 2). A commit
+ * that fails ends the process: nothing was said, and the next one starts from what is committed.
+ */
+#include "call-actor/actor.h"
+#include "common/base/err.h"
+#include <stdio.h>
+
+#define ROW_BYTES_MAX (1u << 20)
+#define ASK_AGAIN_MS 200 /* after a link was full */
+
+/* --- effects ------------------------------------------------------------------------------------------------------ */
+
+static ProtobufCBinaryData bytes_of(const char *p, size_t n)
+{
+    return (ProtobufCBinaryData){.len = n, .data = (uint8_t *)(uintptr_t)p};
+}
+
+/* What a full link did not take is asked again later; a link that is down asks when it is back. */
+static void sent(struct actor *a, int rv)
+{
+    if (rv == -BUS_EFULL && !timer_is_set(&a->ask_timer))
+        loop_timer_in(a->loop, &a->ask_timer, ASK_AGAIN_MS);
+}
+
+static void do_reply(struct actor *a, struct call_effect *f)
+{
+    Plane__SendReply m = PLANE__SEND_REPLY__INIT;
+    m.txn = bytes_of(f->txn, f->txn_len);
+    m.status = f->status;
+    m.raw = bytes_of(f->raw, f->raw_len);
+    m.dest = &f->peer;
+    (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
+}
+
+static void do_request(struct actor *a, struct call_effect *f)
+{
+    Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
+    m.txn = bytes_of(f->txn, f->txn_len);
+    m.method = (char *)(uintptr_t)f->method;
+    m.raw = bytes_of(f->raw, f->raw_len);
+    m.dest = &f->peer;
+    sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REQUEST, &m.base));
+}
+
+static void do_job(struct actor *a, const struct call_effect *f)
+{
+    sent(a, bus_send(a->orch, PLANE_ORCH_RUN_JOB, &f->job->base));
+}
+
+static void do_cancel_job(struct actor *a, const struct call_effect *f)
+{
+    Plane__CancelJob m = PLANE__CANCEL_JOB__INIT;
+    m.id = bytes_of(f->txn, f->txn_len);
+    sent(a, bus_send(a->orch, PLANE_ORCH_CANCEL_JOB, &m.base));
+}
+
+/* The id is the call's own and the event's name, so it is the same however often the event is sent. */
+static void do_publish(struct actor *a, const struct entry *e, const struct call_effect *f)
+{
+    const Store__CallRow *row = e->call->row;
+    char id[128];
+    bool pb = strcmp(f->content_type, "application/json") != 0;
+    snprintf(id, sizeof(id), "%s/%016llx/%s%s", row->trace_id, (unsigned long long)row->key, f->routing_key,
+             pb ? "/pb" : "");
+    Plane__Event ev = PLANE__EVENT__INIT;
+    ev.message_id = id;
+    ev.routing_key = (char *)(uintptr_t)f->routing_key;
+    ev.content_type = (char *)(uintptr_t)f->content_type;
+    ev.body = bytes_of(f->raw, f->raw_len);
+    ev.wall_ms = (uint64_t)loop_now(a->loop).wall_ms;
+    Store__OutboxRow o = STORE__OUTBOX_ROW__INIT;
+    o.event = &ev;
+    o.call_id = row->a != NULL ? row->a->call_id : (char *)"";
+    o.call_key = row->key;
+    outbox_add(a->outbox, &o, loop_now(a->loop));
+}
+
+static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f)
+{
+    struct timer *t = &e->timers[f->timer];
+    if (f->at_wall_ms == 0) {
+        loop_timer_cancel(a->loop, t);
+        return;
+    }
+    struct now now = loop_now(a->loop);
+    loop_timer_at(a->loop, t, now.mono_ms + ((int64_t)f->at_wall_ms - now.wall_ms));
+}
+
+static void do_log(const struct entry *e, const struct call_effect *f)
+{
+    const Store__CallRow *row = e->call->row;
+    log_ev((enum log_level)f->level, "call", log_z("call", row->a != NULL ? row->a->call_id : ""),
+           log_z("trace", row->trace_id), log_s("what", span_of(f->raw, f->raw_len)));
+}
+
+static void do_forget(struct actor *a, struct entry *e)
+{
+    for (size_t i = 0; i < CALL_TIMERS; i++)
+        loop_timer_cancel(a->loop, &e->timers[i]);
+    e->gone = true;
+}
+
+static void perform(struct actor *a, struct entry *e, struct call_effect *f)
+{
+    switch (f->type) {
+    case CALL_EFF_REPLY:
+        do_reply(a, f);
+        break;
+    case CALL_EFF_REQUEST:
+        do_request(a, f);
+        break;
+    case CALL_EFF_JOB:
+        do_job(a, f);
+        break;
+    case CALL_EFF_CANCEL_JOB:
+        do_cancel_job(a, f);
+        break;
+    case CALL_EFF_PUBLISH:
+        do_publish(a, e, f);
+        break;
+    case CALL_EFF_ARM:
+        do_arm(a, e, f);
+        break;
+    case CALL_EFF_LOG:
+        do_log(e, f);
+        break;
+    case CALL_EFF_FORGET:
+        do_forget(a, e);
+        break;
+    }
+}
+
+static void count_live(struct actor *a, struct entry *e)
+{
+    bool live = !e->gone && call_is_live(e->call);
+    if (live == e->live)
+        return;
+    e->live = live;
+    if (live)
+        a->live_cnt++;
+    else
+        a->live_cnt--;
+    if (a->live_cnt >= a->calls_max || (!a->admitting && a->live_cnt + 1 == a->calls_max))
+        admit_update(a, false);
+}
+
+void turn_apply(struct actor *a, struct entry *e, struct call_effects *fx)
+{
+    for (size_t i = 0; i < fx->count; i++)
+        perform(a, e, &fx->list[i]);
+    call_effects_clear(fx);
+    calls_index(&a->calls, e);
+    count_live(a, e);
+    if ((e->call->dirty && e->call->storable) || e->gone)
+        list_append(&a->dirty, &e->dirty);
+}
+
+/* --- the end of the turn --------------------------------------------------------------------------------------------
+ */
+
+static void save_row(struct actor *a, struct entry *e)
+{
+    const Store__CallRow *row = e->call->row;
+    buf_reset(&a->row_buf);
+    size_t n = store__call_row__get_packed_size(row);
+    char *p = buf_reserve(&a->row_buf, n);
+    if (p == NULL)
+        die(EX_INTERNAL, "a call's row has grown to %zu bytes", n);
+    store__call_row__pack(row, (uint8_t *)p);
+    store_put(a->store, STORE_CALLS, row->key, span_of(p, n));
+    e->stored = true;
+    e->call->dirty = false;
+}
+
+static void settle(struct actor *a, struct entry *e)
+{
+    list_remove(&e->dirty);
+    if (!e->gone) {
+        save_row(a, e);
+        return;
+    }
+    if (e->stored)
+        store_del(a->store, STORE_CALLS, e->call->row->key);
+    calls_remove(&a->calls, e);
+}
+
+static void on_turn_end(void *user)
+{
+    struct actor *a = user;
+    struct list *n;
+    while ((n = list_first(&a->dirty)) != NULL)
+        settle(a, LIST_ENTRY(n, struct entry, dirty));
+    store_commit(a->store);
+    struct now now = loop_now(a->loop);
+    outbox_pump(a->outbox, a->pub, now);
+    int64_t next = outbox_next_ms(a->outbox);
+    if (next != INT64_MAX)
+        loop_timer_at(a->loop, &a->pump_timer, next);
+}
+
+static void on_ask_again(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct actor *a = t->owner;
+    recover_ask(a, PLANE__PROC__PROC_ORCH);
+    recover_ask(a, PLANE__PROC__PROC_EDGE);
+}
+
+/* Waking the loop is all that is needed: the turn's end pumps. */
+static void on_pump(struct timer *t, int64_t now_ms)
+{
+    (void)t;
+    (void)now_ms;
+}
+
+void turn_init(struct actor *a)
+{
+    list_init(&a->dirty);
+    buf_init(&a->row_buf, ROW_BYTES_MAX);
+    timer_init(&a->ask_timer, on_ask_again, a);
+    timer_init(&a->pump_timer, on_pump, a);
+    loop_at_turn_end(a->loop, on_turn_end, a);
+}
