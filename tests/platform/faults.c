@@ -1,0 +1,54 @@
+#include "tests/platform/faults.h"
+
+#include <stdio.h>
+
+#define DELAY_MS_MAX (10 * 60 * 1000)
+
+static void load_one(struct fault *f, struct jsonx *j, const cJSON *obj)
+{
+    static const char *const names[] = {"delay_ms", "status", "message", "probability", "count", "hang", "when", NULL};
+    static const char *const whens[] = {"before", "after", NULL};
+    jsonx_names(j, obj, names);
+    f->probability = jsonx_ratio(j, obj, "probability", 1.0);
+    f->left = jsonx_int(j, obj, "count", -1, -1, INT32_MAX);
+    f->what.delay_ms = jsonx_int(j, obj, "delay_ms", 0, 0, DELAY_MS_MAX);
+    f->what.hang = jsonx_bool(j, obj, "hang", false);
+    f->what.after_work = jsonx_word(j, obj, "when", whens, 0) == 1;
+    const char *status = jsonx_str(j, obj, "status", "OK");
+    f->what.status = rpc_status_parse(status);
+    if (f->what.status < 0)
+        jsonx_fail(j, "\"%s\" is no gRPC status", status);
+    f->what.message = jsonx_str(j, obj, "message", "injected fault");
+}
+
+void faults_load(struct faults *f, struct jsonx *j, const cJSON *root, const char *const *names, size_t n)
+{
+    *f = (struct faults){0};
+    const cJSON *all = jsonx_object(j, root, "faults");
+    const cJSON *obj;
+    cJSON_ArrayForEach(obj, all)
+    {
+        size_t i = 0;
+        while (i < n && strcmp(names[i], obj->string) != 0)
+            i++;
+        jsonx_at(j, "faults", -1);
+        if (i == n) {
+            jsonx_fail(j, "no RPC is called \"%s\"", obj->string);
+            return;
+        }
+        (void)snprintf(j->where, sizeof j->where, "faults.%s", names[i]);
+        load_one(&f->of[i], j, obj);
+    }
+}
+
+const struct rpc_fault *faults_strike(struct faults *f, size_t method, uint64_t dice)
+{
+    struct fault *fault = &f->of[method];
+    if (fault->probability <= 0 || fault->left == 0)
+        return NULL;
+    if ((double)(dice >> 11) * 0x1p-53 >= fault->probability)
+        return NULL;
+    if (fault->left > 0)
+        fault->left--;
+    return &fault->what;
+}
