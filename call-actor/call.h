@@ -14,8 +14,6 @@
 #include "call-actor/offer.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
-#include "common/base/list.h"
-#include "common/base/map.h"
 #include "common/sip/sip_msg.h"
 #include "proto/plane.h"
 #include "proto/store.pb-c.h"
@@ -32,10 +30,11 @@ enum call_state {
 };
 
 enum call_timer {
-    CALL_TMR_SETUP = 0,  /* the whole set-up: 503 */
-    CALL_TMR_2XX = 1,    /* repeat the 2xx: T1, doubling to T2 */
-    CALL_TMR_NO_ACK = 2, /* 64*T1 without ACK: BYE */
-    CALL_TMR_LINGER = 3, /* an ended call is forgotten */
+    CALL_TMR_SETUP = 0,   /* the whole set-up: 503 */
+    CALL_TMR_2XX = 1,     /* repeat the 2xx: T1, doubling to T2 */
+    CALL_TMR_NO_ACK = 2,  /* 64*T1 without ACK: BYE */
+    CALL_TMR_LINGER = 3,  /* an ended call is forgotten */
+    CALL_TMR_RELEASE = 4, /* media-service could not be reached: give the port back now */
     CALL_TIMERS
 };
 
@@ -126,12 +125,7 @@ struct call {
     const struct call_conf *conf;
     bool dirty;    /* the row changed in this turn; the shell clears it when it has put the row */
     bool storable; /* the row is to be put into the store (an INVITE refused at once never is) */
-    /* The shell's places in its indexes. */
-    struct map_node by_dialog; /* "call-id;local-tag" */
-    struct map_node by_invite; /* row->invite_key */
-    struct map_node by_trace;
-    struct list turn;
-    void *shell;
+    void *shell;   /* whatever the shell keeps beside it */
 };
 
 /** A call for a new INVITE; key unique in the shard, not 0. The machine has not run yet. Dies when memory is out. */
@@ -163,7 +157,7 @@ static inline enum call_state call_state(const struct call *c)
 const char *call_state_name(enum call_state s);
 /** Holds a media port or an open job, or owes or awaits an answer: may not be forgotten. */
 bool call_is_busy(const struct call *c);
-/** Counts as a call in progress for `status`, `calls` and drain (not NEW, ENDING or ENDED). */
+/** Counts as a call in progress for `status`, `calls` and drain (not NEW, not ENDED). */
 bool call_is_live(const struct call *c);
 /** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */
 const char *call_from(const struct call *c);

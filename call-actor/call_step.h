@@ -1,0 +1,79 @@
+/*
+ * call_step: what the parts of the call machine share: its events, what a step knows, its actions. Layer: call-actor,
+ * pure, private to call*.c and leg*.c.
+ */
+#ifndef CALL_ACTOR_CALL_STEP_H
+#define CALL_ACTOR_CALL_STEP_H
+
+#include "call-actor/call.h"
+#include "call-actor/call_row.h"
+#include "common/base/fsm.h"
+
+/* What can happen to a call. call_classify tells them apart, so that a cell of the table needs no guard. */
+#define CALL_EVENT_LIST(X)                                                                                             \
+    X(INVITE)     /* the initial one, and we can take it */                                                            \
+    X(INVITE_BAD) /* the initial one, refused at once */                                                               \
+    X(REINVITE)   /* in the dialog, and we can take it */                                                              \
+    X(ACK)        /* for the 2xx that waits for it */                                                                  \
+    X(ACK_UNFIT)  /* the same, but what it answers to our offer is of no use */                                        \
+    X(BYE)                                                                                                             \
+    X(CANCEL)      /* of the initial INVITE */                                                                         \
+    X(OPTIONS)     /* in the dialog */                                                                                 \
+    X(REFUSED)     /* any other request to this call: the step says with what it is refused */                         \
+    X(STEP)        /* set-up has got a step further */                                                                 \
+    X(SETUP_OK)    /* set-up is done: a plan for us to answer, and a port */                                           \
+    X(SETUP_UNFIT) /* set-up is done, but not with something we can answer */                                          \
+    X(SETUP_FAILED)                                                                                                    \
+    X(RELEASED)      /* a port is back */                                                                              \
+    X(RELEASE_LATER) /* media-service cannot be reached: the port is still out */                                      \
+    X(EXTRA_PORT)    /* set-up was answered twice, the second time with another port */                                \
+    X(BYE_DONE)      /* final answer to our BYE, or none in time */                                                    \
+    X(TERMINATE)     /* the platform or an operator wants it ended */                                                  \
+    X(TMR_SETUP)                                                                                                       \
+    X(TMR_2XX)                                                                                                         \
+    X(TMR_NO_ACK)                                                                                                      \
+    X(TMR_LINGER)                                                                                                      \
+    X(TMR_RELEASE)
+
+enum call_event {
+#define CALL_EVENT_ENUM(name) CALL_EV_##name,
+    CALL_EVENT_LIST(CALL_EVENT_ENUM)
+#undef CALL_EVENT_ENUM
+        CALL_EVENTS,
+    CALL_EV_NONE = CALL_EVENTS, /* nothing of this call's: dropped */
+};
+
+/* Why and with what a request is refused; further headers follow from the status (leg.c). */
+struct refusal {
+    unsigned status;
+    unsigned warning;         /* RFC 3261 §20.43; 0: none */
+    const char *warning_text; /* static */
+};
+
+/* What call_classify found out, for the action: its `arg`. */
+struct call_step {
+    const struct call_input *in;
+    struct refusal no;
+    struct span sdp;         /* of the request; empty: none */
+    char rtp[OFFER_RTP_MAX]; /* the peer's address in it, or "" */
+    size_t job;              /* place in row->jobs of the one that is done */
+};
+
+extern const struct fsm call_machine;
+
+/** What this input is, in the state the call is in. Fills *st. Changes nothing. */
+enum call_event call_classify(const struct call *c, const struct call_input *in, struct call_step *st);
+
+/* Actions, by the file they stand in. */
+
+/* call_act_setup.c */
+fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
+/* call_act_dialog.c */
+fsm_act_fn act_ack, act_reinvite, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog, act_cancel_late;
+/* call_act_end.c */
+fsm_act_fn act_cancelled, act_setup_failed, act_setup_overdue, act_setup_ended;
+fsm_act_fn act_bye_in, act_bye_glare, act_bye_out, act_close, act_ack_closing, act_ack_unfit, act_no_ack, act_over;
+/* call_job.c */
+fsm_act_fn act_released, act_release_later, act_release_again, act_extra_port;
+
+#endif
