@@ -73,7 +73,7 @@ struct sdp {
 /**
  * Decode a session description.
  *
- * out      about 18 kB: keep one per process or actor, not on a deep stack; written also on error (unspecified then)
+ * out      about 34 kB: keep one per process or actor, not on a deep stack; written also on error (unspecified then)
  * borrows  `in`
  * returns  0, -SIP_ESDP (no v=0 first, no o=, malformed line of those decoded here, an m= with no c= in reach), or
  * -SIP_ELIMIT

@@ -29,7 +29,7 @@
 #define SIP_AUTH_PARAMS_MAX 32        /* parameters of one challenge or credentials */
 #define SIP_AUTH_VALUE_BYTES_MAX 2048 /* one of their values */
 #define SIP_TXN_KEY_BYTES_MAX 12288   /* transaction key text; over 700 bytes only without the RFC 3261 cookie */
-#define SIP_INDEX_BYTES_MAX 4096      /* encoded offset index */
+#define SIP_INDEX_BYTES_MAX 64        /* encoded offset index */
 
 /* Numbers. */
 #define SIP_CSEQ_MAX 2147483647u    /* RFC 3261 §8.1.1.5: below 2^31 */
@@ -42,7 +42,8 @@
 #define SDP_BYTES_MAX 16384       /* a session description */
 #define SDP_LINES_MAX 512
 #define SDP_LINE_BYTES_MAX 2048
-#define SDP_MEDIA_MAX 8 /* m= sections */
-#define SDP_FMT_MAX 32  /* formats of one m= line */
+#define SDP_TOKEN_BYTES_MAX 64 /* media type, protocol, format, encoding name */
+#define SDP_MEDIA_MAX 8        /* m= sections */
+#define SDP_FMT_MAX 64         /* formats of one m= line */
 
 #endif

@@ -3,12 +3,14 @@
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_line.h"
 #include "common/sip/sip_msg_in.h"
+#include "common/sip/sip_start.h"
 #include "common/sip/sip_uri.h"
 
 /* One decoding: the first fault met is kept, reading goes on, so that a faulty request can still be answered. */
 struct decoding {
     struct sip_msg *m;
     int fault;
+    bool indexed; /* an index brings what the grammar of Request-URI, Via, From and To would yield */
 };
 
 static void found(struct decoding *d, int fault, enum sip_hdr_id hdr)
@@ -19,7 +21,8 @@ static void found(struct decoding *d, int fault, enum sip_hdr_id hdr)
     d->m->fault_hdr = hdr;
 }
 
-void sip_msg_clear(struct sip_msg *m, struct span raw)
+/* Everything but `field` and `first`, which are read only where `field_cnt` and `present` say. */
+static void clear(struct sip_msg *m, struct span raw)
 {
     m->raw = raw;
     m->is_request = false;
@@ -44,7 +47,7 @@ void sip_msg_clear(struct sip_msg *m, struct span raw)
     memset(m->present, 0, sizeof m->present);
 }
 
-bool sip_msg_add(struct sip_msg *m, const struct sip_field *f)
+static bool add_field(struct sip_msg *m, const struct sip_field *f)
 {
     if (m->field_cnt == SIP_HEADERS_MAX)
         return false;
@@ -58,42 +61,9 @@ bool sip_msg_add(struct sip_msg *m, const struct sip_field *f)
 
 /* --- start line ------------------------------------------------------------------------------------------------ */
 
-/* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, without regard to case */
-static int check_version(struct span s)
-{
-    if (span_caseeq(s, SPAN("SIP/2.0")))
-        return 0;
-    if (!span_casestarts(s, SPAN("SIP/")))
-        return -SIP_ESTARTLINE;
-    s = span_from(s, 4);
-    size_t major = sip_lex_run(s, SIP_C_DIGIT);
-    if (major == 0 || major == s.len || s.p[major] != '.')
-        return -SIP_ESTARTLINE;
-    return sip_lex_all(span_from(s, major + 1), SIP_C_DIGIT) ? -SIP_EVERSION : -SIP_ESTARTLINE;
-}
-
-static int read_status_line(struct sip_msg *m, struct span line)
-{
-    size_t space = span_find(line, ' ');
-    int fault = check_version(span_of(line.p, space));
-    if (fault != 0)
-        return fault;
-    struct span rest = span_from(line, space + 1);
-    uint32_t status = 0;
-    if (rest.len < 3 || span_to_u32(span_of(rest.p, 3), 699, &status) != 0 || status < 100)
-        return -SIP_ESTATUS;
-    if (rest.len > 3 && rest.p[3] != ' ')
-        return -SIP_ESTATUS;
-    m->status = (uint16_t)status;
-    m->reason = span_from(rest, 4);
-    return m->reason.len <= SIP_REASON_BYTES_MAX ? 0 : -SIP_ELIMIT;
-}
-
 static int check_request_uri(struct span text)
 {
     struct sip_uri uri;
-    if (text.len == 0)
-        return -SIP_ESTARTLINE;
     int fault = sip_uri_decode(&uri, text);
     if (fault == -SIP_EURILONG)
         return fault;
@@ -101,22 +71,20 @@ static int check_request_uri(struct span text)
     return fault != 0 || uri.headers.p != NULL ? -SIP_EURI : 0;
 }
 
-/* Exactly one SP between the parts (RFC 3261 §7.1, RFC 4475 §3.1.2.7..9). */
-static int read_request_line(struct sip_msg *m, struct span line)
+static void take_start_line(struct decoding *d, struct span line)
 {
-    size_t n = sip_lex_run(line, SIP_C_TOKEN);
-    if (n == 0 || n > SIP_METHOD_BYTES_MAX || n == line.len || line.p[n] != ' ')
-        return -SIP_EMETHOD;
-    m->is_request = true;
-    m->method_text = span_of(line.p, n);
-    m->method = sip_method_lookup(m->method_text);
-    struct span rest = span_from(line, n + 1);
-    size_t space = span_find(rest, ' ');
-    m->uri = span_of(rest.p, space);
-    int version = check_version(span_from(rest, space + 1));
-    if (version != 0)
-        return version;
-    return check_request_uri(m->uri);
+    struct sip_msg *m = d->m;
+    struct sip_start start;
+    int fault = sip_start_decode(&start, line);
+    m->is_request = start.is_request;
+    m->method = sip_method_lookup(start.method);
+    m->method_text = start.method;
+    m->uri = start.uri;
+    m->status = start.status;
+    m->reason = start.reason;
+    found(d, fault, SIP_H_OTHER);
+    if (fault == 0 && start.is_request && !d->indexed)
+        found(d, check_request_uri(start.uri), SIP_H_OTHER);
 }
 
 static size_t read_start_line(struct decoding *d)
@@ -127,13 +95,10 @@ static size_t read_start_line(struct decoding *d)
         found(d, -SIP_ETRUNC, SIP_H_OTHER);
         return d->m->raw.len;
     }
-    struct span text = span_of(d->m->raw.p, line.end);
     if (line.dirty)
         found(d, -SIP_ESTARTLINE, SIP_H_OTHER);
-    else if (span_casestarts(text, SPAN("SIP/")))
-        found(d, read_status_line(d->m, text), SIP_H_OTHER);
     else
-        found(d, read_request_line(d->m, text), SIP_H_OTHER);
+        take_start_line(d, span_of(d->m->raw.p, line.end));
     if (line.end > SIP_LINE_BYTES_MAX)
         found(d, -SIP_ELIMIT, SIP_H_OTHER);
     return line.next;
@@ -146,7 +111,7 @@ static void keep_field(struct decoding *d, const struct sip_field *f)
     enum sip_hdr_id id = (enum sip_hdr_id)f->id;
     if (sip_hdr_kind(id) == SIP_HDR_ONE && sip_msg_has(d->m, id))
         found(d, -SIP_EDUP, id);
-    if (!sip_msg_add(d->m, f))
+    if (!add_field(d->m, f))
         found(d, -SIP_ELIMIT, SIP_H_OTHER);
 }
 
@@ -274,11 +239,11 @@ static void read_known(struct decoding *d)
             found(d, -SIP_EMISSING, needed[i]);
     }
     m->have_dialog_ids = (there & 0x1eu) == 0x1eu;
-    if (sip_msg_has(m, SIP_H_VIA))
+    if (sip_msg_has(m, SIP_H_VIA) && !d->indexed)
         read_via(d);
-    if (sip_msg_has(m, SIP_H_FROM))
+    if (sip_msg_has(m, SIP_H_FROM) && !d->indexed)
         m->from_tag = read_tag(d, SIP_H_FROM);
-    if (sip_msg_has(m, SIP_H_TO))
+    if (sip_msg_has(m, SIP_H_TO) && !d->indexed)
         m->to_tag = read_tag(d, SIP_H_TO);
     if (sip_msg_has(m, SIP_H_CALL_ID))
         read_call_id(d);
@@ -306,104 +271,29 @@ static void read_body(struct decoding *d, size_t at)
     m->raw.len = at + len;
 }
 
+static int decode(struct decoding *d)
+{
+    size_t at = read_start_line(d);
+    at = read_fields(d, at);
+    read_known(d);
+    read_body(d, at);
+    return d->fault;
+}
+
 int sip_msg_decode(struct sip_msg *m, struct span in)
 {
     struct decoding d = {.m = m};
     while (in.len > 0 && (in.p[0] == '\r' || in.p[0] == '\n'))
         in = span_of(in.p + 1, in.len - 1);
-    sip_msg_clear(m, in);
+    clear(m, in);
     if (in.len == 0)
         return -SIP_EEMPTY;
-    if (in.len > SIP_MSG_BYTES_MAX)
-        return -SIP_ETOOBIG;
-    size_t at = read_start_line(&d);
-    at = read_fields(&d, at);
-    read_known(&d);
-    read_body(&d, at);
-    return d.fault;
+    return in.len > SIP_MSG_BYTES_MAX ? -SIP_ETOOBIG : decode(&d);
 }
 
-/* --- after decoding -------------------------------------------------------------------------------------------- */
-
-bool sip_msg_answerable(const struct sip_msg *m)
+int sip_msg_decode_lines(struct sip_msg *m, struct span raw)
 {
-    return m->is_request && m->method != SIP_M_ACK && m->have_via && m->have_dialog_ids;
-}
-
-void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err)
-{
-    buf_puts(out, sip_err_text(err));
-    if (m->fault_hdr != SIP_H_OTHER && (err == -SIP_EDUP || err == -SIP_EMISSING || err == -SIP_EHEADER ||
-                                        err == -SIP_EADDR || err == -SIP_ENUMBER || err == -SIP_ELIMIT)) {
-        buf_puts(out, ": ");
-        buf_put_span(out, sip_hdr_name(m->fault_hdr));
-    }
-}
-
-const struct sip_field *sip_msg_first(const struct sip_msg *m, enum sip_hdr_id id)
-{
-    return sip_msg_has(m, id) ? &m->field[m->first[id]] : NULL;
-}
-
-const struct sip_field *sip_msg_next(const struct sip_msg *m, const struct sip_field *f)
-{
-    const struct sip_field *end = m->field + m->field_cnt;
-    uint8_t id = f->id;
-    do {
-        f++;
-    } while (f < end && f->id != id);
-    return f < end ? f : NULL;
-}
-
-struct span sip_msg_value(const struct sip_msg *m, enum sip_hdr_id id)
-{
-    const struct sip_field *f = sip_msg_first(m, id);
-    return f != NULL ? sip_field_value(m, f) : (struct span){NULL, 0};
-}
-
-const struct sip_field *sip_msg_named(const struct sip_msg *m, struct span name)
-{
-    enum sip_hdr_id id = sip_hdr_lookup(name);
-    if (id != SIP_H_OTHER)
-        return sip_msg_first(m, id);
-    for (const struct sip_field *f = sip_msg_first(m, SIP_H_OTHER); f != NULL; f = sip_msg_next(m, f)) {
-        if (span_caseeq(sip_field_name(m, f), name))
-            return f;
-    }
-    return NULL;
-}
-
-void sip_values_init(struct sip_values *it, const struct sip_msg *m, enum sip_hdr_id id)
-{
-    *it = (struct sip_values){.msg = m, .field = sip_msg_first(m, id)};
-    if (it->field != NULL)
-        it->rest = sip_field_value(m, it->field);
-}
-
-bool sip_values_next(struct sip_values *it, struct span *out)
-{
-    while (it->field != NULL && it->cnt < SIP_VALUES_MAX) {
-        if (sip_lex_split(&it->rest, ',', out)) {
-            if (out->len == 0)
-                continue;
-            it->cnt++;
-            return true;
-        }
-        it->field = sip_msg_next(it->msg, it->field);
-        if (it->field != NULL)
-            it->rest = sip_field_value(it->msg, it->field);
-    }
-    return false;
-}
-
-bool sip_msg_lists(const struct sip_msg *m, enum sip_hdr_id id, struct span token)
-{
-    struct sip_values it;
-    struct span value;
-    sip_values_init(&it, m, id);
-    while (sip_values_next(&it, &value)) {
-        if (span_caseeq(value, token))
-            return true;
-    }
-    return false;
+    struct decoding d = {.m = m, .indexed = true};
+    clear(m, raw);
+    return raw.len == 0 || raw.len > SIP_MSG_BYTES_MAX ? -SIP_EINDEX : decode(&d);
 }
