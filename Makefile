@@ -109,12 +109,14 @@ include $(wildcard tests/*/module.mk)
 UNIT_SRC := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/%.c=$(BUILD)/test/%)
 TESTKIT  := $(BUILD)/obj/tests/unit/testkit.o
+# Functions a test replaces by its own __wrap_ ones.
+WRAP_test_outbox := bus_send bus_link_is_up
 TESTKIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define unit-bin
 $(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(TESTKIT) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	$(Q)$$(CC) $$(LDFLAGS) $(TESTKIT_LDFLAGS) $$^ -lcmocka $(3) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) $(TESTKIT_LDFLAGS) $$(WRAP_$$(@F):%=-Wl,--wrap=%) $$^ -lcmocka $(3) -o $$@
 endef
 $(foreach p,$(PROCS),$(eval $(call unit-bin,$(p),$(BUILD)/lib/lib$(p).a $$(LIBS_$(p)),$$(SYS_$(p)))))
 $(eval $(call unit-bin,common/base,$(L_BASE),$(SYS_base)))

@@ -27,7 +27,7 @@ struct stat_series {
     struct stat_series *next; /* set by stat_register */
 };
 
-/** Adds a static stat to this process's list; registering twice is a BUG. */
+/** Adds a static stat to this process's list; one that is there stays as it is. */
 void stat_register(struct stat_series *s);
 static inline void stat_inc(struct stat_series *s)
 {

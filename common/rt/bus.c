@@ -239,7 +239,6 @@ int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *b
 
 struct bus *bus_new(struct loop *l, const Plane__Hello *me)
 {
-    static bool registered;
     struct bus *b = calloc(1, sizeof(*b));
     if (b == NULL)
         die(EX_INTERNAL, "out of memory for the bus");
@@ -249,12 +248,9 @@ struct bus *bus_new(struct loop *l, const Plane__Hello *me)
     b->me.version = b->version;
     b->wake = loop_wake_new(l, on_wake, b);
     loop_last_at_turn_end(l, on_turn_end, b);
-    if (!registered) {
-        stat_register(&stat_bad);
-        stat_register(&stat_sent);
-        stat_register(&stat_full);
-        registered = true;
-    }
+    stat_register(&stat_bad);
+    stat_register(&stat_sent);
+    stat_register(&stat_full);
     return b;
 }
 
