@@ -7,7 +7,7 @@
 
 #define QUARANTINE_SEC_MAX 3600
 #define PUNCH_PACKETS_MAX 50
-#define KEEPALIVE_MS_MAX (60 * 60 * 1000)
+#define KEEPALIVE_MS_MAX 3600000
 
 char *file_read(const char *path, char *fault, size_t fault_size)
 {

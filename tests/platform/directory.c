@@ -55,13 +55,13 @@ static void load_contacts(struct directory *d, struct jsonx *j, const cJSON *obj
     size_t n = (size_t)cJSON_GetArraySize(list);
     u->contacts = calloc(n + 1, sizeof *u->contacts);
     u->entries = calloc(n + 1, sizeof *u->entries);
-    u->msg.contacts = calloc(n + 1, sizeof *u->msg.contacts);
+    u->msg.contacts = calloc(n + 1, sizeof(contact_msg *));
     if (u->contacts == NULL || u->entries == NULL || u->msg.contacts == NULL) {
         jsonx_fail(j, "out of memory");
         return;
     }
     cJSON *c = list != NULL ? list->child : NULL;
-    for (size_t i = 0; i < n && !jsonx_failed(j); i++, c = c->next) {
+    for (size_t i = 0; c != NULL && !jsonx_failed(j); i++, c = c->next) {
         load_contact(d, j, c, u, (int)i);
         u->msg.contacts[i] = &u->contacts[i];
         u->msg.n_contacts = i + 1;

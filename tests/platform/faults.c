@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#define DELAY_MS_MAX (10 * 60 * 1000)
+#define DELAY_MS_MAX 600000
 
 static void load_one(struct fault *f, struct jsonx *j, const cJSON *obj)
 {

@@ -15,7 +15,7 @@ int ha1_make(char out[33], const char *user, const char *realm, const char *pass
         ok = ok && EVP_DigestUpdate(ctx, parts[i], strlen(parts[i]));
     ok = ok && EVP_DigestFinal_ex(ctx, md, &n) && n == 16;
     EVP_MD_CTX_free(ctx);
-    for (unsigned i = 0; ok && i < n; i++)
+    for (size_t i = 0; ok && i < n; i++)
         (void)snprintf(out + 2 * i, 3, "%02x", md[i]);
     return ok ? 0 : -1;
 }

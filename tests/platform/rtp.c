@@ -76,7 +76,7 @@ static void read_socket(struct rtp *r, struct session *s)
 {
     uint8_t p[PACKET_MAX];
     for (int i = 0; i < PACKETS_PER_WAKE; i++) {
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t len = sizeof from;
         ssize_t n = recvfrom(s->fd, p, sizeof p, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
         if (n < 0)
@@ -119,7 +119,7 @@ struct rtp *rtp_new(const struct rtp_args *args)
     bool ok = inet_pton(AF_INET, args->address, &r->address) == 1 &&
               ports_init(&r->ports, args->port_min, args->port_max, args->quarantine_ms, clock_mono_ms()) == 0;
     if (ok)
-        r->sessions = calloc(r->ports.total, sizeof *r->sessions);
+        r->sessions = calloc(r->ports.total, sizeof(struct session *));
     ok = ok && r->sessions != NULL && r->epoll_fd >= 0 && r->stop_fd >= 0 &&
          epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->stop_fd, &stop) == 0;
     pthread_mutex_init(&r->lock, NULL);

@@ -98,7 +98,7 @@ static bool parse_target(struct span s, struct sockaddr_in *out)
     size_t colon = span_find(s, ':');
     *out = (struct sockaddr_in){.sin_family = AF_INET};
     if (colon == s.len || !span_copy(host, sizeof host, span_of(s.p, colon)) ||
-        span_to_u32(span_from(s, colon + 1), UINT16_MAX, &port) != 0 || port == 0)
+        span_to_u32(span_from(s, colon + 1), UINT16_MAX, &port) != 0)
         return false;
     out->sin_port = htons((uint16_t)port);
     return inet_pton(AF_INET, host, &out->sin_addr) == 1;
