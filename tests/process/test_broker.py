@@ -1,0 +1,137 @@
+"""A broker that is absent, stops, freezes or blocks never stops a call and never loses an event."""
+import os
+import tempfile
+import unittest
+
+import harness
+import sipp
+from harness import Broker, Events, KINDS, Stack
+from ua import Call, Ua, status
+
+FULL = bool(os.environ.get("FULL"))  # the long variants: make full
+DOWN_S = 60 if FULL else 8
+
+
+class TestBroker(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = Broker(tempfile.mkdtemp(prefix="sig-broker-"), harness.free_port())
+        cls.broker.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.broker.destroy()
+
+    def stack(self, **settings):
+        s = Stack(broker_url=self.broker.url, events=False, **settings)
+        s.events = Events(self.broker)
+        return s
+
+    def one_call(self, stack, ua):
+        call = Call(ua)
+        call.answered()
+        self.assertEqual(status(call.bye()), 200)
+        return call
+
+    def test_absent_at_start(self):
+        with self.stack() as stack, Ua(stack.sip_port) as ua:
+            self.broker.stop()
+            try:
+                stack.start()
+                calls = [self.one_call(stack, ua) for _ in range(3)]
+                self.assertEqual(stack.ctl("status")["outbox"], 9)
+                rabbit = stack.wait_dependency("rabbitmq", "connecting")
+                self.assertTrue(stack.is_ready(), "a broker that is down never stops calls")
+                self.assertTrue(rabbit)
+            finally:
+                self.broker.start()
+            for call in calls:
+                stack.events.wait_ended(call.call_id, 30)
+                self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
+    def test_stopped_under_load(self):
+        """Nothing is lost, nothing doubled, each call's events in order."""
+        rate, calls = 50, 50 * (DOWN_S + 6)
+        with self.stack().start() as stack, tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            load = sipp.start(stack.sip_port, folder, calls=calls, rate=rate, hold_ms=300, service="902121234567")
+            harness.wait_for("calls", 10, lambda: stack.events.all())
+            self.broker.stop()
+            harness.wait_for("events pile up", DOWN_S + 10, lambda: stack.ctl("status")["outbox"] > rate * (DOWN_S - 3))
+            piled = stack.ctl("status")["outbox"]
+            self.broker.start()
+            r = sipp.finish(load, folder, 60 + DOWN_S)
+            self.assertEqual((r.ok, r.failed), (calls, 0), r.text)
+            stack.assert_clean(60)
+            harness.wait_for("all events", 30, lambda: len(stack.events.all()) >= 3 * calls)
+            orders = {tuple(keys) for keys in stack.events.by_call().values()}
+            print(f"  broker down {DOWN_S} s at {rate} calls/s: {calls} calls, 0 failed, {piled} events waited, "
+                  f"{len(stack.events.all())} events arrived, {stack.events.repeats()} repeated", flush=True)
+            self.assertEqual(orders, {KINDS})
+            self.assertEqual(len(stack.events.by_call()), calls)
+
+    def test_killed_without_notice(self):
+        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+            first = self.one_call(stack, ua)
+            self.broker.command("crash")
+            try:
+                second = self.one_call(stack, ua)
+            finally:
+                self.broker.start()
+            for call in (first, second):
+                stack.events.wait_ended(call.call_id, 30)
+                self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
+    def test_frozen(self):
+        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+            self.broker.command("pause")
+            try:
+                call = self.one_call(stack, ua)
+            finally:
+                self.broker.command("resume")
+            stack.events.wait_ended(call.call_id, 60)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
+    def test_blocked(self):
+        """The memory alarm: the broker reads no publishing connection until it clears."""
+        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+            self.broker.command("block")
+            try:
+                calls = [self.one_call(stack, ua) for _ in range(2)]
+                self.assertGreater(stack.ctl("status")["outbox"], 0)
+            finally:
+                self.broker.command("unblock")
+            for call in calls:
+                stack.events.wait_ended(call.call_id, 30)
+                self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
+    def test_returned_message_is_kept(self):
+        """An event that no queue takes comes back (mandatory) and waits for a queue."""
+        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+            stack.events.close()  # its queue goes: nobody is bound any more
+            call = self.one_call(stack, ua)
+            stack.wait_no_calls()
+            harness.wait_for("three events wait", 10, lambda: stack.ctl("status")["outbox"] == 3)
+            stack.events = Events(self.broker)
+            stack.events.wait_ended(call.call_id, 60)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
+    def test_service_restarted_while_the_broker_is_down(self):
+        """The outbox is on disk: what waited in one life is published in the next."""
+        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+            self.broker.stop()
+            try:
+                call = self.one_call(stack, ua)
+                stack.wait_no_calls()
+                self.assertEqual(stack.stop()[0], 0)
+                stack.spawn().wait_ready()
+                self.assertEqual(stack.ctl("status")["outbox"], 3)
+            finally:
+                self.broker.start()
+            stack.events.wait_ended(call.call_id, 30)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)

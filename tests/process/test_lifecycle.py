@@ -1,0 +1,221 @@
+"""Start, drain, stop, and every way in which a start can be refused: exit code and one clear line."""
+import os
+import signal
+import socket
+import tempfile
+import time
+import unittest
+
+import harness
+from harness import P, Stack
+from test_call import OneCall
+from ua import Call, Ua, status
+
+EX_BADUSE, EX_BUSY, EX_STORAGE = 2, 4, 5
+
+
+class TestStop(unittest.TestCase):
+    def test_term_without_calls(self):
+        with Stack().start() as stack:
+            code, took = stack.stop()
+            self.assertEqual(code, 0)
+            self.assertLess(took, 5 * harness.SLOW)
+
+    def test_term_ends_the_calls(self):
+        """DRAIN_S is over: whoever is still there gets BYE, and everything is told and given back before the end."""
+        with Stack(DRAIN_S=1).start() as stack, Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.process.send_signal(signal.SIGTERM)
+            call.expect_bye(10)
+            stack.process.wait(15 * harness.SLOW)
+            self.assertEqual(stack.process.returncode, 0)
+            bodies = stack.events.wait_ended(call.call_id)
+            self.assertEqual(bodies[-1]["reason"], "system_terminated")
+            stack.platform.wait_balanced()
+
+    def test_term_is_bounded_when_nobody_answers(self):
+        with Stack(DRAIN_S=1).start() as stack, Ua(stack.sip_port) as ua:
+            Call(ua).answered()
+            stack.platform.pause()
+            try:
+                code, took = stack.stop(30)
+            finally:
+                stack.platform.resume()
+            self.assertEqual(code, 0)
+            self.assertLess(took, 20 * harness.SLOW)
+
+    def test_calls_survive_kill_of_everything(self):
+        """The supervisor is killed: no worker stays behind, and the next start takes the calls up again."""
+        with Stack().start() as stack, Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.process.kill()
+            stack.process.wait()
+            harness.wait_for("the workers are gone", 10, lambda: not harness.processes_of_session(stack.process.pid))
+            stack.spawn().wait_ready()
+            self.assertEqual([c["call_id"] for c in stack.calls()], [call.call_id])
+            self.assertEqual(status(call.bye()), 200)
+            stack.events.wait_ended(call.call_id)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(harness.KINDS))
+            stack.assert_clean()
+
+
+class TestDrain(unittest.TestCase):
+    def test_no_new_calls_and_the_old_one_goes_on(self):
+        with Stack().start() as stack, Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.ctl("drain")
+            harness.wait_for("OPTIONS is refused", 5, lambda: status(ua.ask("OPTIONS")) == 503)
+            refused = Call(ua).invite().final()
+            self.assertEqual(status(refused), 503)
+            self.assertEqual(len(stack.calls()), 1)
+            self.assertEqual(status(call.bye()), 200)
+            stack.events.wait_ended(call.call_id)
+            stack.assert_clean()
+
+
+class TestControl(OneCall):
+    def test_status_keys(self):
+        s = self.stack.ctl("status")
+        self.assertLessEqual({"ready", "workers", "dependencies", "calls", "registrations", "outbox"}, set(s))
+        self.assertEqual(sorted(w["name"] for w in s["workers"]), sorted(harness.WORKERS))
+        for w in s["workers"]:
+            self.assertLessEqual({"name", "pid", "state", "restarts", "uptime_s"}, set(w))
+        self.assertEqual({d["name"]: d["state"] for d in s["dependencies"]}, {
+            n: "ready" for n in ("user-service", "dialplan-service", "media-service", "rabbitmq")})
+
+    def test_one_call_in_full(self):
+        call = Call(self.ua)
+        call.answered()
+        shown = self.stack.calls()[0]
+        self.assertLessEqual({"call_id", "trace_id", "state", "direction", "from", "to", "rtp_port", "started_at"}, set(shown))
+        self.assertEqual(shown["direction"], "inbound")
+        one = self.stack.ctl("call", call.call_id)
+        self.assertIn(call.call_id, str(one))
+        call.bye()
+        self.ended(call, "normal_clearing")
+        self.assertEqual(self.stack.ctl_raw("call", call.call_id).returncode, 1)
+
+    def test_exit_codes(self):
+        self.assertEqual(self.stack.ctl_raw("nonsense").returncode, EX_BADUSE)
+        with tempfile.TemporaryDirectory(prefix="sig-") as empty:
+            r = harness.run(harness.binary("sigctl"), "status", env={**os.environ, P + "RUNTIME_DIR": empty})
+            self.assertEqual(r.returncode, 3, r.stderr)
+            self.assertEqual(len(r.stderr.strip().split("\n")), 1, r.stderr)
+
+    def test_log_level_and_reload(self):
+        for args in (("log", "debug"), ("log", "info"), ("reload",), ("events",), ("metrics",)):
+            with self.subTest(args=args):
+                r = self.stack.ctl_raw(*args)
+                self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        self.stack.process.send_signal(signal.SIGHUP)
+        self.assertEqual(status(self.ua.ask("OPTIONS")), 200)
+        self.assertTrue(self.stack.is_ready())
+
+    def test_the_socket_is_ours_alone(self):
+        mode = os.stat(os.path.join(self.stack.runtime, "control.sock")).st_mode & 0o777
+        self.assertEqual(mode, 0o600)
+
+    def test_stop(self):
+        with Stack(events=False).start() as stack:
+            stack.ctl_raw("stop")
+            self.assertEqual(stack.process.wait(20 * harness.SLOW), 0)
+
+
+class TestRefusedStart(unittest.TestCase):
+    """Each case: the exit code, and one line that names what is wrong."""
+
+    def refused(self, code, *words, prepare=None, **settings):
+        with Stack(platform=False, events=False, **settings) as stack:
+            cleanup = prepare(stack) if prepare else None
+            try:
+                stack.spawn()
+                got = stack.process.wait(15 * harness.SLOW)
+                lines = [line for line in stack.log().split("\n") if line]
+            finally:
+                if cleanup:
+                    cleanup()
+            shown = "\n".join(lines)
+            self.assertEqual(got, code, shown)
+            # What explains the end is one line, whatever else was logged on the way.
+            told = [line for line in lines if all(w in line for w in words)]
+            self.assertTrue(told, f"no line with {words}:\n{shown}")
+            print(f"  {code}: {told[-1][:300]}", flush=True)
+
+    def test_unknown_setting(self):
+        self.refused(EX_BADUSE, P + "SIP_PROT", P + "SIP_PORT", **{P + "SIP_PROT": 5060})
+
+    def test_bad_value(self):
+        self.refused(EX_BADUSE, P + "SIP_PORT", "70000", **{P + "SIP_PORT": 70000})
+
+    def test_missing_setting(self):
+        self.refused(EX_BADUSE, "RABBITMQ_URL", RABBITMQ_URL=None)
+
+    def test_missing_certificate(self):
+        self.refused(EX_BADUSE, P + "CERT_PATH", "/nowhere/cert.pem", **{P + "CERT_PATH": "/nowhere/cert.pem"})
+
+    def test_key_of_another_certificate(self):
+        self.refused(EX_BADUSE, "key", **{P + "KEY_PATH": harness.Pki.get() + "/platform.key"})
+
+    def test_a_certificate_that_is_none(self):
+        with tempfile.NamedTemporaryFile("w", prefix="sig-", suffix=".pem") as f:
+            f.write("not a certificate\n")
+            f.flush()
+            self.refused(EX_BADUSE, f.name, **{P + "CERT_PATH": f.name})
+
+    def test_sip_port_in_use(self):
+        def prepare(stack):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(("127.0.0.1", stack.sip_port))
+            self.port = str(stack.sip_port)
+            return s.close
+        self.refused(EX_BUSY, "in use", prepare=prepare)
+
+    def test_grpc_port_in_use(self):
+        """Only the orchestrator knows that port: the rest serves on, and status tells."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with Stack(events=False, **{P + "GRPC_PORT": port}) as stack:
+                stack.platform.start()
+                stack.spawn()
+                harness.wait_for("the log names the port", 15, lambda: f"{port}" in stack.log() and "in use" in stack.log())
+
+    def test_second_instance(self):
+        with Stack(platform=False, events=False).spawn() as first:
+            harness.wait_for("the first runs", 10, lambda: first.ctl("status", check=False))
+            self.refused(EX_BUSY, first.runtime, **{P + "RUNTIME_DIR": first.runtime})
+            self.assertIsNotNone(first.ctl("status", check=False), "the first still answers")
+
+    def test_state_directory_cannot_be_written(self):
+        self.refused(EX_STORAGE, "/proc/nowhere", **{P + "STATE_DIR": "/proc/nowhere"})
+
+    def test_state_directory_is_a_file(self):
+        with tempfile.NamedTemporaryFile(prefix="sig-") as f:
+            self.refused(EX_STORAGE, f.name, **{P + "STATE_DIR": f.name})
+
+    def test_runtime_directory_cannot_be_made(self):
+        with tempfile.NamedTemporaryFile(prefix="sig-") as f:
+            self.refused(EX_STORAGE, f.name, **{P + "RUNTIME_DIR": f.name + "/run"})
+
+    def test_check_config(self):
+        with Stack(platform=False, events=False) as stack:
+            stack.write_config()
+            r = harness.run(harness.binary("supervisor"), "--config", stack.config_path, "--check-config")
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertNotIn("guest:guest", r.stdout)
+            again = os.path.join(stack.dir, "again.conf")
+            with open(again, "w", encoding="utf-8") as f:
+                f.write(r.stdout)
+            r = harness.run(harness.binary("supervisor"), "--config", again, "--check-config")
+            self.assertEqual(r.returncode, 0, r.stderr)
+
+    def test_a_start_takes_no_time(self):
+        with Stack().spawn() as stack:
+            stack.platform.start()
+            begin = time.monotonic()
+            stack.wait_ready()
+            self.assertLess(time.monotonic() - begin, 10 * harness.SLOW)
