@@ -1,0 +1,115 @@
+/*
+ * edge: the heart of the process: transactions between the network and the call-actors. Layer: sip-edge.
+ *
+ * It owns no socket and no link: datagrams and messages come in through the functions below, and leave through the
+ * functions of struct edge_out. So the very same code runs in the worker (edge_worker.c), in the unit tests with
+ * virtual time, and in the fuzzer. One thread. A transport (edge_udp.c today) and a locator (edge_dns, later) plug in
+ * beside it.
+ */
+#ifndef SIP_EDGE_EDGE_H
+#define SIP_EDGE_EDGE_H
+
+#include "common/base/clock.h"
+#include "common/base/list.h"
+#include "common/rt/timer.h"
+#include "common/sip/sip_msg.h"
+#include "proto/plane.h"
+#include "sip-edge/edge_addr.h"
+#include "sip-edge/txn.h"
+#include "sip-edge/txn_index.h"
+
+#define EDGE_SHARDS_MAX 16
+#define EDGE_TXN_MAX (1u << 18)        /* transactions at once; then new requests get 503 */
+#define EDGE_KEPT_BYTES_MAX (1u << 28) /* messages kept for them, together; same answer */
+#define EDGE_GRACE_MS 3000             /* a call-actor may be away this long before calls are refused */
+#define EDGE_RETRY_MS 100              /* what a full link did not take is offered again after this */
+#define EDGE_KEY_MAX 480               /* bytes of a transaction key on the message plane; longer ones are hashed */
+#define EDGE_WHY_MAX 160               /* text of a reason shown to operators */
+
+struct edge;
+
+/* How things leave. */
+struct edge_out {
+    void *user;
+    /* A datagram. owner: the transaction that wants to hear of a failure (edge_send_failed); empty: nobody. */
+    void (*send)(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
+    /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
+    int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
+};
+
+struct edge_conf {
+    const char *public_ip; /* in our Via; without brackets */
+    uint16_t public_port;
+    unsigned shards; /* 1..EDGE_SHARDS_MAX */
+    uint32_t t1_ms;
+    uint32_t txn_max;      /* 0: EDGE_TXN_MAX */
+    size_t kept_bytes_max; /* 0: EDGE_KEPT_BYTES_MAX */
+};
+
+/* What is known of one call-actor. */
+struct edge_shard {
+    struct edge *edge;
+    unsigned no;
+    bool up;
+    bool ever_up;
+    bool lost;              /* away for longer than EDGE_GRACE_MS */
+    bool admits;            /* EDGE_ADMIT: calls may come */
+    uint32_t retry_after_s; /* what it asked for; 0: our choice */
+    char why[EDGE_WHY_MAX];
+    struct list open;   /* server transactions it has not answered finally, oldest first */
+    struct list untold; /* client transactions whose last word it has not heard */
+    struct timer grace; /* runs out EDGE_GRACE_MS after it went away */
+    struct timer retry; /* the link was full */
+};
+
+struct edge {
+    struct edge_out out;
+    struct timers *timers;
+    struct now now; /* of the step at work */
+    struct now started;
+    struct txn_times times;
+    struct txn_index index;
+    size_t kept_bytes;
+    size_t kept_bytes_max;
+    unsigned shard_cnt;
+    struct edge_shard shard[EDGE_SHARDS_MAX];
+    bool draining;
+    uint64_t tag_key[2];                /* secret of the tags of stateless replies */
+    char host[EDGE_ADDR_TEXT_SIZE + 2]; /* public address as it stands in Via */
+    uint16_t port;
+
+    /* Working memory of one step, kept to spare allocations. */
+    struct sip_msg msg;   /* what came in */
+    struct sip_msg again; /* a kept message, decoded anew */
+    struct buf key;
+    struct buf other_key;
+    struct buf line;    /* the message being written */
+    struct buf offsets; /* its index */
+};
+
+/** In place. now: of the start. timers: the heap its timers live in; the caller runs it. Dies when memory is out. */
+void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_out *out, struct timers *timers,
+               struct now now);
+/** Frees every transaction. */
+void edge_fini(struct edge *e);
+
+/** One datagram, or one framed message. Borrows `bytes`. */
+void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, struct now now);
+/** A message of call-actor `shard`; decoded and checked by the plane. Borrows `m`. */
+void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const ProtobufCMessage *m, struct now now);
+/** The link to a call-actor came up or went down. Every open server transaction is asked again when it comes up. */
+void edge_actor_up(struct edge *e, unsigned shard, struct now now);
+void edge_actor_down(struct edge *e, unsigned shard, struct now now);
+/** A datagram that `owner` (a key given to edge_out.send) wanted sent could not be. */
+void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now);
+/** No new calls from now on (or again). */
+void edge_drain(struct edge *e, bool on);
+
+/** Can a new call be taken now? why: reason for people when not; static or of the edge's own. */
+bool edge_is_ready(const struct edge *e, const char **why);
+/** Every transaction has its answer: nothing would be cut off by leaving. */
+bool edge_is_idle(const struct edge *e);
+/** Append {"transactions":{…}}: how many of each kind and state, and who is asked. */
+void edge_report(const struct edge *e, struct buf *out);
+
+#endif

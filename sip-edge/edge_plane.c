@@ -1,0 +1,94 @@
+#include "sip-edge/edge_plane.h"
+#include "common/base/log.h"
+#include "common/rt/bus.h"
+#include "common/sip/sip_index.h"
+
+static ProtobufCBinaryData data_of(struct span s)
+{
+    return (ProtobufCBinaryData){.len = s.len, .data = (uint8_t *)(uintptr_t)s.p};
+}
+
+static char *transport_name(uint8_t t)
+{
+    static char udp[] = "UDP";
+    static char tcp[] = "TCP";
+    static char tls[] = "TLS";
+    return t == SIP_TP_TLS ? tls : t == SIP_TP_TCP ? tcp : udp;
+}
+
+/* Reads nothing but `path`; `addr` (EDGE_ADDR_TEXT_SIZE) holds the text. */
+static Plane__Endpoint endpoint_of(const struct edge_path *path, char *addr)
+{
+    Plane__Endpoint ep = PLANE__ENDPOINT__INIT;
+    (void)edge_addr_text(&path->peer, addr);
+    ep.transport = transport_name(path->transport);
+    ep.addr = addr;
+    ep.port = path->port;
+    ep.flow = path->flow;
+    return ep;
+}
+
+bool edge_path_from_plane(const Plane__Endpoint *ep, struct edge_path *out)
+{
+    *out = (struct edge_path){.transport = SIP_TP_UDP, .flow = ep->flow, .port = (uint16_t)ep->port};
+    if (ep->transport[0] != '\0')
+        out->transport = (uint8_t)sip_transport_lookup(span_cstr(ep->transport));
+    return out->transport == SIP_TP_UDP && ep->port > 0 && edge_addr_parse(span_cstr(ep->addr), &out->peer);
+}
+
+static int say(struct edge_shard *s, enum plane_type type, const ProtobufCMessage *m)
+{
+    return s->up ? s->edge->out.say(s->edge->out.user, s->no, type, m) : -BUS_EDOWN;
+}
+
+static struct span index_of(struct edge *e, const struct sip_msg *m)
+{
+    buf_reset(&e->offsets);
+    sip_index_encode(&e->offsets, m);
+    return buf_span(&e->offsets);
+}
+
+int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
+{
+    char peer[EDGE_ADDR_TEXT_SIZE];
+    char local[EDGE_ADDR_TEXT_SIZE];
+    if (!s->up)
+        return -BUS_EDOWN; /* spares the encoding */
+    Plane__Endpoint source = endpoint_of(a->from, peer);
+    Plane__RxRequest r = PLANE__RX_REQUEST__INIT;
+    r.txn = data_of(a->txn);
+    r.raw = data_of(a->msg->raw);
+    r.index = data_of(index_of(s->edge, a->msg));
+    r.source = &source;
+    r.cancels = data_of(a->cancels);
+    r.repeated = a->repeated;
+    (void)edge_addr_text(&a->from->local, local);
+    r.local_addr = local;
+    return say(s, PLANE_EDGE_RX_REQUEST, &r.base);
+}
+
+int edge_tell_response(struct edge_shard *s, struct span txn, const struct sip_msg *m, const struct edge_path *from)
+{
+    char peer[EDGE_ADDR_TEXT_SIZE];
+    if (!s->up)
+        return -BUS_EDOWN;
+    Plane__Endpoint source = endpoint_of(from, peer);
+    Plane__RxResponse r = PLANE__RX_RESPONSE__INIT;
+    r.txn = data_of(txn);
+    r.status = m->status;
+    r.raw = data_of(m->raw);
+    r.index = data_of(index_of(s->edge, m));
+    r.source = &source;
+    return say(s, PLANE_EDGE_RX_RESPONSE, &r.base);
+}
+
+int edge_tell_failed(struct edge_shard *s, struct span txn, Plane__TxnFailed__Cause cause, const char *detail)
+{
+    char text[EDGE_WHY_MAX];
+    Plane__TxnFailed r = PLANE__TXN_FAILED__INIT;
+    (void)span_copy(text, sizeof(text), span_cstr(detail));
+    r.txn = data_of(txn);
+    r.cause = cause;
+    r.detail = text;
+    return say(s, PLANE_EDGE_TXN_FAILED, &r.base);
+}

@@ -1,0 +1,243 @@
+/*
+ * Requests, RFC 3261 §8.2 and §17.2. A request of a known transaction goes to it. A new one is answered here, with no
+ * state left behind, when the answer needs no call; else it opens a transaction and goes to its call-actor.
+ */
+#include "common/sip/sip_txn_key.h"
+#include "sip-edge/edge_plane.h"
+#include "sip-edge/edge_reply.h"
+#include "sip-edge/edge_rx.h"
+#include "sip-edge/edge_shard.h"
+#include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_txn.h"
+
+/* A new request on its way through the checks. */
+struct fresh {
+    struct edge *e;
+    const struct sip_msg *m;
+    const struct edge_path *from;
+    struct edge_shard *shard;
+    bool in_dialog; /* it has a To tag */
+};
+
+static void refuse(const struct fresh *f, unsigned status, struct span reason)
+{
+    struct edge_reply r = {.req = f->m, .from = f->from, .status = status, .reason = reason};
+    if (f->shard != NULL)
+        r.retry_after_s = f->shard->retry_after_s;
+    edge_reply_stateless(f->e, &r);
+}
+
+/* --- known transactions --- */
+
+static void on_ack(struct edge *e, const struct edge_path *from)
+{
+    const struct sip_msg *m = &e->msg;
+    struct edge_txn *x = edge_txn_server(e, buf_span(&e->key));
+    if (x != NULL && x->t.kind == TXN_IST) {
+        edge_stat_repeat_in(true);
+        (void)edge_txn_do(x, TXN_RX_ACK, &(struct edge_word){.bytes = m->raw, .msg = m, .from = from});
+        return;
+    }
+    /* For a 2xx: a request of its own that nobody answers. Without a tag of ours it acknowledges a refusal of the
+     * edge's. */
+    struct edge_shard *s = edge_shard_by_tag(e, m->to_tag);
+    struct edge_told_request r = {.msg = m, .from = from};
+    if (s == NULL)
+        edge_stat_drop(EDGE_DROP_STRAY_ACK);
+    else if (edge_tell_request(s, &r) != 0)
+        edge_stat_drop(EDGE_DROP_ACTOR_DOWN); /* the 2xx comes again until an ACK gets through (§13.3.1.4) */
+}
+
+static bool is_repeat(struct edge *e)
+{
+    struct edge_txn *x = edge_txn_server(e, buf_span(&e->key));
+    if (x == NULL)
+        return false;
+    edge_stat_repeat_in(true);
+    (void)edge_txn_do(x, TXN_RX_REQUEST, NULL);
+    return true;
+}
+
+/* --- new ones: each check answers and returns false, or lets the request pass --- */
+
+static bool method_passes(const struct fresh *f)
+{
+    switch (f->m->method) {
+    case SIP_M_INVITE:
+    case SIP_M_BYE:
+    case SIP_M_CANCEL:
+    case SIP_M_OPTIONS:
+        return true;
+    default:
+        refuse(f, 405, SPAN("")); /* §8.2.1 */
+        return false;
+    }
+}
+
+static bool scheme_passes(const struct fresh *f)
+{
+    struct span u = f->m->uri;
+    if (span_casestarts(u, SPAN("sip:")) || span_casestarts(u, SPAN("sips:")) || span_casestarts(u, SPAN("tel:")))
+        return true;
+    refuse(f, 416, SPAN("")); /* §8.2.2.1 */
+    return false;
+}
+
+/* No extension is understood yet (EDGE_SUPPORTED). CANCEL is exempt: §8.2.2.3. */
+static bool require_passes(const struct fresh *f)
+{
+    if (f->m->method == SIP_M_CANCEL || !sip_msg_has(f->m, SIP_H_REQUIRE))
+        return true;
+    refuse(f, 420, SPAN(""));
+    return false;
+}
+
+/* A request in a dialog has reached its end here, however many hops it may still make. */
+static bool hops_pass(const struct fresh *f)
+{
+    if (f->in_dialog || f->m->max_forwards != 0 || f->m->method != SIP_M_INVITE)
+        return true;
+    refuse(f, 483, SPAN(""));
+    return false;
+}
+
+static struct txn_merge_id merge_id(const struct sip_msg *m)
+{
+    return (struct txn_merge_id){
+        .call_id = m->call_id, .from_tag = m->from_tag, .method = m->method_text, .cseq = m->cseq.num};
+}
+
+/* §8.2.2.2: the same request on two ways; the first one to come is served. */
+static bool merge_passes(const struct fresh *f)
+{
+    struct txn_merge_id id = merge_id(f->m);
+    if (f->in_dialog || f->m->method == SIP_M_CANCEL || txn_index_merged(&f->e->index, &id) == NULL)
+        return true;
+    refuse(f, 482, SPAN(""));
+    return false;
+}
+
+static bool dialog_passes(struct fresh *f)
+{
+    if (f->in_dialog && (f->shard = edge_shard_by_tag(f->e, f->m->to_tag)) != NULL)
+        return true;
+    if (!f->in_dialog && f->m->method != SIP_M_BYE) {
+        f->shard = edge_shard_by_call_id(f->e, f->m->call_id);
+        return true;
+    }
+    refuse(f, 481, SPAN("")); /* §12.2.2, §15.1.2: no dialog of ours */
+    return false;
+}
+
+/* Calls in progress are served while anybody can serve them; only new ones, and a re-INVITE nobody will see, are turned
+ * away. BYE waits for the actor: see edge_shard.c. */
+static bool admission_passes(const struct fresh *f)
+{
+    const char *why;
+    if (f->m->method != SIP_M_INVITE)
+        return true;
+    if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why))
+        return true;
+    refuse(f, 503, SPAN(""));
+    return false;
+}
+
+/* --- what each method then does --- */
+
+static void answer_options(const struct fresh *f)
+{
+    const char *why;
+    refuse(f, edge_is_ready(f->e, &why) ? 200 : 503, SPAN(""));
+}
+
+static void say_trying(struct edge_txn *x, const struct fresh *f)
+{
+    struct edge *e = f->e;
+    edge_reply_write(e, &e->line, &(struct edge_reply){.req = f->m, .from = f->from, .status = 100});
+    if (e->line.failed)
+        return;
+    edge_stat_own_reply(100);
+    (void)edge_txn_do(x, TXN_TX_REPLY, &(struct edge_word){.bytes = buf_span(&e->line), .status = 100});
+}
+
+static void open_transaction(const struct fresh *f)
+{
+    struct edge *e = f->e;
+    bool invite = f->m->method == SIP_M_INVITE;
+    struct edge_txn_args a = {.kind = invite ? TXN_IST : TXN_NIST,
+                              .method = f->m->method,
+                              .key = buf_span(&e->key),
+                              .id_len = e->key.len,
+                              .request = f->m->raw,
+                              .path = f->from,
+                              .shard = f->shard,
+                              .reply_port = edge_reply_port(f->m, f->from),
+                              .in_dialog = f->in_dialog};
+    struct edge_txn *x = edge_txn_new(e, &a);
+    if (x == NULL) {
+        refuse(f, 503, SPAN(""));
+        return;
+    }
+    if (!f->in_dialog && f->m->method != SIP_M_CANCEL) {
+        struct txn_merge_id id = merge_id(f->m);
+        txn_index_add_merged(&e->index, &x->entry, &id);
+    }
+    struct edge_word w = {.bytes = f->m->raw, .msg = f->m, .from = f->from};
+    if (edge_txn_do(x, TXN_RX_REQUEST, &w) && invite)
+        say_trying(x, f);
+}
+
+/* §9.2. The edge says 481 only when it must know the INVITE; after a restart it may not, and the actor decides. */
+static void on_cancel(struct fresh *f)
+{
+    struct edge *e = f->e;
+    buf_reset(&e->other_key);
+    if (sip_txn_key_cancelled(&e->other_key, f->m) != 0)
+        return;
+    edge_key_fit(&e->other_key);
+    const struct edge_txn *invite = edge_txn_server(e, buf_span(&e->other_key));
+    bool may_have_forgotten = e->now.mono_ms - e->started.mono_ms < txn_timer_ms(&e->times, TXN_TMR_U, TXN_IST, false);
+    if (invite == NULL && !may_have_forgotten) {
+        refuse(f, 481, SPAN(""));
+        return;
+    }
+    if (invite != NULL)
+        f->shard = invite->shard;
+    if (edge_shard_is_lost(f->shard)) { /* the INVITE has its 503 or will have: nothing is left to cancel */
+        refuse(f, invite != NULL ? 200 : 481, SPAN(""));
+        return;
+    }
+    open_transaction(f);
+}
+
+static void on_new_request(struct edge *e, const struct edge_path *from)
+{
+    struct fresh f = {.e = e, .m = &e->msg, .from = from, .in_dialog = e->msg.to_tag.len > 0};
+    if (!method_passes(&f) || !scheme_passes(&f) || !require_passes(&f))
+        return;
+    if (f.m->method == SIP_M_OPTIONS && !f.in_dialog) {
+        answer_options(&f);
+        return;
+    }
+    if (!merge_passes(&f) || !hops_pass(&f) || !dialog_passes(&f) || !admission_passes(&f))
+        return;
+    if (f.m->method == SIP_M_CANCEL)
+        on_cancel(&f);
+    else
+        open_transaction(&f);
+}
+
+void edge_on_request(struct edge *e, const struct edge_path *from)
+{
+    edge_stat_request(e->msg.method);
+    buf_reset(&e->key);
+    if (sip_txn_key(&e->key, &e->msg) != 0) {
+        edge_stat_drop(EDGE_DROP_MALFORMED);
+        return;
+    }
+    edge_key_fit(&e->key);
+    if (e->msg.method == SIP_M_ACK)
+        on_ack(e, from);
+    else if (!is_repeat(e))
+        on_new_request(e, from);
+}

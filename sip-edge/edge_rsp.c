@@ -1,0 +1,44 @@
+/*
+ * Responses, RFC 3261 §18.1.2 and §17.1.3. One whose top Via is not ours, or that no client transaction waits for, is
+ * dropped; but a 2xx to an INVITE goes to its actor all the same, which must acknowledge it (§13.2.2.4).
+ */
+#include "common/sip/sip_txn_key.h"
+#include "sip-edge/edge_plane.h"
+#include "sip-edge/edge_rx.h"
+#include "sip-edge/edge_shard.h"
+#include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_txn.h"
+
+static bool is_ours(const struct edge *e, const struct sip_via *via)
+{
+    return span_caseeq(via->host, span_cstr(e->host)) && sip_via_port(via) == e->port;
+}
+
+static void on_stray(struct edge *e, const struct edge_path *from)
+{
+    const struct sip_msg *m = &e->msg;
+    struct edge_shard *s = edge_shard_by_branch(e, m->via.branch);
+    bool answers_invite = m->method == SIP_M_INVITE && m->status >= 200 && m->status < 300;
+    if (s == NULL || !answers_invite || edge_tell_response(s, m->via.branch, m, from) != 0)
+        edge_stat_drop(EDGE_DROP_STRAY_RESPONSE);
+}
+
+void edge_on_response(struct edge *e, const struct edge_path *from)
+{
+    const struct sip_msg *m = &e->msg;
+    edge_stat_response(m->status);
+    buf_reset(&e->key);
+    if (!is_ours(e, &m->via) || sip_txn_key_client(&e->key, m) != 0) {
+        edge_stat_drop(EDGE_DROP_NOT_OURS);
+        return;
+    }
+    struct edge_txn *x = edge_txn_client(e, buf_span(&e->key));
+    if (x == NULL) {
+        on_stray(e, from);
+        return;
+    }
+    if (txn_is_answered(&x->t))
+        edge_stat_repeat_in(false);
+    (void)edge_txn_do(x, TXN_RX_RESPONSE,
+                      &(struct edge_word){.bytes = m->raw, .msg = m, .from = from, .status = m->status});
+}

@@ -1,0 +1,309 @@
+/* What a transaction's step entails: datagrams, words to the actor, timers, kept bytes. */
+#include "common/rt/bus.h"
+#include "common/sip/sip_txn_key.h"
+#include "sip-edge/edge_plane.h"
+#include "sip-edge/edge_reply.h"
+#include "sip-edge/edge_shard.h"
+#include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_txn.h"
+
+static struct edge *edge_of(const struct edge_txn *x)
+{
+    return x->shard->edge;
+}
+
+static struct span kept(const struct edge_bytes *b)
+{
+    return span_of(b->p, b->len);
+}
+
+/* --- datagrams --- */
+
+static void send_bytes(struct edge_txn *x, struct span bytes)
+{
+    struct edge *e = edge_of(x);
+    struct edge_path to = x->path;
+    bool is_server = txn_is_server(&x->t);
+    if (is_server)
+        to.port = x->reply_port;
+    e->out.send(e->out.user, &to, bytes, span_of(x->key, x->key_len), is_server);
+}
+
+static void send_again(struct edge_txn *x, const struct edge_bytes *b)
+{
+    if (b->p == NULL)
+        return;
+    edge_stat_repeat_out(txn_is_server(&x->t));
+    send_bytes(x, kept(b));
+}
+
+/* The first time it is not a repeat: no timer has grown yet, and nothing was heard. */
+static void send_request(struct edge_txn *x)
+{
+    if (x->sent)
+        edge_stat_repeat_out(false);
+    else
+        edge_stat_sent_request((enum sip_method)x->method);
+    x->sent = true;
+    send_bytes(x, kept(&x->request));
+}
+
+/* The ACK belongs to the transaction's INVITE; both stay until it is over. */
+static void send_ack(struct edge_txn *x, const struct edge_word *w)
+{
+    struct edge *e = edge_of(x);
+    if (sip_msg_decode(&e->again, kept(&x->request)) != 0)
+        return; /* what the actor had sent cannot be read: edge_actor.c refuses such a request */
+    edge_ack_write(&e->line, &e->again, w->msg);
+    if (e->line.failed)
+        return;
+    edge_stat_sent_request(SIP_M_ACK);
+    send_bytes(x, buf_span(&e->line));
+    (void)edge_bytes_keep_dup(e, &x->reply, buf_span(&e->line));
+}
+
+static void open_cancel(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    if (sip_msg_decode(&e->again, kept(&x->request)) != 0)
+        return;
+    edge_cancel_write(&e->line, &e->again, kept(&x->reason));
+    buf_reset(&e->other_key);
+    buf_put_span(&e->other_key, edge_txn_id(x));
+    buf_puts(&e->other_key, ";CANCEL");
+    struct edge_txn_args a = {.kind = TXN_NICT,
+                              .method = SIP_M_CANCEL,
+                              .key = buf_span(&e->other_key),
+                              .id_len = x->id_len,
+                              .request = buf_span(&e->line),
+                              .path = &x->path,
+                              .shard = x->shard,
+                              .mute = true};
+    struct edge_txn *cancel = e->line.failed || e->other_key.failed ? NULL : edge_txn_new(e, &a);
+    if (cancel != NULL)
+        edge_txn_do(cancel, TXN_TU_REQUEST, NULL);
+    else
+        edge_stat_drop(EDGE_DROP_FULL); /* timer B ends the INVITE */
+}
+
+/* --- words to the actor --- */
+
+static void ask(struct edge_txn *x, const struct edge_word *w)
+{
+    struct edge_told_request r = {.txn = edge_txn_id(x), .msg = w->msg, .from = &x->path};
+    if (x->method == SIP_M_CANCEL)
+        r.cancels = buf_span(&edge_of(x)->other_key);
+    int rv = edge_tell_request(x->shard, &r);
+    x->asked = rv == 0;
+    if (rv == -BUS_EFULL)
+        edge_shard_retry(x->shard);
+}
+
+static void pass_ack(struct edge_txn *x, const struct edge_word *w)
+{
+    struct edge_told_request r = {.msg = w->msg, .from = w->from};
+    if (edge_tell_request(x->shard, &r) != 0)
+        edge_stat_drop(EDGE_DROP_ACTOR_DOWN);
+}
+
+bool edge_txn_ask_again(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    if (x->request.p == NULL) /* adopted: the actor had it before we had */
+        return true;
+    if (sip_msg_decode(&e->again, kept(&x->request)) != 0)
+        return true;
+    struct edge_told_request r = {
+        .txn = edge_txn_id(x), .msg = &e->again, .from = &x->path, .repeated = x->asked_before};
+    if (x->method == SIP_M_CANCEL) {
+        buf_reset(&e->other_key);
+        if (sip_txn_key_cancelled(&e->other_key, &e->again) == 0)
+            edge_key_fit(&e->other_key);
+        r.cancels = buf_span(&e->other_key);
+    }
+    x->asked = edge_tell_request(x->shard, &r) == 0;
+    if (x->asked && x->asked_before)
+        edge_stat_asked_again();
+    return x->asked;
+}
+
+/* What could not be told waits in shard->untold until the link is up, or room is in it. */
+static void note_told(struct edge_txn *x, int rv)
+{
+    x->untold = rv != 0;
+    if (rv == 0)
+        list_remove(&x->link);
+    else
+        list_append(&x->shard->untold, &x->link);
+    if (rv == -BUS_EFULL)
+        edge_shard_retry(x->shard);
+}
+
+static void tell(struct edge_txn *x, const struct edge_word *w)
+{
+    if (x->mute || w->status == 100) /* 100 says only that the next hop has it */
+        return;
+    x->heard_status = w->status;
+    (void)edge_bytes_keep_dup(edge_of(x), &x->heard, w->bytes);
+    note_told(x, edge_tell_response(x->shard, edge_txn_id(x), w->msg, w->from));
+}
+
+static int tell_failed(struct edge_txn *x)
+{
+    return x->cause == TXN_CAUSE_TIMEOUT
+               ? edge_tell_failed(x->shard, edge_txn_id(x), PLANE__TXN_FAILED__CAUSE__TIMEOUT, "no final response")
+               : edge_tell_failed(x->shard, edge_txn_id(x), PLANE__TXN_FAILED__CAUSE__TRANSPORT, "cannot be sent");
+}
+
+static void fail(struct edge_txn *x, enum txn_cause cause)
+{
+    if (x->mute)
+        return;
+    x->failed = true;
+    x->cause = (uint8_t)cause;
+    note_told(x, tell_failed(x));
+}
+
+static void tell_last_word(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    if (x->failed)
+        note_told(x, tell_failed(x));
+    else if (x->heard.p != NULL && sip_msg_decode(&e->again, kept(&x->heard)) == 0)
+        note_told(x, edge_tell_response(x->shard, edge_txn_id(x), &e->again, &x->path));
+}
+
+void edge_txn_tell_again(struct edge_txn *x)
+{
+    tell_last_word(x);
+    if (txn_is_over(&x->t) && !x->untold)
+        edge_txn_drop(x);
+}
+
+/* --- timers --- */
+
+static void arm(struct edge_txn *x, enum txn_tmr tmr, uint32_t after_ms)
+{
+    struct edge *e = edge_of(x);
+    enum txn_slot slot = txn_timer_slot(tmr);
+    x->tmr[slot] = (uint8_t)tmr;
+    if (timer_set(e->timers, &x->timer[slot], e->now.mono_ms + after_ms) != 0)
+        x->doomed = true;
+}
+
+static void disarm(struct edge_txn *x, enum txn_tmr tmr)
+{
+    enum txn_slot slot = txn_timer_slot(tmr);
+    timer_cancel(edge_of(x)->timers, &x->timer[slot]);
+    x->tmr[slot] = TXN_TMR_NONE;
+}
+
+/* --- all of them --- */
+
+static void perform_one(struct edge_txn *x, const struct txn_eff *eff, const struct edge_word *w)
+{
+    struct edge *e = edge_of(x);
+    switch ((enum txn_eff_kind)eff->kind) {
+    case TXN_EFF_ASK:
+        ask(x, w);
+        break;
+    case TXN_EFF_PASS_ACK:
+        pass_ack(x, w);
+        break;
+    case TXN_EFF_REPLY:
+        edge_stat_reply(w->status);
+        send_bytes(x, w->bytes);
+        break;
+    case TXN_EFF_KEEP_REPLY: /* without memory it is not repeated; the next repeat of the request finds none */
+        (void)edge_bytes_keep_dup(e, &x->reply, w->bytes);
+        break;
+    case TXN_EFF_REPEAT_REPLY:
+        send_again(x, &x->reply);
+        break;
+    case TXN_EFF_FORGET_REPLY:
+        edge_bytes_forget(e, &x->reply);
+        break;
+    case TXN_EFF_SEND_REQUEST:
+        send_request(x);
+        break;
+    case TXN_EFF_FORGET_REQUEST:
+        edge_bytes_forget(e, &x->request);
+        break;
+    case TXN_EFF_TELL:
+        tell(x, w);
+        break;
+    case TXN_EFF_TELL_AGAIN:
+        tell_last_word(x);
+        break;
+    case TXN_EFF_FAIL:
+        fail(x, (enum txn_cause)eff->cause);
+        break;
+    case TXN_EFF_ACK:
+        send_ack(x, w);
+        break;
+    case TXN_EFF_REPEAT_ACK:
+        send_again(x, &x->reply);
+        break;
+    case TXN_EFF_CANCEL:
+        open_cancel(x);
+        break;
+    case TXN_EFF_OVERDUE:
+        x->overdue = true;
+        break;
+    case TXN_EFF_ARM:
+        arm(x, (enum txn_tmr)eff->tmr, eff->after_ms);
+        break;
+    case TXN_EFF_DISARM:
+        disarm(x, (enum txn_tmr)eff->tmr);
+        break;
+    }
+}
+
+/* A client transaction that is over stays for another 64*T1 while its last word has not been heard. */
+static bool linger(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    disarm(x, TXN_TMR_A);
+    disarm(x, TXN_TMR_B);
+    edge_bytes_forget(e, &x->request);
+    edge_bytes_forget(e, &x->reply);
+    if (timer_set(e->timers, &x->timer[TXN_SLOT_LIFE], e->now.mono_ms + (int64_t)e->times.t1_ms * 64) == 0)
+        return true;
+    edge_txn_drop(x);
+    return false;
+}
+
+bool edge_txn_perform(struct edge_txn *x, const struct txn_fx *fx, const struct edge_word *w)
+{
+    for (unsigned i = 0; i < fx->cnt; i++)
+        perform_one(x, &fx->eff[i], w);
+    if (x->doomed || (txn_is_over(&x->t) && !x->untold)) {
+        edge_txn_drop(x);
+        return false;
+    }
+    if (txn_is_over(&x->t))
+        return linger(x);
+    if (txn_is_server(&x->t) && txn_is_answered(&x->t))
+        list_remove(&x->link);
+    if (!x->overdue)
+        return true;
+    x->overdue = false;
+    return edge_txn_refuse(x, 504);
+}
+
+bool edge_txn_refuse(struct edge_txn *x, unsigned status)
+{
+    struct edge *e = edge_of(x);
+    struct edge_reply r = {
+        .req = &e->again, .from = &x->path, .status = status, .retry_after_s = x->shard->retry_after_s};
+    bool can = x->request.p != NULL && sip_msg_decode(&e->again, kept(&x->request)) == 0;
+    if (can)
+        edge_reply_write(e, &e->line, &r);
+    if (!can || e->line.failed) {
+        edge_txn_drop(x); /* adopted: there is nothing to make a reply from */
+        return false;
+    }
+    edge_stat_own_reply(status);
+    struct edge_word w = {.bytes = buf_span(&e->line), .status = (uint16_t)status};
+    return edge_txn_do(x, TXN_TX_REPLY, &w);
+}

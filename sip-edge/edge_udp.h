@@ -1,0 +1,34 @@
+/*
+ * edge_udp: datagrams in and out. Layer: sip-edge. RFC 3261 §18, RFC 3581.
+ *
+ * Reads up to EDGE_UDP_RX_TURN datagrams a turn with recvmmsg, and sends what a turn produced at its end with sendmmsg.
+ * What the kernel does not take waits in a bounded queue; over it, datagrams are dropped and counted (timers repeat
+ * them). No error of the network stops it.
+ */
+#ifndef SIP_EDGE_EDGE_UDP_H
+#define SIP_EDGE_EDGE_UDP_H
+
+#include "common/rt/loop.h"
+#include "sip-edge/edge.h"
+
+#define EDGE_UDP_RX_TURN 256  /* datagrams a turn: then timers and actors have theirs */
+#define EDGE_UDP_TX_MAX 16384 /* datagrams waiting */
+#define EDGE_UDP_TX_BYTES_MAX (32u << 20)
+
+struct edge_udp;
+
+/** fd: bound UDP socket, not owned. returns NULL with errno set. The edge is told of what arrives from the next turn
+ * on. */
+struct edge_udp *edge_udp_new(struct loop *l, int fd, struct edge *e);
+void edge_udp_free(struct edge_udp *u);
+/** Queue a datagram for the end of this turn; fits edge_out.send. */
+void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span bytes, struct span owner,
+                   bool is_server);
+/** No more reading: what arrives waits in the kernel for who comes after us. */
+void edge_udp_pause(struct edge_udp *u);
+/** Send what waits, now. */
+void edge_udp_flush(struct edge_udp *u);
+/** Port the socket is bound to. */
+uint16_t edge_udp_port(const struct edge_udp *u);
+
+#endif

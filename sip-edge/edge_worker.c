@@ -1,0 +1,157 @@
+/* Settings, socket and links around struct edge; what the supervisor asks of it. */
+#include "sip-edge/edge_worker.h"
+#include "common/base/err.h"
+#include "sip-edge/edge.h"
+#include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_udp.h"
+#include <errno.h>
+
+#define UDP_SOCKET "udp0" /* the name the supervisor hands it down under */
+
+static struct edge_process {
+    struct edge edge;
+    struct edge_udp *udp;
+    struct loop *loop;
+    struct bus_link *link[EDGE_SHARDS_MAX];
+} self; /* one per process */
+
+/* --- how things leave the edge --- */
+
+static void send_datagram(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
+{
+    (void)user;
+    edge_udp_send(self.udp, to, bytes, owner, is_server);
+}
+
+static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
+{
+    (void)user;
+    return bus_send(self.link[shard], type, body);
+}
+
+/* --- links to the actors --- */
+
+static unsigned shard_of(const struct bus_link *k)
+{
+    const struct edge_shard *s = bus_link_user(k);
+    return s->no;
+}
+
+static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    log_ev(LOG_INFO, "call-actor is here", log_n("actor", shard_of(k)), log_n("pid", peer->pid),
+           log_z("restarted", fresh ? "yes" : "no"));
+    edge_actor_up(&self.edge, shard_of(k), loop_now(self.loop));
+}
+
+static void on_down(struct bus_link *k)
+{
+    log_ev(LOG_WARN, "call-actor is away", log_n("actor", shard_of(k)));
+    edge_actor_down(&self.edge, shard_of(k), loop_now(self.loop));
+}
+
+static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    edge_on_actor(&self.edge, shard_of(k), type, m, loop_now(self.loop));
+}
+
+static bool open_link(struct worker *w, unsigned shard)
+{
+    char path[108];
+    worker_link_path(w, shard, edge_worker_kind.name, path);
+    struct bus_link_args a = {.path = path,
+                              .peer = PLANE__PROC__PROC_CALL,
+                              .on_up = on_up,
+                              .on_down = on_down,
+                              .on_msg = on_msg,
+                              .user = &self.edge.shard[shard]};
+    self.link[shard] = bus_link_open(worker_bus(w), &a);
+    return self.link[shard] != NULL;
+}
+
+/* --- start --- */
+
+static void init_edge(struct worker *w)
+{
+    const struct conf *c = worker_conf(w);
+    uint32_t port = conf_u32(c, SET_ADVERTISED_PORT);
+    struct edge_conf conf = {.public_ip = conf_str(c, SET_PUBLIC_IP),
+                             .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
+                             .shards = conf_u32(c, SET_CALL_ACTORS),
+                             .t1_ms = conf_u32(c, SET_SIP_T1_MS)};
+    struct edge_out out = {.send = send_datagram, .say = say};
+    edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
+}
+
+static int start(struct worker *w)
+{
+    int fd = worker_socket(w, UDP_SOCKET);
+    self.loop = worker_loop(w);
+    edge_stat_register();
+    init_edge(w);
+    if (fd < 0) {
+        log_ev(LOG_ERROR, "no SIP socket was handed down", log_z("socket", UDP_SOCKET));
+        return EX_INTERNAL;
+    }
+    self.udp = edge_udp_new(self.loop, fd, &self.edge);
+    if (self.udp == NULL) {
+        log_ev(LOG_ERROR, "the SIP socket cannot be used", log_z("socket", UDP_SOCKET), log_z("why", strerror(errno)));
+        return EX_INTERNAL;
+    }
+    for (unsigned i = 0; i < self.edge.shard_cnt; i++)
+        if (!open_link(w, i))
+            return EX_INTERNAL;
+    log_ev(LOG_INFO, "listening", log_z("transport", "UDP"), log_n("port", edge_udp_port(self.udp)));
+    return EX_OK;
+}
+
+/* --- what the supervisor asks --- */
+
+static void beat(struct worker *w, Plane__Heartbeat *hb)
+{
+    static char why[EDGE_WHY_MAX];
+    const char *text;
+    (void)w;
+    hb->ready = edge_is_ready(&self.edge, &text);
+    (void)span_copy(why, sizeof(why), span_cstr(text));
+    hb->not_ready_why = why;
+    hb->drained = self.edge.draining && edge_is_idle(&self.edge);
+}
+
+static int ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out)
+{
+    (void)w;
+    (void)args_json;
+    if (strcmp(cmd, "status") == 0 || strcmp(cmd, "transactions") == 0) {
+        edge_report(&self.edge, out);
+        return EX_OK;
+    }
+    buf_puts(out, "{\"error\":\"unknown_command\"}");
+    return EX_REFUSED;
+}
+
+static void drain(struct worker *w, bool on)
+{
+    (void)w;
+    edge_drain(&self.edge, on);
+}
+
+/* Leaves at once: what has come in is with the actors, what comes now waits in the socket for the next edge, and both
+ * sides of every open transaction repeat themselves (docs/transactions.md). */
+static void stop(struct worker *w, uint32_t grace_ms)
+{
+    (void)grace_ms;
+    edge_udp_pause(self.udp);
+    edge_udp_flush(self.udp);
+    worker_exit(w, EX_OK);
+}
+
+const struct worker_kind edge_worker_kind = {
+    .name = "sip-edge",
+    .proc = PLANE__PROC__PROC_EDGE,
+    .start = start,
+    .beat = beat,
+    .ctl = ctl,
+    .drain = drain,
+    .stop = stop,
+};
