@@ -1,5 +1,11 @@
 """Independent software that talks to the service: python3-grpcio, python3-pika, baresip, sipsak."""
+import glob
+import json
+import math
 import os
+import struct
+import subprocess
+import wave
 
 import harness
 from harness import EXCHANGE, TOP
@@ -8,11 +14,20 @@ PYTHON = "/usr/bin/python3"
 PEERS = os.path.join(TOP, "tests/peers")
 
 
-def terminate(stack, call_id, reason, cert="client"):
+def peer(name, *args, timeout=20):
+    return harness.run(PYTHON, os.path.join(PEERS, name), *args, timeout=timeout)
+
+
+def terminate(stack, call_id, reason, cert="client", ca="ca"):
     """SipSignalingService.TerminateCall as agent-service sends it."""
-    return harness.run(PYTHON, os.path.join(PEERS, "terminate.py"), "--target", f"127.0.0.1:{stack.grpc_port}",
-                       "--cert", f"{stack.pki}/{cert}.crt", "--key", f"{stack.pki}/{cert}.key", "--ca",
-                       f"{stack.pki}/ca.crt", "--reason", reason, call_id, timeout=20)
+    return peer("terminate.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt", "--key",
+                f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", "--reason", reason, call_id)
+
+
+def amqp_terminate(stack, call_id, *how):
+    """call.terminate.request as the platform's services publish it."""
+    r = peer("events.py", "--url", stack.broker.url, "terminate", *how, call_id)
+    assert r.returncode == 0, r.stdout + r.stderr
 
 
 def publish(broker, key, body):
@@ -21,16 +36,91 @@ def publish(broker, key, body):
     connection.close()
 
 
-def _field(number, data):
-    """A length-delimited protobuf field with a tag of one byte."""
-    size, n = b"", len(data)
-    while n > 0x7f:
-        size, n = size + bytes([n & 0x7f | 0x80]), n >> 7
-    return bytes([number << 3 | 2]) + size + bytes([n]) + data
+class PythonPlatform(harness.Platform):
+    """tests/peers/platform_peer.py in the place of local-platform: the same contracts by grpcio, from the contract alone.
+    Its ledger is its stdout."""
+
+    def start(self, cert="platform", ca="ca.crt"):
+        with open(self.ledger_path, "ab") as out, open(self.log_path, "ab") as err:
+            self.process = subprocess.Popen(
+                [PYTHON, os.path.join(PEERS, "platform_peer.py"), "--config", self.config_path, "--cert",
+                 f"{self.pki}/{cert}.crt", "--key", f"{self.pki}/{cert}.key", "--ca", f"{self.pki}/{ca}", "--listen",
+                 f"127.0.0.1:{self.port}"], stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        harness.wait_for("the Python platform is ready", 15, lambda: self.ledger("ready"))
+        return self
+
+    def status(self):
+        taken = [line["port"] for line in self.ledger("allocate") if "port" in line]
+        given = [line["port"] for line in self.ledger("release") if line.get("known", True)]
+        return {"allocated": len(taken), "released": len(given), "in_use": len(taken) - len(given),
+                "released_unknown": len(self.ledger("release")) - len(given)}
 
 
-def generic_event(event_type, call_id):
-    """sentiric.event.v1.GenericEvent, encoded by hand: event_type 1, trace_id 2, tenant_id 4, payload_json 5."""
-    payload = f'{{"callId":"{call_id}","reason":"workflow_hangup"}}'
-    return (_field(1, event_type.encode()) + _field(2, call_id.encode()) + _field(4, b"sentiric_demo") +
-            _field(5, payload.encode()))
+def tone(path, seconds):
+    with wave.open(path, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(8000)
+        w.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(2 * math.pi * 440 * i / 8000)))
+                               for i in range(8000 * seconds)))
+
+
+BARESIP_CONFIG = """sip_listen 127.0.0.1:0
+audio_player aubridge,nowhere
+audio_source aufile,{folder}/tone.wav
+audio_alert aubridge,alert
+ausrc_srate 8000
+auplay_srate 8000
+rtp_ports 38000-38400
+module_path /usr/lib/baresip/modules
+module aufile.so
+module aubridge.so
+module g711.so
+module sndfile.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+snd_path {folder}
+"""
+
+
+class Heard:
+    """What baresip told about its call: its output, and what it heard as samples."""
+
+    def __init__(self, text, samples):
+        self.text, self.samples = text, samples
+        self.established = "Call established" in text
+
+    def loudness(self):
+        return math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0
+
+
+def baresip(port, folder, number, seconds, codec="PCMU/8000/1"):
+    """A real softphone without a sound card calls, plays a tone, records what it hears, and hangs up after `seconds`."""
+    tone(os.path.join(folder, "tone.wav"), seconds + 5)
+    files = {"config": BARESIP_CONFIG.format(folder=folder), "contacts": "",
+             "accounts": f"<sip:905551234567@127.0.0.1>;regint=0;audio_codecs={codec}\n"}
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    r = harness.run("baresip", "-f", folder, "-t", str(seconds), "-e", f"/dial sip:{number}@127.0.0.1:{port}",
+                    stdin=subprocess.DEVNULL, timeout=seconds + 15, env={**os.environ, "HOME": folder})
+    samples = ()
+    for path in glob.glob(os.path.join(folder, "dump*-dec.wav")):
+        with wave.open(path) as w:
+            data = w.readframes(w.getnframes())
+            samples = struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
+    return Heard(r.stdout + r.stderr, samples)
+
+
+def listen_events(url, count, seconds):
+    """tests/peers/events.py listening: a process whose lines are read by finish_events()."""
+    process = subprocess.Popen([PYTHON, os.path.join(PEERS, "events.py"), "--url", url, "listen", "--count", str(count),
+                                "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True)
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    return process
+
+
+def finish_events(process):
+    out, _ = process.communicate(timeout=60)
+    return [json.loads(line) for line in out.splitlines()]

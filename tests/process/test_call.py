@@ -259,14 +259,10 @@ class TestEndedByOthers(OneCall):
         again = peers.terminate(self.stack, call.call_id, "again")
         self.assertIn("NOT_FOUND", again.stdout + again.stderr)
 
-    def test_amqp_json_request(self):
-        self.end_by(lambda call: peers.publish(
-            self.stack.broker, "call.terminate.request",
-            json.dumps({"eventType": "call.terminate.request", "callId": call.call_id, "reason": "test"}).encode()))
-
-    def test_amqp_protobuf_request(self):
-        self.end_by(lambda call: peers.publish(self.stack.broker, "call.terminate.request",
-                                               peers.generic_event("call.terminate.request", call.call_id)))
+    def test_amqp_requests(self):
+        for how in (("--format", "json"), ("--format", "protobuf"), ("--format", "protobuf", "--where", "trace")):
+            with self.subTest(how=how):
+                self.end_by(lambda call: peers.amqp_terminate(self.stack, call.call_id, *how))
 
     def test_amqp_rubbish_changes_nothing(self):
         call = Call(self.ua)

@@ -1,0 +1,117 @@
+"""Mutual TLS: whoever is not who the certificate must name is refused, and status and log say which and why."""
+import unittest
+
+import grpc
+
+import harness
+import peers
+from harness import Pki, Stack
+from ua import Call, Ua, header, status
+
+SERVICES = ("user-service", "dialplan-service", "media-service")
+
+
+class TestPlatformRefused(unittest.TestCase):
+    """The platform shows a certificate that we must not accept, or does not accept ours."""
+
+    def refused(self, words, cert="platform", ca="ca.crt", **settings):
+        with Stack(events=False, **settings) as stack, Ua(stack.sip_port) as ua:
+            stack.platform.start(cert=cert, ca=ca)
+            stack.spawn()
+
+            def explained():
+                s = stack.ctl("status", check=False) or {"dependencies": []}
+                texts = {d["name"]: str(d) for d in s["dependencies"]}
+                return texts if all(any(w in texts.get(n, "").lower() for w in words) for n in SERVICES) else None
+            try:
+                texts = harness.wait_for(f"status says {words}", 15, explained)
+            except AssertionError as e:
+                raise AssertionError(f"{e}; status: {stack.ctl('status', check=False)}") from None
+            print(f"  {cert}: {texts['media-service']}", flush=True)
+            self.assertFalse(stack.is_ready())
+            log = [line.lower() for line in stack.log().split("\n")]
+            for name in SERVICES:
+                self.assertTrue([x for x in log if name in x and any(w in x for w in words)], f"log about {name}")
+            answer = Call(ua).invite().final()
+            self.assertEqual(status(answer), 503)
+            self.assertIsNotNone(header(answer, "Retry-After"))
+            self.assertEqual(stack.platform.ledger("rpc"), [], "no RPC got through")
+
+    def test_server_of_another_ca(self):
+        self.refused(["certificate", "ca"], cert="bad/other-ca")
+
+    def test_server_with_a_wrong_name(self):
+        self.refused(["name"], cert="bad/wrong-name")
+
+    def test_server_with_an_expired_certificate(self):
+        self.refused(["expired"], cert="bad/expired")
+
+    def test_expected_name_is_a_setting(self):
+        with Stack(events=False, **{f"{s}_SERVICE_TLS_NAME": "sentiric.cloud" for s in ("USER", "DIALPLAN", "MEDIA")}) as stack:
+            stack.start()
+
+    def test_our_certificate_is_refused(self):
+        """The platform trusts another CA than the one that signed ours."""
+        self.refused(["certificate", "refused", "handshake", "closed"], ca="bad/ca.crt")
+
+
+class TestOurServer(unittest.TestCase):
+    """Who may call TerminateCall."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(events=False)
+        cls.stack.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def status_of(self, credentials, name="sip-signaling-service"):
+        options = [("grpc.ssl_target_name_override", name)]
+        with grpc.secure_channel(f"127.0.0.1:{self.stack.grpc_port}", credentials, options) as channel:
+            call = channel.unary_unary("/sentiric.sip.v1.SipSignalingService/TerminateCall")
+            try:
+                call(b"\x0a\x06nobody", timeout=5)
+                return "OK"
+            except grpc.RpcError as e:
+                return e.code().name
+
+    def read(self, name):
+        with open(f"{Pki.get()}/{name}", "rb") as f:
+            return f.read()
+
+    def test_a_client_of_our_ca_is_served(self):
+        r = peers.terminate(self.stack, "nobody@nowhere", "test")
+        self.assertIn("NOT_FOUND", r.stdout + r.stderr)
+
+    def test_a_client_without_a_certificate_is_refused(self):
+        self.assertEqual(self.status_of(grpc.ssl_channel_credentials(self.read("ca.crt"))), "UNAVAILABLE")
+
+    def test_a_client_of_another_ca_is_refused(self):
+        self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
+            self.read("ca.crt"), self.read("bad/other-ca.key"), self.read("bad/other-ca.crt"))), "UNAVAILABLE")
+
+    def test_an_expired_client_is_refused(self):
+        self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
+            self.read("ca.crt"), self.read("bad/expired.key"), self.read("bad/expired.crt"))), "UNAVAILABLE")
+
+    def test_plain_text_is_refused(self):
+        with grpc.insecure_channel(f"127.0.0.1:{self.stack.grpc_port}") as channel:
+            with self.assertRaises(grpc.RpcError):
+                channel.unary_unary("/sentiric.sip.v1.SipSignalingService/TerminateCall")(b"", timeout=3)
+
+    def test_our_certificate_carries_our_name(self):
+        self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
+            self.read("ca.crt"), self.read("client.key"), self.read("client.crt")), "wrong.invalid"), "UNAVAILABLE")
+
+
+class TestUserServiceAlone(unittest.TestCase):
+    def test_wrong_name_of_one_dependency(self):
+        """Only the one that is wrong is blamed."""
+        with Stack(events=False, USER_SERVICE_TLS_NAME="somebody.else") as stack:
+            stack.platform.start()
+            stack.spawn()
+            stack.wait_dependency("media-service", "ready")
+            harness.wait_for("user-service is not ready", 10, lambda: [
+                d for d in stack.ctl("status")["dependencies"] if d["name"] == "user-service" and d["state"] != "ready"])
