@@ -1,0 +1,95 @@
+#include "orchestrator/answers.h"
+#include <stdlib.h>
+
+void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port), void *user)
+{
+    *a = (struct answers){.max = max, .on_orphan = on_orphan, .user = user};
+    map_init(&a->by_key);
+    list_init(&a->by_age);
+    list_init(&a->waiting);
+}
+
+static void drop(struct answers *a, struct answer *x)
+{
+    map_del(&a->by_key, &x->by_key);
+    list_remove(&x->by_age);
+    list_remove(&x->waiting);
+    a->cnt--;
+    free(x);
+}
+
+static struct answer *oldest(struct answers *a)
+{
+    struct list *n = list_first(&a->by_age);
+    return n != NULL ? LIST_ENTRY(n, struct answer, by_age) : NULL;
+}
+
+void answers_fini(struct answers *a)
+{
+    for (struct answer *x; (x = oldest(a)) != NULL;)
+        drop(a, x);
+    map_fini(&a->by_key);
+}
+
+static void forget(struct answers *a, struct answer *x)
+{
+    uint32_t orphan = list_empty(&x->waiting) ? 0 : x->port;
+    drop(a, x);
+    if (orphan != 0)
+        a->on_orphan(a->user, orphan);
+}
+
+struct answer *answers_put(struct answers *a, struct span key, struct span body, uint32_t port, int64_t now_ms)
+{
+    struct answer *x = malloc(sizeof *x + key.len + body.len);
+    if (x == NULL)
+        return NULL;
+    char *bytes = (char *)(x + 1);
+    memcpy(bytes, key.p, key.len);
+    if (body.len > 0)
+        memcpy(bytes + key.len, body.p, body.len);
+    *x = (struct answer){
+        .at_ms = now_ms,
+        .port = port,
+        .key = span_of(bytes, key.len),
+        .body = span_of(bytes + key.len, body.len),
+    };
+    list_init(&x->by_age);
+    list_init(&x->waiting);
+    struct answer *old = answers_get(a, key);
+    if (old != NULL)
+        drop(a, old);
+    if (map_put(&a->by_key, &x->by_key, x->key) != 0) {
+        free(x);
+        return NULL;
+    }
+    list_append(&a->by_age, &x->by_age);
+    list_append(&a->waiting, &x->waiting);
+    a->cnt++;
+    if (a->cnt > a->max)
+        forget(a, oldest(a));
+    return x;
+}
+
+struct answer *answers_get(const struct answers *a, struct span key)
+{
+    struct map_node *n = map_get(&a->by_key, key);
+    return n != NULL ? MAP_ENTRY(n, struct answer, by_key) : NULL;
+}
+
+void answers_delivered(struct answer *x)
+{
+    list_remove(&x->waiting);
+}
+
+struct answer *answers_waiting(struct answers *a)
+{
+    struct list *n = list_first(&a->waiting);
+    return n != NULL ? LIST_ENTRY(n, struct answer, waiting) : NULL;
+}
+
+void answers_expire(struct answers *a, int64_t now_ms)
+{
+    for (struct answer *x; (x = oldest(a)) != NULL && now_ms - x->at_ms >= ANSWERS_KEEP_MS;)
+        forget(a, x);
+}

@@ -1,0 +1,37 @@
+/*
+ * grpc_hub: the one completion queue of the process and the one library thread that drains it. Layer: orchestrator.
+ *
+ * The thread takes an event, puts its tag into a list and wakes the loop; everything else happens on the loop's thread.
+ * What gRPC writes to its own log goes through here too: into ours, and the last TLS fault is kept, because the library
+ * tells the reason of a refused handshake nowhere else.
+ */
+#ifndef ORCHESTRATOR_GRPC_HUB_H
+#define ORCHESTRATOR_GRPC_HUB_H
+
+#include "common/rt/loop.h"
+
+struct grpc_hub;
+struct grpc_completion_queue;
+
+/* Embedded in whatever waits for an event; the address of it is the tag given to gRPC. */
+struct hub_tag {
+    void (*done)(struct hub_tag *t, bool ok); /* on the loop */
+    struct hub_tag *next;
+    bool ok;
+};
+
+/** Starts the library and its thread. One per process. Dies when it cannot. */
+struct grpc_hub *grpc_hub_new(struct loop *l);
+/** Closed last: everything that has tags out must have been closed. Runs what is left, then ends the thread. */
+void grpc_hub_free(struct grpc_hub *h);
+struct loop *grpc_hub_loop(struct grpc_hub *h);
+struct grpc_completion_queue *grpc_hub_queue(struct grpc_hub *h);
+
+#define GRPC_HUB_FAULT_MAX 160
+/** The last TLS fault the library noted, if it is not older than max_age_ms ("" otherwise). out: GRPC_HUB_FAULT_MAX
+ * bytes. */
+void grpc_hub_tls_fault(struct grpc_hub *h, int64_t max_age_ms, char *out);
+/** The last error line of the library, whatever it was about; "" when none. Same size. */
+void grpc_hub_last_error(struct grpc_hub *h, char *out);
+
+#endif

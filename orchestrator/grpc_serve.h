@@ -1,0 +1,51 @@
+/*
+ * grpc_serve: our gRPC server, mutual TLS: who has no certificate of our CA gets no further than the handshake.
+ * Layer: orchestrator. Knows methods and messages by table, not what they mean.
+ */
+#ifndef ORCHESTRATOR_GRPC_SERVE_H
+#define ORCHESTRATOR_GRPC_SERVE_H
+
+#include "common/base/buf.h"
+#include "orchestrator/grpc_hub.h"
+#include "orchestrator/tls_files.h"
+#include <protobuf-c/protobuf-c.h>
+
+#define GRPC_SERVE_OPEN_MAX 1024 /* calls being answered; one more gets RESOURCE_EXHAUSTED */
+#define GRPC_SERVE_METHODS_MAX 8
+#define GRPC_SERVE_REQUEST_MAX 16384 /* bytes of a request */
+#define GRPC_SERVE_PEER_MAX 64       /* of the name of who asks */
+
+struct grpc_serve;
+struct serve_call;
+
+struct serve_method {
+    const char *path; /* "/package.Service/Method" */
+    const ProtobufCMessageDescriptor *request;
+    /* One call: answer it, now or later, exactly once, with serve_answer. request is borrowed, its texts are UTF-8. */
+    void (*handler)(void *user, struct serve_call *c, const ProtobufCMessage *request);
+};
+
+struct grpc_serve_args {
+    struct grpc_hub *hub;
+    uint16_t port;                      /* on every address, IPv6 and IPv4 */
+    const struct serve_method *methods; /* ended by a row with path NULL; lives as long as the server */
+    const struct tls_files *tls;
+    void *user;
+};
+
+/**
+ * Opens the port.
+ * err       one line, when NULL is returned; *busy then says whether the port was taken
+ */
+struct grpc_serve *grpc_serve_open(const struct grpc_serve_args *args, struct buf *err, bool *busy);
+/** Open calls end with UNAVAILABLE. Waits for nothing but the library; the hub is freed next. */
+void grpc_serve_free(struct grpc_serve *s);
+/** Handshakes from now on with these. */
+void grpc_serve_set_tls(struct grpc_serve *s, const struct tls_files *tls);
+
+/** Common name of the client's certificate, "" when it has none. */
+const char *serve_call_peer(const struct serve_call *c);
+/** code: enum rpc_code. reply: with RPC_OK only. text: status message of the others. The call is gone after this. */
+void serve_answer(struct serve_call *c, int code, const char *text, const ProtobufCMessage *reply);
+
+#endif

@@ -1,0 +1,136 @@
+#include "orchestrator/text.h"
+#include "common/base/map.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+#define TRACE_HEX 32
+
+/* Length of the well-formed character s begins with, or 0. */
+static size_t char_len(struct span s)
+{
+    static const uint32_t smallest[] = {0, 1, 0x80, 0x800, 0x10000};
+    unsigned char lead = (unsigned char)s.p[0];
+    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
+    if (len == 0 || len > s.len)
+        return 0;
+    uint32_t code = len == 1 ? lead : lead & (0x7fU >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | ((unsigned char)s.p[i] & 0x3f);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return code >= smallest[len] && code <= 0x10ffff && !surrogate ? len : 0;
+}
+
+bool text_is_utf8(struct span s)
+{
+    while (s.len > 0) {
+        size_t len = char_len(s);
+        if (len == 0)
+            return false;
+        s = span_from(s, len);
+    }
+    return true;
+}
+
+void text_mend_utf8(char *z)
+{
+    size_t n = strlen(z);
+    for (size_t i = 0; i < n;) {
+        size_t len = char_len(span_of(z + i, n - i));
+        if (len == 0)
+            z[i] = '?';
+        i += len > 0 ? len : 1;
+    }
+}
+
+/* --- decoded messages -------------------------------------------------------------------------------------------- */
+
+/* `at`: a char * or a ProtobufCMessage * as protobuf-c keeps them. */
+static bool value_ok(const ProtobufCFieldDescriptor *f, const void *at)
+{
+    if (f->type == PROTOBUF_C_TYPE_STRING) {
+        const char *z;
+        memcpy(&z, at, sizeof z);
+        return text_is_utf8(span_cstr(z));
+    }
+    const ProtobufCMessage *m;
+    memcpy(&m, at, sizeof m);
+    return m == NULL || text_message_ok(m);
+}
+
+static bool field_ok(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+    const char *base = (const char *)m;
+    if (f->label != PROTOBUF_C_LABEL_REPEATED)
+        return value_ok(f, base + f->offset);
+    size_t n;
+    const char *list;
+    memcpy(&n, base + f->quantifier_offset, sizeof n);
+    memcpy(&list, base + f->offset, sizeof list);
+    for (size_t i = 0; i < n; i++)
+        if (!value_ok(f, list + i * sizeof(void *)))
+            return false;
+    return true;
+}
+
+bool text_message_ok(const ProtobufCMessage *m) /* NOLINT(misc-no-recursion): as deep as our own messages nest */
+{
+    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+        if ((f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE) && !field_ok(m, f))
+            return false;
+    }
+    return true;
+}
+
+/* --- metadata ---------------------------------------------------------------------------------------------------- */
+
+void text_trace_id(const char *z, char *out)
+{
+    size_t n = 0;
+    for (; z[n] != '\0' && n < TEXT_TRACE_ID_MAX; n++)
+        out[n] = (char)(z[n] > ' ' && z[n] <= '~' ? z[n] : '_');
+    out[n] = '\0';
+}
+
+static char hex_lower(char c)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))
+        return c;
+    return (char)(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : '\0');
+}
+
+/* 32 hex digits in a row, dashes between them not counted. */
+static bool find_hex(const char *z, char *out)
+{
+    size_t n = 0;
+    bool nonzero = false;
+    for (; *z != '\0' && n < TRACE_HEX; z++) {
+        char c = hex_lower(*z);
+        if (c == '\0' && *z == '-' && n > 0)
+            continue;
+        if (c == '\0') {
+            n = 0;
+            nonzero = false;
+            continue;
+        }
+        nonzero = nonzero || c != '0';
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return n == TRACE_HEX && nonzero; /* all zeros means "no trace" */
+}
+
+void text_traceparent(const char *trace_id, uint64_t span_id, char *out)
+{
+    static const uint64_t hi[2] = {0x7369702d74726163ULL, 1};
+    static const uint64_t lo[2] = {0x7369702d74726163ULL, 2};
+    char hex[TRACE_HEX + 1];
+    if (!find_hex(trace_id, hex)) {
+        struct span s = span_cstr(trace_id);
+        (void)snprintf(hex, sizeof hex, "%016" PRIx64 "%016" PRIx64, map_siphash(hi, s), map_siphash(lo, s) | 1);
+    }
+    (void)snprintf(out, TEXT_TRACEPARENT_SIZE, "00-%s-%016" PRIx64 "-01", hex, span_id);
+}
