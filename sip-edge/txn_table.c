@@ -71,7 +71,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
         [IST_ST_ACCEPTED] =
             {
                 [IST_EV_RX_INVITE] = IGNORE, /* absorbed: the transaction user repeats its 2xx */
-                [IST_EV_RX_ACK] = IGNORE,
+                [IST_EV_RX_ACK] = TO(ist_act_pass_ack, IST_ST_ACCEPTED),
                 [IST_EV_TX_1XX] = IGNORE,
                 [IST_EV_TX_2XX] = TO(ist_act_pass_2xx, IST_ST_ACCEPTED),
                 [IST_EV_TX_FINAL] = IGNORE,
