@@ -24,6 +24,7 @@ static void load_one(struct fault *f, struct jsonx *j, const cJSON *obj)
 void faults_load(struct faults *f, struct jsonx *j, const cJSON *root, const char *const *names, size_t n)
 {
     *f = (struct faults){0};
+    jsonx_at(j, "file", -1);
     const cJSON *all = jsonx_object(j, root, "faults");
     const cJSON *obj;
     cJSON_ArrayForEach(obj, all)

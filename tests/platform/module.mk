@@ -11,3 +11,15 @@ $(BUILD)/bin/local-platform: $(BUILD)/obj/tests/platform/main.o $(L_PLATFORM) $(
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_platform) -o $@
+
+# tests/unit/tests/platform/test_x.c: the pure parts of it.
+$(BUILD)/test/unit/tests/platform/%: $(BUILD)/obj/tests/unit/tests/platform/%.o $(BUILD)/obj/tests/unit/testkit.o \
+		$(L_PLATFORM) $(L_PROTO) $(L_BASE)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) $(TESTKIT_LDFLAGS) $^ -lcmocka $(SYS_platform) -o $@
+
+.PHONY: platform-check
+platform-check: $(BUILD)/bin/local-platform ## local-platform and its Python peer, both asked by Python grpcio
+	$(Q)tests/platform/check.py $(BUILD)
+	$(Q)tests/platform/check.py $(BUILD) --peer

@@ -127,8 +127,19 @@ class Platform:
         m = getattr(media, "PlayAudioRequest_" + layout)
         return self.code(PLAY, m(server_rtp_port=port, audio_uri=uri, rtp_target_addr=target), media.PlayAudioResponse)
 
+    def wait_free(self):
+        """Until no port rests or is in use."""
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            s = self.status()
+            if s["resting"] == 0 and s["in_use"] == 0:
+                return
+            assert time.monotonic() < until, "%d in use, %d resting" % (s["in_use"], s["resting"])
+            time.sleep(0.05)
+
     def stop_cleanly(self):
         """SIGTERM; anything but exit code 0 is a failure, told with what the program said last."""
+        self.channel.close()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(DEADLINE_S)
         if code != 0:
