@@ -96,7 +96,7 @@ $(BUILD)/bin/$(1): $(BUILD)/obj/$(1)/main.o $(BUILD)/lib/lib$(1).a $$(LIBS_$(1))
 	$(Q)$$(CC) $$(LDFLAGS) $$^ $$(SYS_$(1)) -o $$@
 endef
 $(foreach p,$(PROCS),$(eval $(call proc-bin,$(p))))
-$(BUILD)/bin/sigctl: $(BUILD)/obj/supervisor/sigctl.o $(L_PROTO) $(L_BASE)
+$(BUILD)/bin/sigctl: $(BUILD)/obj/supervisor/sigctl.o $(BUILD)/lib/libsupervisor.a $(L_PROTO) $(L_BASE)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) $^ -lprotobuf-c $(SYS_base) -o $@

@@ -358,6 +358,17 @@ unsigned conf_take_reload(struct conf *c, struct conf *fresh, struct buf *later)
     return taken;
 }
 
+int conf_set(struct conf *c, enum setting s, const char *value, const char *origin)
+{
+    struct buf normal;
+    buf_init(&normal, CONF_VALUE_MAX);
+    int rc = conf_check_value(&conf_rows[s], span_cstr(value), &normal);
+    if (rc == 0)
+        set(c, s, buf_span(&normal), origin);
+    buf_fini(&normal);
+    return rc;
+}
+
 /* --- slices --- */
 
 void conf_slice(const struct conf *c, enum conf_who who, struct buf *out)

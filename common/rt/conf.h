@@ -45,6 +45,9 @@ int conf_check_files(const struct conf *c, struct buf *err);
  */
 unsigned conf_take_reload(struct conf *c, struct conf *fresh, struct buf *later);
 
+/** Change one value of a loaded conf. returns 0, or -1 when it is not what the row wants (nothing is changed). */
+int conf_set(struct conf *c, enum setting s, const char *value, const char *origin);
+
 /** The rows of `who` as KEY=VALUE lines, for a worker's descriptor. */
 void conf_slice(const struct conf *c, enum conf_who who, struct buf *out);
 /** Reads a slice back (fd is read to its end and closed). returns 0, or -1 when it is not one. */

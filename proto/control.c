@@ -1,0 +1,207 @@
+#include "proto/control.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#define HELP_COLUMN 26
+
+const struct control_cmd control_cmds[CONTROL_CMDS] = {
+#define CTL_CMD(id, name_, usage_, key1, key2, need_, flag_, help_)                                                    \
+    [CONTROL_##id] = {.name = (name_),                                                                                 \
+                      .usage = (usage_),                                                                               \
+                      .key = {(key1), (key2)},                                                                         \
+                      .need = (need_),                                                                                 \
+                      .flag = (flag_),                                                                                 \
+                      .help = (help_)},
+#include "proto/control_cmds.def"
+#undef CTL_CMD
+};
+
+int control_find(struct span name)
+{
+    for (int i = 0; i < CONTROL_CMDS; i++) {
+        if (span_eq(name, span_cstr(control_cmds[i].name)))
+            return i;
+    }
+    return -1;
+}
+
+/* --- requests --- */
+
+/* returns 0, or -1: there, and not a text that fits */
+static int take_arg(const cJSON *root, const char *key, char out[CONTROL_ARG_MAX])
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, key);
+    out[0] = '\0';
+    if (item == NULL || cJSON_IsNull(item))
+        return 0;
+    if (!cJSON_IsString(item))
+        return -1;
+    return span_copy(out, CONTROL_ARG_MAX, span_cstr(item->valuestring)) ? 0 : -1;
+}
+
+static int refuse(const char **error, const char **message, const char *word, const char *text)
+{
+    *error = word;
+    *message = text;
+    return -1;
+}
+
+static int take_args(const cJSON *root, struct control_request *out, const char **error, const char **message)
+{
+    const struct control_cmd *row = &control_cmds[out->cmd];
+    for (unsigned i = 0; i < CONTROL_ARGS; i++) {
+        out->arg[i][0] = '\0';
+        if (row->key[i] == NULL)
+            continue;
+        if (take_arg(root, row->key[i], out->arg[i]) != 0)
+            return refuse(error, message, CONTROL_EBADREQUEST, "an argument is no text or too long");
+        if (i < row->need && out->arg[i][0] == '\0')
+            return refuse(error, message, CONTROL_EBADREQUEST, "an argument is missing; see help");
+    }
+    out->flag = false;
+    if (row->flag == NULL)
+        return 0;
+    const cJSON *flag = cJSON_GetObjectItemCaseSensitive(root, row->flag);
+    if (flag != NULL && !cJSON_IsBool(flag))
+        return refuse(error, message, CONTROL_EBADREQUEST, "an option is neither true nor false");
+    out->flag = cJSON_IsTrue(flag);
+    return 0;
+}
+
+static int take_request(const cJSON *root, struct control_request *out, const char **error, const char **message)
+{
+    if (!cJSON_IsObject(root))
+        return refuse(error, message, CONTROL_EBADREQUEST, "expected one JSON object a line");
+    const cJSON *cmd = cJSON_GetObjectItemCaseSensitive(root, "cmd");
+    if (!cJSON_IsString(cmd))
+        return refuse(error, message, CONTROL_EBADREQUEST, "\"cmd\" is missing or no text");
+    int id = control_find(span_cstr(cmd->valuestring));
+    if (id < 0)
+        return refuse(error, message, CONTROL_EUNKNOWN, "no such command; see help");
+    out->cmd = (enum control_id)id;
+    return take_args(root, out, error, message);
+}
+
+int control_parse(struct span line, struct control_request *out, const char **error, const char **message)
+{
+    if (line.len > CONTROL_LINE_MAX)
+        return refuse(error, message, CONTROL_EBADREQUEST, "the line is too long");
+    const char *end = NULL;
+    cJSON *root = line.len > 0 ? cJSON_ParseWithLengthOpts(line.p, line.len, &end, 0) : NULL;
+    int rc;
+    if (root == NULL || span_trim(span_of(end, (size_t)(line.p + line.len - end))).len > 0)
+        rc = refuse(error, message, CONTROL_EBADREQUEST, "expected one JSON object a line");
+    else
+        rc = take_request(root, out, error, message);
+    cJSON_Delete(root);
+    return rc;
+}
+
+static void put_members(struct buf *out, const struct control_request *r, const char *sep)
+{
+    const struct control_cmd *row = &control_cmds[r->cmd];
+    for (unsigned i = 0; i < CONTROL_ARGS; i++) {
+        if (row->key[i] == NULL || r->arg[i][0] == '\0')
+            continue;
+        buf_printf(out, "%s\"%s\":", sep, row->key[i]);
+        control_put_string(out, span_cstr(r->arg[i]));
+        sep = ",";
+    }
+    if (row->flag != NULL && r->flag)
+        buf_printf(out, "%s\"%s\":true", sep, row->flag);
+}
+
+void control_put_request(struct buf *out, const struct control_request *r)
+{
+    buf_printf(out, "{\"cmd\":\"%s\"", control_cmds[r->cmd].name);
+    put_members(out, r, ",");
+    buf_puts(out, "}\n");
+}
+
+void control_put_args(struct buf *out, const struct control_request *r)
+{
+    buf_putc(out, '{');
+    put_members(out, r, "");
+    buf_putc(out, '}');
+}
+
+/* --- text --- */
+
+/* Length of the well-formed UTF-8 character s begins with (RFC 3629 §4), 0 for anything else; *code: its number. */
+static size_t utf8_char(struct span s, uint32_t *code)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char lead = (unsigned char)s.p[0];
+    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
+    if (len == 0 || len > s.len)
+        return 0;
+    *code = len == 1 ? lead : lead & (0x7fU >> len);
+    for (size_t i = 1; i < len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (c & 0x3f);
+    }
+    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
+    return *code >= smallest[len] && *code <= 0x10ffff && !surrogate ? len : 0;
+}
+
+void control_put_string(struct buf *out, struct span s)
+{
+    buf_putc(out, '"');
+    while (s.len > 0) {
+        uint32_t code = 0;
+        size_t len = utf8_char(s, &code);
+        if (len == 0)
+            buf_puts(out, "\\ufffd");
+        else if (code < 0x20 || code == 0x7f)
+            buf_printf(out, "\\u%04x", code);
+        else if (code == '"' || code == '\\')
+            buf_printf(out, "\\%c", (char)code);
+        else
+            buf_put(out, s.p, len);
+        s = span_from(s, len > 0 ? len : 1);
+    }
+    buf_putc(out, '"');
+}
+
+void control_put_error(struct buf *out, const char *error, const char *message)
+{
+    buf_printf(out, "{\"v\":%d,\"ok\":false,\"error\":\"%s\",\"message\":", CONTROL_VERSION, error);
+    control_put_string(out, span_cstr(message));
+    buf_puts(out, "}\n");
+}
+
+void control_put_help(struct buf *out)
+{
+    for (size_t i = 0; i < CONTROL_CMDS; i++) {
+        const struct control_cmd *c = &control_cmds[i];
+        int used = (int)(strlen(c->name) + strlen(c->usage) + 1);
+        int pad = used < HELP_COLUMN ? HELP_COLUMN - used : 1;
+        buf_printf(out, "  %s %s%*s%s\n", c->name, c->usage, pad, "", c->help);
+    }
+}
+
+/* Characters that drive a terminal or turn the text around. */
+static bool drives_terminal(uint32_t code)
+{
+    return (code < 0x20 && code != '\n') || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+void control_put_printable(struct buf *out, struct span s)
+{
+    while (s.len > 0) {
+        uint32_t code = 0;
+        size_t len = utf8_char(s, &code);
+        size_t used = len > 0 ? len : 1;
+        if (len > 0 && !drives_terminal(code)) {
+            buf_put(out, s.p, len);
+        } else {
+            for (size_t i = 0; i < used; i++)
+                buf_printf(out, "\\x%02x", (unsigned char)s.p[i]);
+        }
+        s = span_from(s, used);
+    }
+}

@@ -1,0 +1,263 @@
+/*
+ * The commands: what the supervisor answers by itself and what it passes on to workers.
+ */
+#include "supervisor/ctl_ask.h"
+#include "supervisor/ctl_merge.h"
+#include "supervisor/ctl_sock.h"
+
+#include "common/base/log.h"
+#include <stdlib.h>
+
+#define MEMBERS_MAX (CONTROL_REPLY_MAX - 256)
+#define SMALL_MAX 65536
+
+/* --- replies --- */
+
+void ctl_reply(struct conn *c, const struct buf *members)
+{
+    struct buf *out = conn_out(c);
+    buf_printf(out, "{\"v\":%d,\"ok\":true%s", CONTROL_VERSION, members->len > 0 ? "," : "");
+    buf_put_span(out, buf_span(members));
+    buf_puts(out, "}\n");
+    if (members->failed || out->failed) {
+        buf_reset(out);
+        control_put_error(out, CONTROL_ETOOLARGE, "the reply is too large");
+    }
+    conn_send(c);
+}
+
+void ctl_reply_error(struct conn *c, const char *error, const char *message)
+{
+    control_put_error(conn_out(c), error, message);
+    conn_send(c);
+}
+
+static void reply_text(struct conn *c, const char *key, struct span text)
+{
+    struct buf members;
+    buf_init(&members, MEMBERS_MAX);
+    buf_printf(&members, "\"%s\":", key);
+    control_put_string(&members, text);
+    ctl_reply(c, &members);
+    buf_fini(&members);
+}
+
+static void reply_done(struct conn *c)
+{
+    const struct buf none = {.max = 0};
+    ctl_reply(c, &none);
+}
+
+/* --- the supervisor's own --- */
+
+typedef void run_fn(struct sup *s, struct conn *c, const struct control_request *r);
+
+static void run_status(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    struct buf members;
+    (void)r;
+    buf_init(&members, MEMBERS_MAX);
+    status_print(s, &members);
+    ctl_reply(c, &members);
+    buf_fini(&members);
+}
+
+static void run_restart(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    struct buf members;
+    size_t from = 0;
+    size_t count = 0;
+    buf_init(&members, SMALL_MAX);
+    buf_puts(&members, "\"restarted\":[");
+    for (struct child *w; (w = sup_find_child(s, span_cstr(r->arg[0]), &from)) != NULL; count++) {
+        buf_puts(&members, count > 0 ? "," : "");
+        control_put_string(&members, span_cstr(w->name));
+        watch_event(w, r->flag ? CHILD_EV_KILL : CHILD_EV_RESTART);
+    }
+    buf_putc(&members, ']');
+    if (count > 0)
+        ctl_reply(c, &members);
+    else
+        ctl_reply_error(c, CONTROL_ENOTFOUND, "no worker has that name; status lists them");
+    buf_fini(&members);
+}
+
+static void run_drain(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    if (s->phase != SUP_SERVING) {
+        ctl_reply_error(c, CONTROL_EREFUSED, "the service is stopping");
+        return;
+    }
+    sup_drain(s, !r->flag);
+    struct buf members;
+    buf_init(&members, SMALL_MAX);
+    buf_printf(&members, "\"draining\":%s", s->draining ? "true" : "false");
+    ctl_reply(c, &members);
+    buf_fini(&members);
+}
+
+static void run_log(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    size_t from = 0;
+    bool all = r->arg[1][0] == '\0';
+    if (log_level_parse(span_cstr(r->arg[0])) < 0) {
+        ctl_reply_error(c, CONTROL_EBADREQUEST, "the level is one of error, warn, info, debug");
+        return;
+    }
+    struct child *w = all ? NULL : sup_find_child(s, span_cstr(r->arg[1]), &from);
+    if (!all && w == NULL) {
+        ctl_reply_error(c, CONTROL_ENOTFOUND, "no worker has that name; status lists them");
+        return;
+    }
+    do {
+        sup_log_level(s, r->arg[0], w);
+    } while (!all && (w = sup_find_child(s, span_cstr(r->arg[1]), &from)) != NULL);
+    reply_done(c);
+}
+
+static void run_reload(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    struct buf err;
+    (void)r;
+    buf_init(&err, SMALL_MAX);
+    if (sup_reload(s, &err) == 0)
+        reply_done(c);
+    else
+        ctl_reply_error(c, CONTROL_EREFUSED, buf_cstr(&err) != NULL ? buf_cstr(&err) : "settings cannot be read");
+    buf_fini(&err);
+}
+
+static void run_stop(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    (void)r;
+    reply_done(c);
+    sup_stop(s);
+}
+
+static void run_help(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    struct buf text;
+    (void)s;
+    (void)r;
+    buf_init(&text, SMALL_MAX);
+    control_put_help(&text);
+    reply_text(c, "help", buf_span(&text));
+    buf_fini(&text);
+}
+
+/* --- passed on --- */
+
+/* The connection is held until the answers are there; its tag is the question's id, for when it closes first. */
+static void pass_on(struct sup *s, struct conn *c, const struct control_request *r, Plane__Proc to, bool first,
+                    ask_done_fn *done)
+{
+    struct buf args;
+    buf_init(&args, SMALL_MAX);
+    control_put_args(&args, r);
+    struct ask_args a = {
+        .cmd = control_cmds[r->cmd].name, .json = buf_cstr(&args), .to = to, .first = first, .done = done, .user = c};
+    uint64_t id = a.json != NULL ? ask_start(s->asks, &a) : 0;
+    buf_fini(&args);
+    if (id == 0) {
+        ctl_reply_error(c, CONTROL_EBUSY, "too many commands at once");
+        return;
+    }
+    conn_set_tag(c, id);
+    conn_hold(c, true);
+}
+
+static void release(struct conn *c)
+{
+    conn_set_tag(c, 0);
+    conn_hold(c, false);
+}
+
+static void done_arrays(struct conn *c, const struct ask_result *r, const char *key)
+{
+    struct buf members;
+    release(c);
+    buf_init(&members, MEMBERS_MAX);
+    if (ctl_merge_arrays(r, key, &members) == 0)
+        ctl_reply(c, &members);
+    else
+        ctl_reply_error(c, CONTROL_EUNAVAILABLE, "no worker that knows answered");
+    buf_fini(&members);
+}
+
+static void done_calls(void *user, const struct ask_result *r)
+{
+    done_arrays(user, r, "calls");
+}
+
+static void done_registrations(void *user, const struct ask_result *r)
+{
+    done_arrays(user, r, "registrations");
+}
+
+static void done_events(void *user, const struct ask_result *r)
+{
+    done_arrays(user, r, "events");
+}
+
+static void done_first(void *user, const struct ask_result *r)
+{
+    struct conn *c = user;
+    struct buf members;
+    const char *error = NULL;
+    const char *message = NULL;
+    release(c);
+    buf_init(&members, MEMBERS_MAX);
+    if (ctl_merge_first(r, &members, &error, &message) == 0)
+        ctl_reply(c, &members);
+    else
+        ctl_reply_error(c, error, message);
+    buf_fini(&members);
+}
+
+static void done_metrics(void *user, const struct ask_result *r)
+{
+    struct conn *c = user;
+    struct buf own;
+    struct buf text;
+    release(c);
+    buf_init(&own, SMALL_MAX);
+    buf_init(&text, MEMBERS_MAX / 2);
+    stat_print(&own, "supervisor");
+    ctl_merge_metrics(r, buf_span(&own), &text);
+    reply_text(c, "metrics", buf_span(&text));
+    buf_fini(&own);
+    buf_fini(&text);
+}
+
+/* --- the table --- */
+
+static const struct run {
+    run_fn *own;       /* answered here, or */
+    ask_done_fn *done; /* passed on */
+    Plane__Proc to;
+    bool first;
+} runs[CONTROL_CMDS] = {
+    [CONTROL_STATUS] = {.own = run_status},
+    [CONTROL_CALLS] = {.done = done_calls, .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_CALL] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
+    [CONTROL_REGISTRATIONS] = {.done = done_registrations, .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_EVENTS] = {.done = done_events, .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_HANGUP] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
+    [CONTROL_RESTART] = {.own = run_restart},
+    [CONTROL_DRAIN] = {.own = run_drain},
+    [CONTROL_LOG] = {.own = run_log},
+    [CONTROL_METRICS] = {.done = done_metrics, .to = PLANE__PROC__PROC_NONE},
+    [CONTROL_RELOAD] = {.own = run_reload},
+    [CONTROL_STOP] = {.own = run_stop},
+    [CONTROL_HELP] = {.own = run_help},
+};
+
+void ctl_run(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    const struct run *run = &runs[r->cmd];
+    log_ev(LOG_DEBUG, "command", log_z("cmd", control_cmds[r->cmd].name));
+    if (run->own != NULL)
+        run->own(s, c, r);
+    else
+        pass_on(s, c, r, run->to, run->first, run->done);
+}
