@@ -52,6 +52,8 @@ def fault_hang(p):
     p.reload(faults={})
     after = p.status()
     assert after["allocated"] == before["allocated"]
+    assert after.get("AllocatePort.OK", 0) == before.get("AllocatePort.OK", 0)
+    assert after["AllocatePort.CANCELLED"] == before.get("AllocatePort.CANCELLED", 0) + 1
     assert after.get("AllocatePort.cancelled", 0) == before.get("AllocatePort.cancelled", 0) + 1
 
 

@@ -159,6 +159,7 @@ static void send_answer(struct rpc_call *c, bool with_end)
         ops[n].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
         ops[n++].data.recv_close_on_server.cancelled = &c->cancelled;
     }
+    c->answered = true;
     start_batch(c, ops, n, RPC_TAG_SENT);
     grpc_slice_unref(details);
 }
@@ -182,7 +183,7 @@ static void finish(struct rpc_call *c)
     struct rpc *s = c->server;
     if (c->call != NULL) {
         struct rpc_done done = {.method = c->method,
-                                .status = c->status,
+                                .status = c->answered ? c->status : RPC_CANCELLED,
                                 .cancelled = c->cancelled != 0,
                                 .worked = c->worked,
                                 .request = slice_span(&c->request),
@@ -203,7 +204,7 @@ static void finish(struct rpc_call *c)
     }
     c->payload = c->answer = NULL;
     c->cancelled = 0;
-    c->worked = false;
+    c->worked = c->answered = false;
     c->fault = (struct rpc_fault){0};
     s->live--;
     list_append(&s->free_calls, &c->node);

@@ -76,6 +76,7 @@ struct rpc_call {
     char message[RPC_MESSAGE_MAX];
     int cancelled; /* written by gRPC with CLOSED */
     bool worked;
+    bool answered; /* an answer was given to gRPC */
 
     struct rpc_fault fault; /* .message unused: the text is in fault_message */
     char fault_message[RPC_MESSAGE_MAX];
