@@ -54,6 +54,8 @@ struct refusal {
 struct call_step {
     const struct call_input *in;
     struct refusal no;
+    struct buf answer;       /* SETUP_OK, REINVITE: our session description */
+    uint32_t answer_version; /* its o= version */
     struct span sdp;         /* of the request; empty: none */
     char rtp[OFFER_RTP_MAX]; /* the peer's address in it, or "" */
     size_t job;              /* place in row->jobs of the one that is done */
@@ -61,8 +63,12 @@ struct call_step {
 
 extern const struct fsm call_machine;
 
-/** What this input is, in the state the call is in. Fills *st. Changes nothing. */
+/** What this input is, in the state the call is in. Changes nothing but *st, which call_step_fini frees. */
 enum call_event call_classify(const struct call *c, const struct call_input *in, struct call_step *st);
+static inline void call_step_fini(struct call_step *st)
+{
+    buf_fini(&st->answer);
+}
 
 /* Actions, by the file they stand in. */
 

@@ -1,0 +1,167 @@
+#include "call-actor/call.h"
+
+#include "call-actor/call_fx.h"
+#include "call-actor/call_history.h"
+#include "call-actor/call_job.h"
+#include "call-actor/leg.h"
+#include <stdlib.h>
+
+/* --- life
+ * ----------------------------------------------------------------------------------------------------------------- */
+
+/* A row of a program that knew fewer timers has fewer deadlines. */
+static void fit_timers(Store__CallRow *row)
+{
+    uint64_t *timers = row_alloc(CALL_TIMERS * sizeof(*timers));
+    for (size_t i = 0; i < CALL_TIMERS && i < row->n_timers; i++)
+        timers[i] = row->timers[i];
+    free(row->timers);
+    row->timers = timers;
+    row->n_timers = CALL_TIMERS;
+}
+
+struct call *call_new(const struct call_conf *conf, uint64_t key, struct now now)
+{
+    struct call *c = row_alloc(sizeof(*c));
+    c->conf = conf;
+    c->row = row_alloc(sizeof(*c->row));
+    store__call_row__init(c->row);
+    c->row->key = key;
+    c->row->state = CALL_ST_NEW;
+    c->row->created_wall_ms = (uint64_t)now.wall_ms;
+    fit_timers(c->row);
+    return c;
+}
+
+struct call *call_from_row(const struct call_conf *conf, Store__CallRow *row)
+{
+    if (row->state == CALL_ST_NEW || row->state >= CALL_STATES || row->a == NULL || row->a->peer == NULL) {
+        store__call_row__free_unpacked(row, NULL);
+        return NULL;
+    }
+    struct call *c = row_alloc(sizeof(*c));
+    c->conf = conf;
+    c->row = row;
+    c->storable = true;
+    fit_timers(row);
+    return c;
+}
+
+void call_free(struct call *c)
+{
+    if (c == NULL)
+        return;
+    store__call_row__free_unpacked(c->row, NULL);
+    free(c);
+}
+
+/* --- questions
+ * -------------------------------------------------------------------------------------------------------------- */
+
+const char *call_state_name(enum call_state s)
+{
+    return s < CALL_STATES ? call_machine.state_names[s] : "?";
+}
+
+static bool has_port(const struct call *c)
+{
+    return c->row->port_state == STORE__PORT_STATE__PORT_HELD ||
+           c->row->port_state == STORE__PORT_STATE__PORT_RELEASING;
+}
+
+bool call_is_busy(const struct call *c)
+{
+    return has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 || leg_txn_pending(c) != NULL ||
+           leg_txn_unacked(c) != NULL;
+}
+
+bool call_is_live(const struct call *c)
+{
+    return call_state(c) != CALL_ST_NEW && call_state(c) != CALL_ST_ENDED;
+}
+
+const char *call_from(const struct call *c)
+{
+    return c->row->a != NULL ? c->row->a->remote_value : "";
+}
+
+const char *call_to(const struct call *c)
+{
+    return c->row->a != NULL ? c->row->a->local_value : "";
+}
+
+/* --- steps
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+/*
+ * A request that was answered before, asked again because the edge or its peer did not hear. While its answer is being
+ * made there is nothing to say: the edge has sent 100. The INVITE whose ACK was seen needs no second answer either.
+ */
+static bool repeat_answer(const struct call *c, const struct call_input *in, struct call_effects *fx)
+{
+    if (in->type != CALL_IN_REQUEST || in->txn.len == 0)
+        return false;
+    const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
+    if (txn == NULL)
+        return span_eq(row_span(c->row->invite_key), in->txn);
+    if (txn->reply.len > 0)
+        leg_repeat(fx, txn);
+    return true;
+}
+
+/* What a restart may forget: progress that is told again, and how often a 2xx was repeated. */
+static bool is_worth_storing(enum call_event ev)
+{
+    return ev != CALL_EV_STEP && ev != CALL_EV_TMR_2XX;
+}
+
+static void note_step(struct call *c, enum call_event ev, const struct fsm_step *step, struct now now)
+{
+    c->row->state = step->to;
+    if (!step->moved || !is_worth_storing(ev))
+        return;
+    history_add(c, step, now);
+    c->dirty = c->dirty || c->storable;
+}
+
+/* An ended call that nothing holds any more is forgotten. */
+static void do_step(struct call *c, enum call_event ev, const struct call_step *st, struct call_effects *fx,
+                    struct now now)
+{
+    if (st->in->type == CALL_IN_TIMER)
+        c->row->timers[st->in->timer] = 0;
+    uint8_t state = (uint8_t)c->row->state;
+    struct fsm_step step = fsm_step(&call_machine, &state, (uint8_t)ev, c, st, fx, now);
+    note_step(c, ev, &step, now);
+    if (call_state(c) == CALL_ST_ENDED && c->row->timers[CALL_TMR_LINGER] == 0 && !call_is_busy(c))
+        fx_forget(fx);
+}
+
+void call_handle(struct call *c, const struct call_input *in, struct call_effects *fx, struct now now)
+{
+    struct call_step st;
+    if (repeat_answer(c, in, fx))
+        return;
+    enum call_event ev = call_classify(c, in, &st);
+    if (ev != CALL_EV_NONE)
+        do_step(c, ev, &st, fx, now);
+    call_step_fini(&st);
+}
+static void arm_again(struct call *c, struct call_effects *fx)
+{
+    for (unsigned t = 0; t < CALL_TIMERS; t++) {
+        if (c->row->timers[t] != 0)
+            fx_arm(c, fx, (enum call_timer)t, c->row->timers[t]);
+    }
+}
+
+void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now)
+{
+    if (peer == PLANE__PROC__PROC_NONE)
+        arm_again(c, fx);
+    if (peer != PLANE__PROC__PROC_EDGE)
+        job_ask_again(c, fx, now);
+    for (size_t i = 0; peer != PLANE__PROC__PROC_ORCH && i < c->row->n_client_txns; i++)
+        leg_request_again(fx, c->row->client_txns[i]);
+}

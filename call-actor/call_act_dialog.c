@@ -1,0 +1,100 @@
+/* Inside the dialog: ACK, re-INVITE, OPTIONS, and what is refused (RFC 3261 §12.2.2, §13.3.1.4, §14.2). */
+#include "call-actor/call_events.h"
+#include "call-actor/call_job.h"
+#include "call-actor/dialog.h"
+#include "call-actor/leg.h"
+#include "common/sip/sip_write.h"
+
+/* The peer's media address, when a session description brought another one: its NAT has to be opened again. */
+static void note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    if (st->sdp.len == 0 || strcmp(st->rtp, c->row->caller_rtp) == 0)
+        return;
+    row_text(&c->row->caller_rtp, span_cstr(st->rtp));
+    job_punch(c, fx);
+}
+
+void act_ack(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    if (c->row->acked_wall_ms == 0)
+        c->row->acked_wall_ms = (uint64_t)now.wall_ms;
+    if (c->row->delayed_offer)
+        note_rtp(c, fx, st);
+    leg_2xx_done(c, fx);
+    events_answered(c, fx, now);
+}
+
+void act_reinvite(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct buf out;
+    dialog_note_request(c->row->a, st->in->msg, st->in->source);
+    dialog_note_target(c->row->a, st->in->msg);
+    row_bytes(&c->row->answer, buf_span(&st->answer));
+    c->row->sdp_version = st->answer_version;
+    c->row->delayed_offer = st->sdp.len == 0;
+    Store__ServerTxn *txn = leg_txn_open(c, st->in);
+    leg_begin_kept(&out, txn, 200);
+    leg_put_dialog(&out, c, txn->source);
+    leg_send(c, fx, st->in, txn, &out, 200, row_span(c->row->answer));
+    leg_2xx_sent(c, fx, now);
+    note_rtp(c, fx, st);
+}
+
+/* RFC 5407 §3.1.5: the ACK of the first INVITE is still on its way. */
+void act_too_soon(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 491, true);
+}
+
+void act_repeat_2xx(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    leg_2xx_repeat(obj, fx, now);
+}
+
+void act_options(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct buf out;
+    dialog_note_request(c->row->a, st->in->msg, st->in->source);
+    leg_begin(&out, c, st->in, 200);
+    leg_put_dialog(&out, c, st->in->source);
+    sip_write_hdr_z(&out, SIP_H_ACCEPT, "application/sdp"); /* §11.2 */
+    leg_send(c, fx, st->in, NULL, &out, 200, SPAN(""));
+}
+
+/* §12.2.2: a request that is refused has been received all the same. Only INVITEs could be taken when they come again.
+ */
+void act_refuse(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    const struct sip_msg *m = st->in->msg;
+    if (m->to_tag.len > 0 && !dialog_is_out_of_order(c->row->a, m->cseq.num))
+        c->row->a->remote_cseq = m->cseq.num;
+    leg_refuse(c, fx, st->in, &st->no, m->method == SIP_M_INVITE);
+}
+
+void act_no_dialog(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 481, false);
+}
+
+/* §9.2: the INVITE has its final reply; CANCEL is answered and changes nothing. */
+void act_cancel_late(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 200, false);
+}

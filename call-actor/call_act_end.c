@@ -1,0 +1,210 @@
+/* The ways a call ends (RFC 3261 §9.2, §13.3.1.4, §15). */
+#include "call-actor/call_end.h"
+#include "call-actor/call_events.h"
+#include "call-actor/call_job.h"
+#include "call-actor/dialog.h"
+#include "call-actor/leg.h"
+#include "common/sip/sip_addr.h"
+
+/* --- before the answer
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
+{
+    leg_refuse_invite(c, fx, why->status);
+    job_cancel_setup(c, fx);
+    end_because(c, why);
+    end_session(c, fx, now);
+    end_linger(c, fx, now);
+}
+
+/* Cause of the first Q.850 value of Reason (RFC 3326), or 0. */
+static unsigned q850_cause(const struct sip_msg *m)
+{
+    struct sip_values it;
+    struct span value, cause;
+    uint32_t number;
+    sip_values_init(&it, m, SIP_H_REASON);
+    while (sip_values_next(&it, &value)) {
+        size_t semi = span_find(value, ';');
+        if (span_caseeq(sip_lex_trim(span_of(value.p, semi)), SPAN("Q.850")) &&
+            sip_param_find(span_from(value, semi + 1), SPAN("cause"), &cause) && span_to_u32(cause, 127, &number) == 0)
+            return number;
+    }
+    return 0;
+}
+
+void act_cancelled(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    struct call_end why = {.reason = "cancelled", .by = "caller", .status = 487, .q850 = q850_cause(st->in->msg)};
+    leg_reply(obj, fx, st->in, 200, true);
+    end_setup(obj, fx, &why, now);
+}
+
+static unsigned status_of(Plane__JobDone__Result result)
+{
+    switch (result) {
+    case PLANE__JOB_DONE__RESULT__UNAVAILABLE:
+    case PLANE__JOB_DONE__RESULT__CANCELLED: /* not by us: the orchestrator gave up */
+        return 503;
+    case PLANE__JOB_DONE__RESULT__DENIED:
+        return 403;
+    default:
+        return 500;
+    }
+}
+
+static void log_failure(struct call_effects *fx, const Plane__JobDone *done, unsigned status)
+{
+    enum log_level level = status == 403 ? LOG_INFO : LOG_WARN;
+    const char *action = done->plan != NULL ? done->plan->action : "none";
+    if (done->result == PLANE__JOB_DONE__RESULT__OK)
+        fx_log(fx, level, "refused with %u: plan action %s, port %u", status, action, done->rtp_port);
+    else
+        fx_log(fx, level, "refused with %u: set-up failed at %s: %s %s", status, done->step, done->grpc_status,
+               done->detail);
+}
+
+/* A port that came along goes back at once. */
+void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    const Plane__JobDone *done = st->in->done;
+    struct call_end why = {.reason = "failure", .by = "service", .detail = span_cstr(done->detail)};
+    why.status = st->no.status != 0 ? st->no.status : status_of(done->result);
+    log_failure(fx, done, why.status);
+    job_close(c, st->job);
+    if (done->rtp_port != 0) {
+        c->row->rtp_port = done->rtp_port;
+        c->row->port_state = STORE__PORT_STATE__PORT_HELD;
+    }
+    end_setup(c, fx, &why, now);
+}
+
+void act_setup_overdue(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call *c = obj;
+    struct call_end why = {.reason = "failure", .by = "timer", .status = 503, .detail = SPAN("set-up took too long")};
+    fx_log(fx, LOG_WARN, "refused with 503: set-up took longer than %u ms, last step %s", c->conf->setup_ms,
+           c->row->step);
+    end_setup(c, fx, &why, now);
+}
+
+static struct call_end wanted_end(const struct call_input *in)
+{
+    bool by_operator = in->asked_by != NULL && strcmp(in->asked_by, "sigctl") == 0;
+    return (struct call_end){.reason = "system_terminated",
+                             .by = by_operator ? "operator" : "platform",
+                             .q850 = Q850_NORMAL,
+                             .detail = span_cstr(in->reason)};
+}
+
+void act_setup_ended(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    struct call_end why = wanted_end(st->in);
+    why.status = 480;
+    end_setup(obj, fx, &why, now);
+}
+
+/* --- by the caller's BYE
+ * --------------------------------------------------------------------------------------------------------- */
+
+void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = q850_cause(st->in->msg)};
+    if (why.q850 == 0)
+        why.q850 = Q850_NORMAL;
+    dialog_note_request(c->row->a, st->in->msg, st->in->source);
+    leg_reply(c, fx, st->in, 200, true);
+    end_because(c, &why);
+    end_session(c, fx, now);
+    end_linger(c, fx, now);
+}
+
+/* Both hang up at once: theirs is answered, ours goes on waiting for its answer. */
+void act_bye_glare(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 200, true);
+}
+
+/* --- by our BYE
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+static const char *bye_reason(const struct call *c)
+{
+    switch (c->row->end_q850) {
+    case Q850_TIMER:
+        return "Q.850;cause=102;text=\"ACK not received\"";
+    case Q850_INCOMPATIBLE:
+        return "Q.850;cause=88;text=\"No usable answer to our offer\"";
+    default:
+        return "Q.850;cause=16;text=\"Normal call clearing\"";
+    }
+}
+
+/* For the platform the call is over when the BYE leaves: nothing the other side does can bring it back. */
+static void hang_up(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
+{
+    if (why != NULL)
+        end_because(c, why);
+    leg_bye(c, fx, bye_reason(c));
+    end_session(c, fx, now);
+}
+
+void act_bye_out(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    struct call_end why = wanted_end(st->in);
+    hang_up(obj, fx, &why, now);
+}
+
+void act_close(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    struct call_end why = wanted_end(st->in);
+    end_because(obj, &why);
+    fx_log(fx, LOG_INFO, "to be ended by %s: waiting for the ACK before the BYE", why.by);
+}
+
+/* The caller did answer, so the platform hears of that first. */
+void act_ack_closing(void *obj, const void *arg, void *fx, struct now now)
+{
+    act_ack(obj, arg, fx, now);
+    hang_up(obj, fx, NULL, now);
+}
+
+void act_ack_unfit(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call_end why = {.reason = "failure",
+                           .by = "service",
+                           .q850 = Q850_INCOMPATIBLE,
+                           .detail = SPAN("the answer to our offer cannot be used")};
+    hang_up(obj, fx, &why, now);
+}
+
+void act_no_ack(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call_end why = {
+        .reason = "failure", .by = "timer", .q850 = Q850_TIMER, .detail = SPAN("no ACK for our 2xx")};
+    hang_up(obj, fx, &why, now);
+}
+
+/* Whatever the answer was, or none: there is no way to end it more. */
+void act_over(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    leg_requests_drop(obj);
+    end_linger(obj, fx, now);
+}

@@ -1,0 +1,147 @@
+/* From INVITE to 200 (RFC 3261 §13.3.1). */
+#include "call-actor/call_events.h"
+#include "call-actor/call_job.h"
+#include "call-actor/call_screen.h"
+#include "call-actor/dialog.h"
+#include "call-actor/leg.h"
+#include "call-actor/number.h"
+#include "common/base/id.h"
+
+#define TRACE_PREFIX "trace-" /* as the platform's logs know it */
+#define TRACE_RANDOM 12
+
+static void name_call(struct call *c, const struct call_input *in)
+{
+    char tag[ID_MAX], trace[sizeof(TRACE_PREFIX) + TRACE_RANDOM] = TRACE_PREFIX;
+    id_make(tag, c->conf->shard, LEG_TAG_RANDOM);
+    id_random(trace + sizeof(TRACE_PREFIX) - 1, TRACE_RANDOM);
+    c->row->a = dialog_new_uas(in->msg, in->source, tag);
+    row_text(&c->row->trace_id, span_cstr(trace));
+    row_text(&c->row->direction, SPAN("inbound"));
+}
+
+static void note_parties(struct call *c, const struct sip_msg *invite)
+{
+    char caller[NUMBER_MAX], destination[NUMBER_MAX];
+    (void)screen_parties(invite, caller, destination); /* asked before: screen_initial */
+    row_text(&c->row->caller, span_cstr(caller));
+    row_text(&c->row->destination, span_cstr(destination));
+}
+
+/* o= session id: unique by time and row, and below 2^63, which some read as signed. */
+static uint64_t session_id(const struct call *c)
+{
+    return (c->row->created_wall_ms << 16 | (c->row->key & 0xffff)) & INT64_MAX;
+}
+
+static void note_invite(struct call *c, const struct call_step *st)
+{
+    Store__CallRow *row = c->row;
+    row_bytes(&row->invite_key, st->in->txn);
+    row->invite_cseq = st->in->msg->cseq.num;
+    row_bytes(&row->offer, st->sdp);
+    row_text(&row->caller_rtp, span_cstr(st->rtp));
+    row->delayed_offer = st->sdp.len == 0;
+    row->sdp_session = session_id(c);
+}
+
+void act_accept(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    c->storable = true;
+    name_call(c, st->in);
+    note_parties(c, st->in->msg);
+    note_invite(c, st);
+    (void)leg_txn_open(c, st->in);
+    job_setup(c, fx, now);
+    fx_arm(c, fx, CALL_TMR_SETUP, (uint64_t)now.wall_ms + c->conf->setup_ms);
+    fx_log(fx, LOG_INFO, "call from %s to %s", c->row->caller, c->row->destination);
+}
+
+/* Nothing of it is stored: asked again, it is refused again. So a flood of bad INVITEs leaves nothing behind. */
+void act_turn_away(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_refuse(obj, fx, st->in, &st->no, false);
+}
+
+void act_step(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)fx;
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    row_text(&c->row->step, span_cstr(st->in->step->step));
+}
+
+/* --- the answer
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static void note_setup(struct call *c, const Plane__JobDone *done)
+{
+    Store__CallRow *row = c->row;
+    const Plane__User *user = done->user != NULL ? done->user : done->plan->matched_user;
+    row_text(&row->user_id, span_cstr(user != NULL ? user->id : ""));
+    row_text(&row->tenant_id, span_cstr(done->plan->tenant_id));
+    row_text(&row->dialplan_id, span_cstr(done->plan->dialplan_id));
+    row_text(&row->action, span_cstr(done->plan->action));
+    row_text(&row->step, SPAN(""));
+    row->rtp_port = done->rtp_port;
+    row->port_state = STORE__PORT_STATE__PORT_HELD;
+}
+
+static void note_answer(struct call *c, const struct call_step *st)
+{
+    row_bytes(&c->row->answer, buf_span(&st->answer));
+    c->row->sdp_version = st->answer_version;
+    row_bytes(&c->row->offer, SPAN(""));
+}
+
+/* The caller hears it ring, for people expect it and some switches insist; then it is answered. */
+static void reply_180_200(struct call *c, struct call_effects *fx)
+{
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    struct buf out;
+    leg_begin_kept(&out, txn, 180);
+    leg_put_dialog(&out, c, txn->source);
+    leg_send(c, fx, NULL, txn, &out, 180, SPAN(""));
+    leg_begin_kept(&out, txn, 200);
+    leg_put_dialog(&out, c, txn->source);
+    leg_send(c, fx, NULL, txn, &out, 200, row_span(c->row->answer));
+}
+
+void act_answer(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    note_setup(c, st->in->done);
+    note_answer(c, st);
+    job_close(c, st->job);
+    c->row->answered_wall_ms = (uint64_t)now.wall_ms;
+    events_started(c, fx, st->in->done->plan, now);
+    fx_disarm(c, fx, CALL_TMR_SETUP);
+    reply_180_200(c, fx);
+    leg_2xx_sent(c, fx, now);
+    job_punch(c, fx);
+    fx_log(fx, LOG_INFO, "answered: %s, plan %s, port %u", c->row->action, c->row->dialplan_id, c->row->rtp_port);
+}
+
+/* The call was over before its set-up: the port that it brings has no use. */
+void act_setup_late(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    uint32_t port = st->in->done->rtp_port;
+    job_close(c, st->job);
+    if (port == 0)
+        return;
+    if (c->row->rtp_port == 0) {
+        c->row->rtp_port = port;
+        c->row->port_state = STORE__PORT_STATE__PORT_HELD;
+        job_release_own(c, fx, now);
+    } else {
+        job_release(c, fx, port, now);
+    }
+}

@@ -1,0 +1,83 @@
+#include "call-actor/call_events.h"
+
+#include "call-actor/call_row.h"
+#include "common/base/err.h"
+#include "proto/event.h"
+
+/* What a record of the message plane holds beside the body, with room to spare. */
+#define BODY_MAX (PLANE_BODY_MAX - 4096u)
+
+static void publish_as(struct call *c, struct call_effects *fx, enum event_kind kind, enum event_format format,
+                       const struct event_call *what)
+{
+    struct buf body;
+    buf_init(&body, BODY_MAX);
+    enum event_shape shape = c->conf->action_shape_old ? EVENT_SHAPE_OLD : EVENT_SHAPE_NEW;
+    int rv = event_build(&body, kind, format, shape, what);
+    if (rv < 0) /* BODY_MAX is above EVENT_BODY_MIN, so it is memory */
+        die(EX_INTERNAL, "out of memory for the body of %s", event_key(kind));
+    if (rv == EVENT_REDUCED)
+        fx_log(fx, LOG_WARN, "%s is published without its whole plan: it is too large", event_key(kind));
+    fx_publish(fx, event_key(kind), event_content_type(format), &body);
+}
+
+static void publish(struct call *c, struct call_effects *fx, enum event_kind kind, const struct event_call *what)
+{
+    if (c->conf->events_json)
+        publish_as(c, fx, kind, EVENT_JSON, what);
+    if (c->conf->events_protobuf)
+        publish_as(c, fx, kind, EVENT_PROTOBUF, what);
+}
+
+static struct event_call about(const struct call *c, struct now now)
+{
+    const Store__CallRow *row = c->row;
+    return (struct event_call){
+        .call_id = span_cstr(row->a->call_id),
+        .trace_id = span_cstr(row->trace_id),
+        .from = span_cstr(call_from(c)),
+        .to = span_cstr(call_to(c)),
+        .direction = span_cstr(row->direction),
+        .wall_ms = now.wall_ms,
+        .caller_rtp_addr = span_cstr(row->caller_rtp),
+        .server_rtp_port = row->rtp_port,
+        .started_wall_ms = (int64_t)row->answered_wall_ms, /* call.started leaves with the 200 */
+        .answered_wall_ms = (int64_t)row->acked_wall_ms,
+    };
+}
+
+void events_started(struct call *c, struct call_effects *fx, const Plane__Plan *plan, struct now now)
+{
+    struct event_call what = about(c, now);
+    BUG_ON(c->row->started_published);
+    what.plan = plan;
+    publish(c, fx, EVENT_CALL_STARTED, &what);
+    c->row->started_published = true;
+}
+
+void events_answered(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct event_call what = about(c, now);
+    Plane__Plan tenant = PLANE__PLAN__INIT;
+    if (c->row->answered_published)
+        return;
+    tenant.tenant_id = c->row->tenant_id;
+    what.plan = &tenant;
+    publish(c, fx, EVENT_CALL_ANSWERED, &what);
+    c->row->answered_published = true;
+}
+
+void events_ended(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct event_call what = about(c, now);
+    const Store__CallRow *row = c->row;
+    if (!row->started_published || row->ended_published)
+        return;
+    what.reason = span_cstr(row->end_reason);
+    what.ended_by = span_cstr(row->ended_by);
+    what.stage = span_cstr(row->end_stage);
+    what.sip_code = row->end_status;
+    what.q850_cause = row->end_q850;
+    publish(c, fx, EVENT_CALL_ENDED, &what);
+    c->row->ended_published = true;
+}

@@ -1,0 +1,24 @@
+/*
+ * call_fx: appending to a step's effects. Layer: call-actor, pure, private to the call machine.
+ */
+#ifndef CALL_ACTOR_CALL_FX_H
+#define CALL_ACTOR_CALL_FX_H
+
+#include "call-actor/call.h"
+#include "common/base/log.h"
+
+/** raw: its bytes pass to the effect. */
+void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer);
+void fx_request(struct call_effects *fx, struct span branch, const char *method, struct span raw,
+                const Plane__Endpoint *peer);
+/** job: copied; its texts must live in the row, but for the id, which is kept with the effect. */
+void fx_job(struct call_effects *fx, const Plane__RunJob *job);
+void fx_cancel_job(struct call_effects *fx, struct span id);
+void fx_publish(struct call_effects *fx, const char *routing_key, const char *content_type, struct buf *body);
+/** Sets the row's deadline too. fx_disarm does nothing when the timer is not armed. */
+void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms);
+void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);
+void fx_log(struct call_effects *fx, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void fx_forget(struct call_effects *fx);
+
+#endif

@@ -1,0 +1,245 @@
+#include "call-actor/call_job.h"
+
+#include "call-actor/number.h"
+#include "common/base/id.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+#define ID_RANDOM 6
+
+/* --- ids
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* Shard and key, so that the answer finds the call; the kind; random, so that no id is ever used twice. */
+static void make_id(char *out, const struct call *c, char kind)
+{
+    char random[ID_RANDOM + 1];
+    id_random(random, ID_RANDOM);
+    (void)snprintf(out, ID_MAX, "a%u-%" PRIx64 "-%c%s", c->conf->shard, c->row->key, kind, random);
+}
+
+static char kind_letter(Plane__RunJob__Kind kind)
+{
+    return kind == PLANE__RUN_JOB__KIND__SETUP ? 's' : kind == PLANE__RUN_JOB__KIND__RELEASE_PORT ? 'r' : 'p';
+}
+
+/* What follows the first '-', up to the second. */
+static struct span middle(struct span id)
+{
+    struct span rest = span_from(id, span_find(id, '-') + 1);
+    return span_of(rest.p, span_find(rest, '-'));
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+uint64_t call_key_of(struct span id)
+{
+    uint64_t key = 0;
+    const struct span cookie = SPAN("z9hG4bK");
+    if (span_starts(id, cookie))
+        id = span_from(id, cookie.len);
+    struct span hex = middle(id);
+    if (id_shard(id) < 0 || hex.len > 16)
+        return 0;
+    for (size_t i = 0; i < hex.len; i++) {
+        int digit = hex_value(hex.p[i]);
+        if (digit < 0)
+            return 0;
+        key = key << 4 | (uint64_t)digit;
+    }
+    return key;
+}
+
+bool job_id_is_setup(struct span id)
+{
+    struct span tail = span_from(id, span_find(id, '-') + 1);
+    tail = span_from(tail, span_find(tail, '-') + 1);
+    return tail.len > 0 && tail.p[0] == kind_letter(PLANE__RUN_JOB__KIND__SETUP);
+}
+
+/* --- asking
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void put_portless(Plane__RunJob *ask, const struct call_conf *conf)
+{
+    while (conf->portless_actions != NULL && conf->portless_actions[ask->n_portless_actions] != NULL)
+        ask->n_portless_actions++;
+    ask->portless_actions = (char **)(uintptr_t)conf->portless_actions;
+}
+
+static Plane__RunJob ask_of(const struct call *c, Plane__RunJob__Kind kind, ProtobufCBinaryData id)
+{
+    Plane__RunJob ask = PLANE__RUN_JOB__INIT;
+    ask.id = id;
+    ask.kind = kind;
+    ask.call_id = c->row->a->call_id;
+    ask.trace_id = c->row->trace_id;
+    return ask;
+}
+
+/* All of it stands in the row, so that it can be asked again unchanged. */
+static void ask_open(struct call *c, struct call_effects *fx, Store__OpenJob *job, struct now now)
+{
+    Plane__RunJob ask = ask_of(c, job->kind, job->id);
+    if (job->kind == PLANE__RUN_JOB__KIND__SETUP) {
+        ask.budget_ms = c->conf->setup_ms;
+        ask.caller = c->row->caller;
+        ask.caller_type = (char *)(uintptr_t)number_contact_type(number_kind(c->row->caller));
+        ask.destination = c->row->destination;
+        put_portless(&ask, c->conf);
+    } else {
+        ask.budget_ms = JOB_RELEASE_BUDGET_MS;
+        ask.rtp_port = job->port;
+    }
+    job->asked_wall_ms = (uint64_t)now.wall_ms;
+    fx_job(fx, &ask);
+}
+
+static void fresh_id(const struct call *c, Store__OpenJob *job)
+{
+    char id[ID_MAX];
+    make_id(id, c, kind_letter(job->kind));
+    row_bytes(&job->id, span_cstr(id));
+}
+
+static void job_open(struct call *c, struct call_effects *fx, Plane__RunJob__Kind kind, uint32_t port, struct now now)
+{
+    Store__OpenJob *job = row_alloc(sizeof(*job));
+    store__open_job__init(job);
+    job->kind = kind;
+    job->port = port;
+    fresh_id(c, job);
+    row_list_add(&c->row->jobs, &c->row->n_jobs, job);
+    ask_open(c, fx, job, now);
+}
+
+void job_setup(struct call *c, struct call_effects *fx, struct now now)
+{
+    job_open(c, fx, PLANE__RUN_JOB__KIND__SETUP, 0, now);
+}
+
+void job_punch(struct call *c, struct call_effects *fx)
+{
+    char id[ID_MAX];
+    if (!c->conf->hole_punch || c->row->caller_rtp[0] == '\0')
+        return;
+    make_id(id, c, kind_letter(PLANE__RUN_JOB__KIND__PUNCH));
+    ProtobufCBinaryData bytes = {.len = strlen(id), .data = (uint8_t *)id};
+    Plane__RunJob ask = ask_of(c, PLANE__RUN_JOB__KIND__PUNCH, bytes);
+    ask.budget_ms = JOB_PUNCH_BUDGET_MS;
+    ask.rtp_port = c->row->rtp_port;
+    ask.rtp_target = c->row->caller_rtp;
+    fx_job(fx, &ask);
+}
+
+void job_release(struct call *c, struct call_effects *fx, uint32_t port, struct now now)
+{
+    if (c->row->n_jobs < JOB_OPEN_MAX)
+        job_open(c, fx, PLANE__RUN_JOB__KIND__RELEASE_PORT, port, now);
+    else
+        fx_log(fx, LOG_ERROR, "port %u is lost: %zu jobs are open already", port, c->row->n_jobs);
+}
+
+void job_release_own(struct call *c, struct call_effects *fx, struct now now)
+{
+    if (c->row->port_state != STORE__PORT_STATE__PORT_HELD)
+        return;
+    c->row->port_state = STORE__PORT_STATE__PORT_RELEASING;
+    job_release(c, fx, c->row->rtp_port, now);
+}
+
+void job_cancel_setup(struct call *c, struct call_effects *fx)
+{
+    for (size_t i = 0; i < c->row->n_jobs; i++) {
+        Store__OpenJob *job = c->row->jobs[i];
+        if (job->kind != PLANE__RUN_JOB__KIND__SETUP || job->cancelled)
+            continue;
+        job->cancelled = true;
+        fx_cancel_job(fx, row_span(job->id));
+    }
+}
+
+/* A cancelled one is asked and cancelled: whoever knows it tells its outcome again, whoever does not has nothing to
+ * undo. */
+void job_ask_again(struct call *c, struct call_effects *fx, struct now now)
+{
+    for (size_t i = 0; i < c->row->n_jobs; i++) {
+        Store__OpenJob *job = c->row->jobs[i];
+        ask_open(c, fx, job, now);
+        if (job->cancelled)
+            fx_cancel_job(fx, row_span(job->id));
+    }
+}
+
+/* --- answers
+ * ------------------------------------------------------------------------------------------------------------- */
+
+int job_find(const struct call *c, struct span id)
+{
+    for (size_t i = 0; i < c->row->n_jobs; i++) {
+        if (span_eq(row_span(c->row->jobs[i]->id), id))
+            return (int)i;
+    }
+    return -1;
+}
+
+void job_close(struct call *c, size_t at)
+{
+    store__open_job__free_unpacked(row_list_take(&c->row->jobs, &c->row->n_jobs, at), NULL);
+}
+
+void act_released(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    const Plane__JobDone *done = st->in->done;
+    uint32_t port = c->row->jobs[st->job]->port;
+    if (done->result != PLANE__JOB_DONE__RESULT__OK)
+        fx_log(fx, LOG_ERROR, "port %u may be lost: %s %s", port, done->grpc_status, done->detail);
+    if (port == c->row->rtp_port)
+        c->row->port_state = STORE__PORT_STATE__PORT_RELEASED;
+    job_close(c, st->job);
+}
+
+/* Nothing reached media-service, so asking again cannot hit a port that has a new owner. */
+void act_release_later(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    Store__OpenJob *job = c->row->jobs[st->job];
+    uint64_t wait = JOB_RELEASE_RETRY_MAX_MS;
+    if (job->tries < 5)
+        wait = (uint64_t)JOB_RELEASE_RETRY_MS << job->tries;
+    if (wait > JOB_RELEASE_RETRY_MAX_MS)
+        wait = JOB_RELEASE_RETRY_MAX_MS;
+    job->tries++;
+    job->asked_wall_ms = 0;
+    if (c->row->timers[CALL_TMR_RELEASE] == 0)
+        fx_arm(c, fx, CALL_TMR_RELEASE, (uint64_t)now.wall_ms + wait);
+}
+
+/* Under a new id: the old one is answered, and would be answered the same again. */
+void act_release_again(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call *c = obj;
+    for (size_t i = 0; i < c->row->n_jobs; i++) {
+        Store__OpenJob *job = c->row->jobs[i];
+        if (job->asked_wall_ms != 0)
+            continue;
+        fresh_id(c, job);
+        ask_open(c, fx, job, now);
+    }
+}
+
+void act_extra_port(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    job_release(obj, fx, st->in->done->rtp_port, now);
+}

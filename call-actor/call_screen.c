@@ -1,0 +1,156 @@
+#include "call-actor/call_screen.h"
+
+#include "call-actor/dialog.h"
+#include "call-actor/number.h"
+#include "common/sip/sip_addr.h"
+#include "common/sip/sip_multipart.h"
+
+static struct offer_self self_of(const struct call *c, uint32_t rtp_port, uint32_t version)
+{
+    return (struct offer_self){.codecs = &c->conf->codecs,
+                               .addr = span_cstr(c->conf->media_addr),
+                               .port = (uint16_t)rtp_port,
+                               .session = c->row->sdp_session,
+                               .version = version};
+}
+
+static bool refuse(struct call_step *st, unsigned status)
+{
+    st->no.status = status;
+    return false;
+}
+
+static bool refuse_sdp(struct call_step *st, enum offer_err err)
+{
+    st->no = (struct refusal){.status = err == OFFER_EMALFORMED ? 400 : 488,
+                              .warning = offer_err_warning(err),
+                              .warning_text = offer_err_text(err)};
+    return false;
+}
+
+/* --- extensions and bodies
+ * ------------------------------------------------------------------------------------------------ */
+
+bool screen_require(struct call_step *st)
+{
+    return sip_msg_has(st->in->msg, SIP_H_REQUIRE) ? refuse(st, 420) : true;
+}
+
+static bool is_optional(const struct sip_msg *m)
+{
+    struct span value, handling;
+    value = sip_msg_value(m, SIP_H_CONTENT_DISPOSITION);
+    size_t semi = span_find(value, ';');
+    return semi < value.len && sip_param_find(span_from(value, semi + 1), SPAN("handling"), &handling) &&
+           span_caseeq(handling, SPAN("optional"));
+}
+
+static bool is_identity(struct span encodings)
+{
+    return encodings.len == 0 || span_caseeq(encodings, SPAN("identity"));
+}
+
+/* The session description, or an empty one when there is none to be understood (§8.2.3). */
+static bool take_sdp(struct call_step *st)
+{
+    const struct sip_msg *m = st->in->msg;
+    struct sip_ctype type;
+    int rv;
+    if (m->body.len == 0)
+        return true;
+    if (!is_identity(sip_msg_value(m, SIP_H_CONTENT_ENCODING)))
+        return is_optional(m) ? true : refuse(st, 415);
+    if (sip_ctype_decode(&type, sip_msg_value(m, SIP_H_CONTENT_TYPE)) != 0)
+        return refuse(st, sip_msg_has(m, SIP_H_CONTENT_TYPE) ? 400 : 415);
+    rv = sip_msg_sdp(m, &st->sdp);
+    if (rv == -SIP_ENOTFOUND)
+        return is_optional(m) ? true : refuse(st, 415);
+    return rv == 0 ? true : refuse(st, 400);
+}
+
+bool screen_invite(const struct call *c, struct call_step *st)
+{
+    struct offer_self self = self_of(c, 0, 0);
+    if (!screen_require(st) || !take_sdp(st))
+        return false;
+    int err = st->sdp.len > 0 ? offer_check(&self, st->sdp, st->rtp) : 0;
+    return err == 0 ? true : refuse_sdp(st, (enum offer_err) - err);
+}
+
+static int make_answer(const struct call *c, struct call_step *st, struct span offer, uint32_t rtp_port,
+                       uint32_t version)
+{
+    struct offer_self self = self_of(c, rtp_port, version);
+    buf_reset(&st->answer);
+    st->answer_version = version;
+    if (offer.len > 0)
+        return offer_answer(&st->answer, &self, offer);
+    offer_make(&st->answer, &self, row_span(c->row->answer));
+    return 0;
+}
+
+bool screen_answer(const struct call *c, struct call_step *st, struct span offer, uint32_t rtp_port)
+{
+    struct span last = row_span(c->row->answer);
+    buf_init(&st->answer, SDP_BYTES_MAX);
+    int err = make_answer(c, st, offer, rtp_port, last.len > 0 ? c->row->sdp_version : 1);
+    if (err == 0 && last.len > 0 && !span_eq(last, buf_span(&st->answer)))
+        err = make_answer(c, st, offer, rtp_port, c->row->sdp_version + 1);
+    if (err == 0 && st->answer.failed)
+        err = -OFFER_EMALFORMED;
+    return err == 0 ? true : refuse_sdp(st, (enum offer_err) - err);
+}
+
+bool screen_ack(const struct call *c, struct call_step *st)
+{
+    struct offer_self self = self_of(c, 0, 0);
+    return take_sdp(st) && st->sdp.len > 0 && offer_check(&self, st->sdp, st->rtp) == 0;
+}
+
+/* --- the initial INVITE
+ * ----------------------------------------------------------------------------------------------------- */
+
+static enum number_kind number_of_addr(char *out, struct span value)
+{
+    struct sip_addr addr;
+    struct sip_uri uri;
+    out[0] = '\0';
+    if (sip_addr_decode(&addr, value) != 0 || sip_uri_decode(&uri, addr.uri) != 0)
+        return NUMBER_BAD;
+    return number_of_uri(out, &uri);
+}
+
+/* A caller without a number that can be told to others withholds it, as far as the platform is concerned. */
+static void take_caller(const struct sip_msg *invite, char *caller)
+{
+    enum number_kind kind = number_of_addr(caller, sip_msg_value(invite, SIP_H_FROM));
+    if (kind == NUMBER_NONE || kind == NUMBER_BAD)
+        memcpy(caller, NUMBER_ANONYMOUS, sizeof(NUMBER_ANONYMOUS));
+}
+
+unsigned screen_parties(const struct sip_msg *invite, char *caller, char *destination)
+{
+    struct sip_uri uri;
+    enum number_kind kind = NUMBER_NONE;
+    take_caller(invite, caller);
+    if (sip_uri_decode(&uri, invite->uri) == 0)
+        kind = number_of_uri(destination, &uri);
+    if (kind == NUMBER_NONE)
+        kind = number_of_addr(destination, sip_msg_value(invite, SIP_H_TO));
+    if (kind == NUMBER_NONE)
+        return 484;
+    return kind == NUMBER_BAD ? 404 : 0;
+}
+
+bool screen_initial(struct call_step *st)
+{
+    char caller[NUMBER_MAX], destination[NUMBER_MAX];
+    const struct sip_msg *m = st->in->msg;
+    struct sip_uri uri;
+    if (sip_uri_decode(&uri, m->uri) != 0 || uri.scheme == SIP_SCHEME_OTHER)
+        return refuse(st, 416); /* §8.2.2.1 */
+    unsigned status = dialog_check_invite(m);
+    if (status == 0)
+        status = screen_parties(m, caller, destination);
+    return status == 0 ? true : refuse(st, status);
+}

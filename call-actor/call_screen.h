@@ -1,0 +1,31 @@
+/*
+ * call_screen: what a UAS looks at before it takes a request. Layer: call-actor, pure. RFC 3261 §8.2.2-§8.2.3, §12.1.1,
+ * §21.4.
+ */
+#ifndef CALL_ACTOR_CALL_SCREEN_H
+#define CALL_ACTOR_CALL_SCREEN_H
+
+#include "call-actor/call_step.h"
+
+/** Extensions, body and session description of an INVITE, first or in the dialog. Fills st->no or st->sdp and st->rtp.
+ */
+bool screen_invite(const struct call *c, struct call_step *st);
+/**
+ * Our answer to this offer, or our offer when there is none, into st->answer. The o= version is one more than the last
+ * when, and only when, anything else has changed (RFC 3264 §8).
+ */
+bool screen_answer(const struct call *c, struct call_step *st, struct span offer, uint32_t rtp_port);
+/** The session description of an ACK that answers our offer. */
+bool screen_ack(const struct call *c, struct call_step *st);
+/** What only the initial INVITE must have: a scheme we know, a Contact, readable routes, a destination. */
+bool screen_initial(struct call_step *st);
+/** Extensions asked for (any request but ACK and CANCEL, §8.2.2.3). */
+bool screen_require(struct call_step *st);
+/**
+ * Where an INVITE wants to go, and who sends it (NUMBER_MAX bytes each): the Request-URI's user, or that of To when it
+ * has none, as a gateway may send; From. Contract forms of number.h. returns 0, 484 (no destination) or 404 (one that
+ * cannot be anybody's)
+ */
+unsigned screen_parties(const struct sip_msg *invite, char *caller, char *destination);
+
+#endif

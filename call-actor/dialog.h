@@ -1,0 +1,41 @@
+/*
+ * dialog: RFC 3261 §12, the callee's side. Layer: call-actor, pure. The state itself is store.Dialog.
+ */
+#ifndef CALL_ACTOR_DIALOG_H
+#define CALL_ACTOR_DIALOG_H
+
+#include "common/sip/sip_msg.h"
+#include "proto/store.pb-c.h"
+
+#define DIALOG_ROUTES_MAX 32        /* Record-Route values of an INVITE; more: 513 */
+#define DIALOG_VALUE_BYTES_MAX 2048 /* one From, To, Contact or Record-Route value; longer: 513 */
+
+/**
+ * Can this INVITE open a dialog (§12.1.1)? One Contact with a sip or sips URI, readable Record-Route values, all within
+ * bounds.
+ * returns  0, or the status that refuses it: 400 or 513
+ */
+unsigned dialog_check_invite(const struct sip_msg *invite);
+/** May its Contact become the remote target (§12.2.2)? 0, 400 or 513; without a Contact the target stays as it is. */
+unsigned dialog_check_target(const struct sip_msg *request);
+/** The dialog of an INVITE that passed dialog_check_invite. local_tag: made by id_make. */
+Store__Dialog *dialog_new_uas(const struct sip_msg *invite, const Plane__Endpoint *source, const char *local_tag);
+
+/** A request with this CSeq number is out of order (§12.2.2). Equal is let pass: some peers never count. */
+static inline bool dialog_is_out_of_order(const Store__Dialog *d, uint32_t cseq)
+{
+    return cseq < d->remote_cseq;
+}
+/** A request of the peer was taken: its CSeq number, and where our next request is sent. */
+void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const Plane__Endpoint *source);
+/** Target refresh (§12.2.2). */
+void dialog_note_target(Store__Dialog *d, const struct sip_msg *request);
+/**
+ * Append a request of ours up to and with CSeq; loose and strict routes as in §12.2.1.1, one Route a line, byte for
+ * byte as recorded. No Via: the edge puts it in.
+ */
+void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq);
+/** Drop what only requests of ours need. */
+void dialog_shrink(Store__Dialog *d);
+
+#endif

@@ -1,0 +1,192 @@
+#include "call-actor/leg.h"
+
+#include "common/base/id.h"
+#include "common/base/map.h"
+#include "common/sip/sip_write.h"
+#include <ctype.h>
+
+static const struct span sdp_type = SPAN_INIT("application/sdp");
+
+/* --- beginnings
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* RFC 3261 §18.2.1 and RFC 3581 §4: where the request came from goes into its top Via, unless its sent-by said so
+ * already. */
+static void note_source(struct sip_reply_args *a, const struct sip_via *via, const Plane__Endpoint *source)
+{
+    struct span host = via->host;
+    if (host.len > 2 && host.p[0] == '[')
+        host = span_of(host.p + 1, host.len - 2);
+    if (via->has_rport || !span_caseeq(host, span_cstr(source->addr)))
+        a->received = span_cstr(source->addr);
+    if (via->has_rport)
+        a->rport = (uint16_t)source->port;
+}
+
+static void put_server(struct buf *out, const struct call *c)
+{
+    sip_write_hdr_z(out, SIP_H_SERVER, c->conf->agent);
+}
+
+void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status)
+{
+    buf_init(out, SIP_MSG_BYTES_MAX);
+    char tag[ID_MAX];
+    struct sip_reply_args a = {.req = in->msg, .status = status};
+    if (c->row->a == NULL) /* refused before there was a dialog to be */
+        id_make(tag, c->conf->shard, LEG_TAG_RANDOM);
+    a.to_tag = span_cstr(c->row->a != NULL ? c->row->a->local_tag : tag);
+    note_source(&a, &in->msg->via, in->source);
+    sip_write_reply(out, &a);
+}
+
+void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status)
+{
+    buf_init(out, SIP_MSG_BYTES_MAX);
+    sip_write_status_line(out, status, span_of(NULL, 0));
+    struct span head = row_span(txn->head);
+    while (head.len > 0) {
+        size_t n = span_find(head, '\n') + 1;
+        struct span line = span_of(head.p, n < head.len ? n : head.len);
+        if (status < 300 || !span_starts(line, SPAN("Record-Route:"))) /* §12.1.1: in what opens the dialog */
+            buf_put_span(out, line);
+        head = span_from(head, n);
+    }
+}
+
+/* --- further headers
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void put_host(struct buf *out, const char *addr)
+{
+    bool ip6 = strchr(addr, ':') != NULL;
+    buf_puts(out, ip6 ? "[" : "");
+    buf_puts(out, addr);
+    buf_puts(out, ip6 ? "]" : "");
+}
+
+static void put_contact(struct buf *out, const struct call_conf *conf, const Plane__Endpoint *peer)
+{
+    sip_write_hdr_begin(out, SIP_H_CONTACT);
+    buf_puts(out, "<sip:sentiric@");
+    put_host(out, conf->contact_addr);
+    buf_putc(out, ':');
+    buf_put_u64(out, conf->contact_port);
+    if (strcmp(peer->transport, "UDP") != 0) {
+        buf_puts(out, ";transport=");
+        for (const char *p = peer->transport; *p != '\0'; p++)
+            buf_putc(out, (char)tolower((unsigned char)*p));
+    }
+    buf_putc(out, '>');
+    sip_write_hdr_end(out);
+}
+
+void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
+{
+    put_contact(out, c->conf, peer);
+    sip_write_hdr_z(out, SIP_H_ALLOW, LEG_ALLOW);
+    sip_write_hdr_z(out, SIP_H_SUPPORTED, ""); /* no extension yet, said as §20.37 says it */
+}
+
+static void put_retry_after(struct buf *out, struct span call_id, unsigned min_s, unsigned spread_s)
+{
+    sip_write_hdr_num(out, SIP_H_RETRY_AFTER, min_s + map_hash(call_id) % (spread_s + 1));
+}
+
+/* Every option asked for: we have none (§8.2.2.3). */
+static void put_unsupported(struct buf *out, const struct sip_msg *m)
+{
+    struct sip_values it;
+    struct span option;
+    sip_values_init(&it, m, SIP_H_REQUIRE);
+    while (sip_values_next(&it, &option))
+        sip_write_hdr(out, SIP_H_UNSUPPORTED, option);
+}
+
+static void put_warning(struct buf *out, const struct call_conf *conf, const struct refusal *no)
+{
+    if (no->warning == 0)
+        return;
+    sip_write_hdr_begin(out, SIP_H_WARNING);
+    buf_put_u64(out, no->warning);
+    buf_putc(out, ' ');
+    put_host(out, conf->contact_addr);
+    buf_putc(out, ' ');
+    sip_quote(out, span_cstr(no->warning_text));
+    sip_write_hdr_end(out);
+}
+
+static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsigned status)
+{
+    switch (status) {
+    case 405:
+        sip_write_hdr_z(out, SIP_H_ALLOW, LEG_ALLOW);
+        break;
+    case 415: /* §21.4.13 */
+        sip_write_hdr(out, SIP_H_ACCEPT, sdp_type);
+        sip_write_hdr_z(out, SIP_H_ACCEPT_ENCODING, "identity");
+        break;
+    case 420:
+        put_unsupported(out, m);
+        break;
+    case 503:
+        put_retry_after(out, m->call_id, LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- sending
+ * ------------------------------------------------------------------------------------------------------------ */
+
+void leg_send(struct call *c, struct call_effects *fx, const struct call_input *in, Store__ServerTxn *txn,
+              struct buf *out, unsigned status, struct span sdp)
+{
+    put_server(out, c);
+    sip_write_body(out, sdp.len > 0 ? sdp_type : span_of(NULL, 0), sdp);
+    if (txn != NULL && status >= 200) {
+        txn->status = status;
+        row_bytes(&txn->reply, buf_span(out));
+        row_bytes(&txn->head, span_of(NULL, 0));
+    }
+    if (txn != NULL)
+        fx_reply(fx, row_span(txn->key), status, out, txn->source);
+    else
+        fx_reply(fx, in->txn, status, out, in->source);
+}
+
+void leg_reply(struct call *c, struct call_effects *fx, const struct call_input *in, unsigned status, bool kept)
+{
+    struct refusal no = {.status = status};
+    leg_refuse(c, fx, in, &no, kept);
+}
+
+void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input *in, const struct refusal *no,
+                bool kept)
+{
+    struct buf out;
+    Store__ServerTxn *txn = kept ? leg_txn_open(c, in) : NULL;
+    leg_begin(&out, c, in, no->status);
+    put_what_status_asks(&out, in->msg, no->status);
+    put_warning(&out, c->conf, no);
+    leg_send(c, fx, in, txn, &out, no->status, span_of(NULL, 0));
+}
+
+void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status)
+{
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    leg_begin_kept(&out, txn, status);
+    if (status == 503)
+        put_retry_after(&out, span_cstr(c->row->a->call_id), LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
+    leg_send(c, fx, NULL, txn, &out, status, span_of(NULL, 0));
+}
+
+void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn)
+{
+    struct buf out;
+    buf_init(&out, SIP_MSG_BYTES_MAX);
+    buf_put_span(&out, row_span(txn->reply));
+    fx_reply(fx, row_span(txn->key), txn->status, &out, txn->source);
+}

@@ -1,0 +1,69 @@
+/*
+ * leg: one side of a call on the wire: replies, the server transactions kept for repeats, our BYE. Layer: call-actor,
+ * pure. RFC 3261 §8.2.6, §12, §13.3.1, §15.
+ *
+ * The INVITE is answered long after its message has gone. What every reply to it begins with (Via to CSeq, our tag in
+ * To) is therefore written once, when it comes, and kept in its store.ServerTxn as `head`.
+ */
+#ifndef CALL_ACTOR_LEG_H
+#define CALL_ACTOR_LEG_H
+
+#include "call-actor/call_fx.h"
+#include "call-actor/call_step.h"
+
+#define LEG_TXNS_MAX 8    /* server transactions kept per call; the oldest answered one makes room */
+#define LEG_TAG_RANDOM 16 /* random characters of a tag of ours: 80 bits (§19.3 asks for 32) */
+#define LEG_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS"
+#define LEG_RETRY_MIN_S 5     /* Retry-After of a 503: this, and up to LEG_RETRY_SPREAD_S more, */
+#define LEG_RETRY_SPREAD_S 10 /* so that callers do not all come back in the same second */
+
+/* --- server transactions (leg_txn.c) --- */
+
+Store__ServerTxn *leg_txn_find(const struct call *c, struct span key);
+/** Keep a transaction. An INVITE's head is written into it. */
+Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in);
+/** The INVITE that still waits for its final reply, or NULL. */
+Store__ServerTxn *leg_txn_pending(const struct call *c);
+/** The INVITE whose 2xx still waits for its ACK, or NULL. */
+Store__ServerTxn *leg_txn_unacked(const struct call *c);
+void leg_txn_drop(struct call *c, const Store__ServerTxn *txn);
+
+/* --- replies (leg.c) --- */
+
+/** Begin a reply in `out` (initialised here): to the request at hand, with our tag, or to an INVITE kept. */
+void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status);
+void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status);
+/** Contact, Allow, Supported: what a reply that opens or confirms a dialog carries. */
+void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
+/** Ends the reply (sdp may be empty) and hands it over. txn: kept for repeats when it is final; NULL: not kept. */
+void leg_send(struct call *c, struct call_effects *fx, const struct call_input *in, Store__ServerTxn *txn,
+              struct buf *out, unsigned status, struct span sdp);
+
+/** A whole reply without a body to the request at hand: 200, 481, … kept: for repeats. */
+void leg_reply(struct call *c, struct call_effects *fx, const struct call_input *in, unsigned status, bool kept);
+/** Refuse the request at hand, with the headers its status asks for (Unsupported, Accept, Allow, Retry-After, Warning).
+ */
+void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input *in, const struct refusal *no,
+                bool kept);
+/** Final reply other than 2xx to the pending INVITE. */
+void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status);
+/** The same bytes again. */
+void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn);
+
+/* --- our BYE (leg_bye.c) --- */
+
+/** reason: value of its Reason header (RFC 3326). The request stays in row->client_txns until leg_request_done. */
+void leg_bye(struct call *c, struct call_effects *fx, const char *reason);
+bool leg_request_is_open(const struct call *c, struct span branch);
+void leg_requests_drop(struct call *c);
+void leg_request_again(struct call_effects *fx, const Store__ClientTxn *txn);
+
+/* --- the 2xx until its ACK (leg_2xx.c) --- */
+
+/** The 2xx has just gone out: it is repeated from T1 on, for 64*T1 (§13.3.1.4). */
+void leg_2xx_sent(struct call *c, struct call_effects *fx, struct now now);
+void leg_2xx_repeat(struct call *c, struct call_effects *fx, struct now now);
+/** ACK, or nobody waits for one any more: timers off; the initial INVITE's transaction is dropped. */
+void leg_2xx_done(struct call *c, struct call_effects *fx);
+
+#endif
