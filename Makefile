@@ -53,7 +53,7 @@ SYS_supervisor    = $(SYS_rt)
 SYS_sip-edge      = $(SYS_rt)
 SYS_call-actor    = -llmdb $(SYS_rt)
 SYS_orchestrator  = -lgrpc -lgpr $(SYS_rt)
-SYS_publisher     = -lrabbitmq $(SYS_rt)
+SYS_publisher     = -lrabbitmq -lssl $(SYS_rt)
 
 .PHONY: all check unit format format-check tidy lint bench fuzz cover clean help
 all: $(BINS)
