@@ -29,7 +29,7 @@ COMMON = [tls.tls_good_names, tls.tls_no_client_certificate, tls.tls_client_of_o
           plan.plan_blocks_anonymous, plan.plan_hard_coded, media.ports_first_in_first_out, media.rtp_echo,
           media.play_audio_answers, media.play_audio_layouts, faults.fault_probability, faults.ledger_rpcs]
 OWN = [tls.garbage_request, media.rtp_echo_switch, media.play_audio_any_layout, media.play_audio_punches,
-       media.ports_exhaustion_and_quarantine, media.port_that_cannot_be_bound, faults.fault_status_count,
+       media.ports_exhaustion_and_quarantine, media.port_that_cannot_be_bound, media.next_port_when_taken, faults.fault_status_count,
        faults.fault_delay, faults.fault_hang, faults.fault_after_work, faults.bad_reload_is_refused,
        faults.books_balance]
 
@@ -60,7 +60,7 @@ def main():
         with open(os.path.join(TREE, "tests/platform/default.json")) as f:
             config = json.load(f)
         low = random.randrange(20000, 30000, 2)
-        config["rtp"].update(port_min=low, port_max=low + 38, quarantine_sec=1)
+        config["rtp"].update(port_min=low, port_max=low + 38, quarantine_sec=1, if_taken="refuse")
         p = Platform(command, pki, folder, config, ledger_is_stdout=peer)
         checks = [(c.__name__, lambda c=c: c(p)) for c in COMMON + ([] if peer else OWN)]
         if not peer:

@@ -61,6 +61,18 @@ def port_that_cannot_be_bound(p):
     assert p.release(p.allocate("next"))  # the one after it is fine
 
 
+def next_port_when_taken(p):
+    low = p.config["rtp"]["port_max"] + 2
+    mine = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for i, s in enumerate(mine):
+        s.bind(("127.0.0.1", low + 2 * i))
+    other = p.sibling(port_min=low, port_max=low + 6, if_taken="next")
+    assert other.allocate("a") == low + 4 and other.allocate("b") == low + 6
+    assert other.code(ALLOCATE, media.AllocatePortRequest(), media.AllocatePortResponse) == "RESOURCE_EXHAUSTED"
+    assert other.status()["bind_failed"] == 2
+    other.stop_cleanly()
+
+
 def rtp_packet(sequence, kind=0):
     return struct.pack("!BBHII", 0x80, kind, sequence, sequence * 160, 0x12345678) + bytes(160)
 

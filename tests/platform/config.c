@@ -35,7 +35,7 @@ char *file_read(const char *path, char *fault, size_t fault_size)
 static void load_rtp(struct config *c, struct jsonx *j)
 {
     static const char *const names[] = {"address", "port_min",      "port_max", "quarantine_sec",
-                                        "echo",    "punch_packets", NULL};
+                                        "echo",    "punch_packets", "if_taken", NULL};
     const cJSON *rtp = jsonx_object(j, c->root, "rtp");
     jsonx_at(j, "rtp", -1);
     if (rtp != NULL)
@@ -48,6 +48,8 @@ static void load_rtp(struct config *c, struct jsonx *j)
     c->rtp_port_max = (uint16_t)jsonx_int(j, rtp, "port_max", 50100, 1024, 65535);
     c->quarantine_ms = 1000 * jsonx_int(j, rtp, "quarantine_sec", 5, 0, QUARANTINE_SEC_MAX);
     c->punch_packets = (unsigned)jsonx_int(j, rtp, "punch_packets", 3, 0, PUNCH_PACKETS_MAX);
+    static const char *const taken[] = {"refuse", "next", NULL};
+    c->rtp_next_if_taken = jsonx_word(j, rtp, "if_taken", taken, 0) == 1;
     c->echo = jsonx_bool(j, rtp, "echo", true);
     if (c->rtp_port_min + (c->rtp_port_min & 1) > c->rtp_port_max)
         jsonx_fail(j, "no even port from port_min to port_max");

@@ -24,10 +24,11 @@ struct config {
     bool ledger_rpcs;
     unsigned punch_packets; /* RTP silence that PlayAudio sends at once */
     int keepalive_min_ms;
-    const char *rtp_address; /* fixed at start, like the next three */
+    const char *rtp_address; /* fixed at start, like the next four */
     uint16_t rtp_port_min;
     uint16_t rtp_port_max;
     int64_t quarantine_ms;
+    bool rtp_next_if_taken;
     struct directory dir;
     struct faults faults;
 };

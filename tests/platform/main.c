@@ -246,7 +246,8 @@ int main(int argc, char **argv)
     struct rtp_args rtp = {.address = p->cfg->rtp_address,
                            .port_min = p->cfg->rtp_port_min,
                            .port_max = p->cfg->rtp_port_max,
-                           .quarantine_ms = p->cfg->quarantine_ms};
+                           .quarantine_ms = p->cfg->quarantine_ms,
+                           .next_if_taken = p->cfg->rtp_next_if_taken};
     p->rtp = rtp_new(&rtp);
     if (p->rtp == NULL)
         die(EX_INTERNAL, "RTP cannot be started: %s", strerror(errno));

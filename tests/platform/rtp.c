@@ -14,6 +14,7 @@
 #define PACKET_MAX 2048
 #define PACKETS_PER_WAKE 16 /* of one socket before the next has its turn */
 #define EVENTS_MAX 64
+#define TRIES_MAX 16 /* ports tried for one allocation: when descriptors are out, none can be opened */
 #define RTP_HEADER_BYTES 12
 #define SILENCE_BYTES 160 /* 20 ms of PCMU */
 #define STOP_EVENT UINT64_MAX
@@ -37,6 +38,7 @@ struct rtp {
     uint32_t generation;
     struct rtp_stats stats;
     struct in_addr address;
+    bool next_if_taken;
     int epoll_fd;
     int stop_fd;
     pthread_t reader;
@@ -113,6 +115,7 @@ struct rtp *rtp_new(const struct rtp_args *args)
     struct rtp *r = calloc(1, sizeof *r);
     if (r == NULL)
         return NULL;
+    r->next_if_taken = args->next_if_taken;
     r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event stop = {.events = EPOLLIN, .data.u64 = STOP_EVENT};
@@ -187,24 +190,36 @@ static struct session *session_open(struct rtp *r, uint16_t port)
     return NULL;
 }
 
-static int allocate_locked(struct rtp *r, struct span call_id, bool echo, int64_t now_ms)
+/* A port that can be opened, taken from the pool; those that cannot rest. */
+static int open_free_port(struct rtp *r, struct session **s, int64_t now_ms)
 {
-    ports_sweep(&r->ports, now_ms);
-    uint16_t port = ports_take(&r->ports);
-    if (port == 0) {
-        r->stats.exhausted++;
-        return -RTP_EEMPTY;
-    }
-    struct session *s = session_open(r, port);
-    if (s == NULL) {
+    int tries = r->next_if_taken ? TRIES_MAX : 1;
+    for (int i = 0; i < tries; i++) {
+        uint16_t port = ports_take(&r->ports);
+        if (port == 0) {
+            r->stats.exhausted++;
+            return -RTP_EEMPTY;
+        }
+        *s = session_open(r, port);
+        if (*s != NULL)
+            return port;
         ports_rest(&r->ports, port, now_ms);
         r->stats.bind_failed++;
-        return -RTP_EBIND;
     }
+    return -RTP_EBIND;
+}
+
+static int allocate_locked(struct rtp *r, struct span call_id, bool echo, int64_t now_ms)
+{
+    struct session *s = NULL;
+    ports_sweep(&r->ports, now_ms);
+    int port = open_free_port(r, &s, now_ms);
+    if (port < 0)
+        return port;
     s->echo = echo;
     s->since_ms = now_ms;
     s->call_id = span_dup(call_id);
-    r->sessions[ports_index(&r->ports, port)] = s;
+    r->sessions[ports_index(&r->ports, (uint32_t)port)] = s;
     r->stats.allocated++;
     r->stats.in_use++;
     return port;

@@ -19,6 +19,7 @@ struct rtp_args {
     const char *address;
     uint16_t port_min, port_max;
     int64_t quarantine_ms;
+    bool next_if_taken; /* a port that cannot be opened: try the next one instead of failing */
 };
 
 enum rtp_error {

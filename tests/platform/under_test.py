@@ -32,7 +32,7 @@ class Platform:
 
     def __init__(self, command, pki, folder, config, ledger_is_stdout=False):
         """command: the program and its first options; the rest is the same for both."""
-        self.folder, self.pki, self.config = folder, pki, config
+        self.command, self.folder, self.pki, self.config = command, folder, pki, config
         self.config_path = os.path.join(folder, "platform.json")
         self.ledger_path = os.path.join(folder, "ledger.jsonl")
         self.errors_path = os.path.join(folder, "stderr.txt")
@@ -50,6 +50,13 @@ class Platform:
             ready = json.loads(self.process.stdout.readline())
         self.ports = ready["ports"]
         self.channel = self.connect()
+
+    def sibling(self, **rtp):
+        """Another one of the same kind (and key pair), with changes to "rtp", which a reload would not take."""
+        folder = os.path.join(self.folder, "sibling")
+        os.makedirs(folder, exist_ok=True)
+        config = dict(self.config, rtp=dict(self.config["rtp"], **rtp))
+        return Platform(self.command, self.pki, folder, config)
 
     def write(self):
         with open(self.config_path + ".new", "w") as f:
