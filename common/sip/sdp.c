@@ -320,6 +320,8 @@ int sdp_decode(struct sdp *out, struct span in)
     out->time = (struct span){NULL, 0};
     out->lines = (struct span){NULL, 0};
     out->media_cnt = 0;
+    if (in.len == 0)
+        return -SIP_ESDP;
     if (in.len > SDP_BYTES_MAX)
         return -SIP_ELIMIT;
     int fault = read_lines(out, in);

@@ -15,8 +15,9 @@ static const struct err_row rows[SIP_ERR_CNT] = {[SIP_OK] = {"SIP_OK", "OK", 200
 static const struct err_row *row_of(int err)
 {
     static const struct err_row unknown = {"SIP_E?", "Malformed Message", 400};
-    int at = err < 0 ? -err : err;
-    return at >= 0 && at < SIP_ERR_CNT ? &rows[at] : &unknown;
+    if (err <= -SIP_ERR_CNT || err >= SIP_ERR_CNT)
+        return &unknown;
+    return &rows[err < 0 ? -err : err];
 }
 
 const char *sip_err_name(int err)
