@@ -29,7 +29,8 @@ COMMON = [tls.tls_good_names, tls.tls_no_client_certificate, tls.tls_client_of_o
           plan.plan_blocks_anonymous, plan.plan_hard_coded, media.ports_first_in_first_out, media.rtp_echo,
           media.play_audio_answers, media.play_audio_layouts, faults.fault_probability, faults.ledger_rpcs]
 OWN = [tls.garbage_request, media.rtp_echo_switch, media.play_audio_any_layout, media.play_audio_punches,
-       media.ports_exhaustion_and_quarantine, media.port_that_cannot_be_bound, media.next_port_when_taken, faults.fault_status_count,
+       media.ports_exhaustion_and_quarantine, media.port_that_cannot_be_bound, media.next_port_when_taken,
+       faults.fault_status_count,
        faults.fault_delay, faults.fault_hang, faults.fault_after_work, faults.bad_reload_is_refused,
        faults.books_balance]
 
