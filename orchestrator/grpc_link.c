@@ -65,8 +65,9 @@ static void on_probe(void *user, const struct rpc_reply *r)
     char fault[GRPC_HUB_FAULT_MAX];
     char why[LINK_WHY_SIZE];
     grpc_hub_tls_fault(k->args.hub, TLS_FAULT_AGE_MS, fault);
-    link_why(&(struct link_why_args){.status = r->detail, .tls_fault = fault, .tls_name = k->tls_name}, why);
-    set_state(k, GRPC_LINK_FAILED, why);
+    struct link_why_args a = {.status = r->detail, .tls_fault = fault, .tls_name = k->tls_name};
+    bool lasting = link_why(&a, why);
+    set_state(k, lasting ? GRPC_LINK_FAILED : GRPC_LINK_CONNECTING, why);
 }
 
 static void start_probe(struct grpc_link *k)
@@ -83,7 +84,7 @@ static void stop_probe(struct grpc_link *k)
     k->probe = NULL;
 }
 
-/* Failed stays failed until the channel is ready: that it is trying once more is no news. */
+/* Not connected stays as it was until the channel is ready: that it is trying once more is no news. */
 static void on_chan_state(void *user, enum grpc_chan_state st)
 {
     struct grpc_link *k = user;

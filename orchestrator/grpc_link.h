@@ -20,7 +20,11 @@
 struct grpc_link;
 struct grpc_rpc;
 
-enum grpc_link_state { GRPC_LINK_CONNECTING, GRPC_LINK_READY, GRPC_LINK_FAILED };
+enum grpc_link_state {
+    GRPC_LINK_CONNECTING, /* not there, or not yet; trying on may be enough */
+    GRPC_LINK_READY,
+    GRPC_LINK_FAILED, /* there, but it cannot work as things are set: certificates, names, port */
+};
 
 struct grpc_link_args {
     struct grpc_hub *hub;

@@ -7,29 +7,31 @@
 static const struct row {
     const char *words;
     bool in_fault; /* looked for in the TLS fault, not in the status */
+    bool lasting;
     const char *means;
 } rows[] = {
-    {"is not in peer certificate", false, "the server's certificate is not for the expected name"},
-    {"alert certificate required", true, "the server wants a client certificate and got none"},
-    {"alert bad certificate", true, "the server refuses our client certificate"},
-    {"alert unknown ca", true, "the server refuses our client certificate: it does not know our CA"},
-    {"alert certificate expired", true, "the server refuses our client certificate: it has expired"},
-    {"alert unsupported certificate", true, "the server refuses our client certificate: not for this use"},
-    {"alert", true, "the server refused the TLS handshake"},
-    {"certificate verify failed", false, "the server's certificate is not signed by our CA, or has expired"},
-    {"wrong version number", false, "the server does not speak TLS on this port"},
-    {"missing selected ALPN", false, "the server speaks TLS but not HTTP/2 (no ALPN h2)"},
-    {"Invalid private key", true, "our key cannot be used"},
-    {"empty address list", false, "our certificate and key cannot be used, or the name has no address"},
-    {"Connection refused", false, "connection refused"},
-    {"DNS resolution failed", false, "the host name cannot be resolved"},
-    {"No route to host", false, "no route to the host"},
-    {"Network is unreachable", false, "the network is unreachable"},
-    {"timed out", false, "the server does not answer"},
-    {"Timeout", false, "the server does not answer"},
-    {"Socket closed", false, "closed right after the handshake: the server may refuse our client certificate"},
-    {"Endpoint read failed", false, "closed right after the handshake: the server may refuse our client certificate"},
-    {"Connection reset", false, "reset during the handshake: the server may refuse our client certificate"},
+    {"is not in peer certificate", false, true, "the server's certificate is not for the expected name"},
+    {"alert certificate required", true, true, "the server wants a client certificate and got none"},
+    {"alert bad certificate", true, true, "the server refuses our client certificate"},
+    {"alert unknown ca", true, true, "the server refuses our client certificate: it does not know our CA"},
+    {"alert certificate expired", true, true, "the server refuses our client certificate: it has expired"},
+    {"alert unsupported certificate", true, true, "the server refuses our client certificate: not for this use"},
+    {"alert", true, true, "the server refused the TLS handshake"},
+    {"certificate verify failed", false, true, "the server's certificate is not signed by our CA, or has expired"},
+    {"wrong version number", false, true, "the server does not speak TLS on this port"},
+    {"missing selected ALPN", false, true, "the server speaks TLS but not HTTP/2 (no ALPN h2)"},
+    {"Invalid private key", true, true, "our key cannot be used"},
+    {"empty address list", false, true, "our certificate and key cannot be used, or the name has no address"},
+    {"Connection refused", false, false, "connection refused"},
+    {"DNS resolution failed", false, false, "the host name cannot be resolved"},
+    {"No route to host", false, false, "no route to the host"},
+    {"Network is unreachable", false, false, "the network is unreachable"},
+    {"timed out", false, false, "the server does not answer"},
+    {"Timeout", false, false, "the server does not answer"},
+    {"Socket closed", false, true, "closed right after the handshake: the server may refuse our client certificate"},
+    {"Endpoint read failed", false, true,
+     "closed right after the handshake: the server may refuse our client certificate"},
+    {"Connection reset", false, true, "reset during the handshake: the server may refuse our client certificate"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -46,17 +48,20 @@ static const char *skip_preamble(const char *z)
     return z;
 }
 
-static const char *meaning(const struct link_why_args *a)
+static const struct row *find_row(const struct link_why_args *a)
 {
+    static const struct row unknown = {.means = "cannot connect"};
     for (size_t i = 0; i < ROWS; i++)
         if (strstr(rows[i].in_fault ? a->tls_fault : a->status, rows[i].words) != NULL)
-            return rows[i].means;
-    return "cannot connect";
+            return &rows[i];
+    return &unknown;
 }
 
-void link_why(const struct link_why_args *a, char *out)
+bool link_why(const struct link_why_args *a, char *out)
 {
+    const struct row *row = find_row(a);
     const char *fault = strstr(a->tls_fault, "SSL routines::");
-    (void)snprintf(out, LINK_WHY_SIZE, "%s (%.160s%s%.80s; name expected: %.40s)", meaning(a), skip_preamble(a->status),
+    (void)snprintf(out, LINK_WHY_SIZE, "%s (%.160s%s%.80s; name expected: %.40s)", row->means, skip_preamble(a->status),
                    fault != NULL ? "; " : "", fault != NULL ? fault + strlen("SSL routines::") : "", a->tls_name);
+    return row->lasting;
 }

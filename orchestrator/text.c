@@ -1,5 +1,6 @@
 #include "orchestrator/text.h"
 #include "common/base/map.h"
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -102,25 +103,33 @@ static char hex_lower(char c)
     return (char)(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : '\0');
 }
 
-/* 32 hex digits in a row, dashes between them not counted. */
-static bool find_hex(const char *z, char *out)
+/* 32 hex digits, with or without the dashes of a UUID, from z on. */
+static bool read_hex(const char *z, char *out)
 {
     size_t n = 0;
     bool nonzero = false;
-    for (; *z != '\0' && n < TRACE_HEX; z++) {
+    for (; n < TRACE_HEX; z++) {
+        if (*z == '-' && (n == 8 || n == 12 || n == 16 || n == 20))
+            continue;
         char c = hex_lower(*z);
-        if (c == '\0' && *z == '-' && n > 0)
-            continue;
-        if (c == '\0') {
-            n = 0;
-            nonzero = false;
-            continue;
-        }
+        if (c == '\0')
+            return false;
         nonzero = nonzero || c != '0';
         out[n++] = c;
     }
     out[n] = '\0';
-    return n == TRACE_HEX && nonzero; /* all zeros means "no trace" */
+    return nonzero; /* all zeros means "no trace" */
+}
+
+/* The first such number that begins where a word does. */
+static bool find_hex(const char *z, char *out)
+{
+    for (const char *p = z; *p != '\0'; p++) {
+        bool word = p == z || (!isalnum((unsigned char)p[-1]) && p[-1] != '_');
+        if (word && read_hex(p, out))
+            return true;
+    }
+    return false;
 }
 
 void text_traceparent(const char *trace_id, uint64_t span_id, char *out)

@@ -24,8 +24,8 @@ void text_trace_id(const char *z, char *out);
 
 #define TEXT_TRACEPARENT_SIZE 56
 /**
- * W3C Trace Context `traceparent`, version 00. The trace id is the first 32 hex digits in a row of `trace_id` (a UUID's
- * count without its dashes), else a hash of it that is the same in every process; span_id is the caller's, not 0.
+ * W3C Trace Context `traceparent`, version 00. The trace id is a number of 32 hex digits or a UUID found in `trace_id`,
+ * else a hash of it that is the same in every process; span_id is the caller's, not 0.
  * out: TEXT_TRACEPARENT_SIZE bytes.
  */
 void text_traceparent(const char *trace_id, uint64_t span_id, char *out);
