@@ -116,7 +116,7 @@ define unit-bin
 $(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(TESTKIT) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	$(Q)$$(CC) $$(LDFLAGS) $(TESTKIT_LDFLAGS) $$(WRAP_$$(@F):%=-Wl,--wrap=%) $$^ -lcmocka $(3) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) $(TESTKIT_LDFLAGS) $$(WRAP_$$(@F):%=-Wl,--wrap=%) $$(filter %.o,$$^) $$(filter %.a,$$^) -lcmocka $(3) -o $$@
 endef
 $(foreach p,$(PROCS),$(eval $(call unit-bin,$(p),$(BUILD)/lib/lib$(p).a $$(LIBS_$(p)),$$(SYS_$(p)))))
 $(eval $(call unit-bin,common/base,$(L_BASE),$(SYS_base)))
