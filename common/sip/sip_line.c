@@ -36,6 +36,7 @@ enum sip_line_kind sip_line_next(struct span text, size_t at, bool fold, struct 
             return i == at ? SIP_LINE_BLANK : SIP_LINE_TEXT;
         }
     }
+    *out = (struct sip_line){.end = text.len, .next = text.len, .dirty = dirty};
     return SIP_LINE_CUT;
 }
 

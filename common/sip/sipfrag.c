@@ -9,10 +9,7 @@
 static enum sip_line_kind next_line(struct span text, size_t at, bool fold, struct sip_line *out)
 {
     enum sip_line_kind kind = sip_line_next(text, at, fold, out);
-    if (kind != SIP_LINE_CUT || at == text.len)
-        return kind;
-    *out = (struct sip_line){.end = text.len, .next = text.len};
-    return SIP_LINE_TEXT;
+    return kind == SIP_LINE_CUT && at < text.len ? SIP_LINE_TEXT : kind;
 }
 
 static bool is_header(struct span text, size_t at, const struct sip_line *line)
