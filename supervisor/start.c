@@ -63,7 +63,8 @@ static int take_lock(struct sup *s, enum setting dir, int *out)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     *out = fd;
     if (fd < 0) {
-        log_ev(LOG_ERROR, "cannot make the lock file", log_z("path", path), log_z("why", strerror(errno)));
+        log_ev(LOG_ERROR, "cannot make the lock file", log_z("path", path), log_z("why", strerror(errno)),
+               log_z("setting", conf_name(dir)));
         return EX_STORAGE;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -75,7 +76,8 @@ static int take_lock(struct sup *s, enum setting dir, int *out)
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n ||
         (s->user.set && geteuid() == 0 && fchown(fd, s->user.uid, s->user.gid) != 0)) {
-        log_ev(LOG_ERROR, "cannot write the lock file", log_z("path", path), log_z("why", strerror(errno)));
+        log_ev(LOG_ERROR, "cannot write the lock file", log_z("path", path), log_z("why", strerror(errno)),
+               log_z("setting", conf_name(dir)));
         return EX_STORAGE;
     }
     return EX_OK;

@@ -47,7 +47,7 @@ static int parse_options(struct options *o, int argc, char **argv)
         {"version", no_argument, NULL, 'V'},       {0},
     };
     int opt;
-    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
+    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         switch (opt) {
         case 'c':
             o->conf_file = optarg;

@@ -20,7 +20,7 @@ int priv_find(struct priv_user *u, const char *name, struct buf *err)
     if (name[0] == '\0')
         return 0;
     errno = 0;
-    const struct passwd *pw = getpwnam(name); /* start-up, one thread */ // NOLINT(concurrency-mt-unsafe)
+    const struct passwd *pw = getpwnam(name); /* start-up: one thread */
     if (pw == NULL || !span_copy(u->name, sizeof u->name, span_cstr(name))) {
         buf_printf(err, "there is no account \"%s\"%s%s; create it or leave the setting out", name,
                    errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
@@ -56,7 +56,24 @@ static int make_path(const char *path, bool *made)
     return *made || errno == EEXIST ? 0 : -1;
 }
 
-/* By descriptor, so that what is checked is what is changed. */
+/* A directory that was there before us is taken as it is or refused, never changed: a setting that names /var by
+ * mistake must not lock everybody else out of it. */
+static int check_found(const struct stat *st, const char *path, const struct priv_user *u, struct buf *err)
+{
+    if (st->st_uid != u->uid) {
+        buf_printf(err, "%s belongs to user %u, not to user %u who runs the service; name another or chown it", path,
+                   (unsigned)st->st_uid, (unsigned)u->uid);
+        return -1;
+    }
+    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        buf_printf(err, "%s can be written by others (mode %03o); name a directory of the service's own, mode 0700",
+                   path, (unsigned)st->st_mode & 07777);
+        return -1;
+    }
+    return 0;
+}
+
+/* By descriptor, so that what was made is what is changed. */
 static int own_dir(int fd, const char *path, const struct priv_user *u, bool made, struct buf *err)
 {
     struct stat st;
@@ -64,12 +81,8 @@ static int own_dir(int fd, const char *path, const struct priv_user *u, bool mad
         buf_printf(err, "%s: %s", path, strerror(errno));
         return -1;
     }
-    bool ours = st.st_uid == u->uid || st.st_uid == geteuid();
-    if (!ours || (!made && (st.st_mode & S_ISVTX) != 0)) {
-        buf_printf(err, "%s belongs to user %u or is shared; name a directory of this service's own", path,
-                   (unsigned)st.st_uid);
-        return -1;
-    }
+    if (!made)
+        return check_found(&st, path, u, err);
     if (fchmod(fd, DIR_MODE) != 0 || (st.st_uid != u->uid && fchown(fd, u->uid, u->gid) != 0)) {
         buf_printf(err, "%s: cannot give it to user %u: %s", path, (unsigned)u->uid, strerror(errno));
         return -1;

@@ -23,8 +23,9 @@ struct priv_user {
 int priv_find(struct priv_user *u, const char *name, struct buf *err);
 
 /**
- * Make `path` (parents too) if it is not there, owned by `u` (or us), mode 0700, and check that it is that.
- * returns 0, or -1 with the reason in `err`: not a directory, somebody else's, not to be made
+ * Make `path` (parents too) if it is not there, owned by `u` (or us), mode 0700. One that is there is never changed,
+ * only checked: it must belong to that user and nobody else may write to it. returns 0, or -1 with the reason in `err`:
+ * not a directory, somebody else's, open to others, not to be made
  */
 int priv_make_dir(const char *path, const struct priv_user *u, struct buf *err);
 
