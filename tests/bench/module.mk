@@ -15,3 +15,9 @@ floors: $(FLOORS)
 .PHONY: floors
 bench: all $(BUILD)/bin/local-platform $(FLOORS)
 	$(Q)BUILD=$(BUILD) tests/bench/bench.py
+
+# What a call costs the edge alone, its callers and its actor played: edge_cost SIP-EDGE CALLS-PER-SECOND SECONDS
+$(BUILD)/bin/edge_cost: $(BUILD)/obj/tests/bench/edge_cost.o $(LIBS_sip-edge)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
