@@ -165,6 +165,7 @@ struct rig {
     char dir[RIG_PATH_MAX];
     int pid; /* 0: not running */
     uint16_t sip, http, metrics;
+    const char *conf_file; /* in dir; NULL: none */
     char *env[32];
     size_t env_cnt;
 };
@@ -221,21 +222,42 @@ static inline void rig_link_workers(const struct rig *r)
     }
 }
 
-/* A directory, ports and settings; nothing runs yet. Key pairs are made once a program. */
+static char rig_pki[RIG_PATH_MAX];
+
+static inline void rig_remove(const char *dir)
+{
+    char cmd[RIG_PATH_MAX + 16];
+    (void)snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+    (void)!system(cmd);
+}
+
+static inline void rig_remove_pki(void)
+{
+    rig_remove(rig_pki);
+}
+
+/* Key pairs are made once a program. */
+static inline void rig_make_pki(void)
+{
+    char cmd[RIG_PATH_MAX + 64];
+    if (rig_pki[0] != '\0')
+        return;
+    (void)snprintf(rig_pki, sizeof rig_pki, "%s", "/tmp/suppki.XXXXXX");
+    assert_non_null(mkdtemp(rig_pki));
+    (void)atexit(rig_remove_pki);
+    (void)snprintf(cmd, sizeof cmd, "scripts/pki.sh %s >/dev/null 2>&1", rig_pki);
+    assert_int_equal(system(cmd), 0);
+}
+
+/* A directory, ports and settings; nothing runs yet. */
 static inline void rig_init(struct rig *r)
 {
-    static char pki[RIG_PATH_MAX];
     char path[RIG_PATH_MAX + 64];
     int held[3];
     *r = (struct rig){.pid = 0};
     (void)snprintf(r->dir, sizeof r->dir, "%s", "/tmp/sup.XXXXXX");
     assert_non_null(mkdtemp(r->dir));
-    if (pki[0] == '\0') {
-        char cmd[RIG_PATH_MAX + 64];
-        (void)snprintf(pki, sizeof pki, "%s", r->dir);
-        (void)snprintf(cmd, sizeof cmd, "scripts/pki.sh %s/pki >/dev/null 2>&1", pki);
-        assert_int_equal(system(cmd), 0);
-    }
+    rig_make_pki();
     rig_path(r, "run", path);
     assert_int_equal(mkdir(path, 0700), 0);
     rig_link_workers(r);
@@ -249,9 +271,9 @@ static inline void rig_init(struct rig *r)
     rig_set(r, "SIP_SIGNALING_SERVICE_HTTP_PORT=%u", r->http);
     rig_set(r, "SIP_SIGNALING_SERVICE_METRICS_PORT=%u", r->metrics);
     rig_set(r, "SIP_SIGNALING_SERVICE_PUBLIC_IP=127.0.0.1");
-    rig_set(r, "SIP_SIGNALING_SERVICE_CERT_PATH=%s/pki/sip-signaling.crt", pki);
-    rig_set(r, "SIP_SIGNALING_SERVICE_KEY_PATH=%s/pki/sip-signaling.key", pki);
-    rig_set(r, "GRPC_TLS_CA_PATH=%s/pki/ca.crt", pki);
+    rig_set(r, "SIP_SIGNALING_SERVICE_CERT_PATH=%s/sip-signaling.crt", rig_pki);
+    rig_set(r, "SIP_SIGNALING_SERVICE_KEY_PATH=%s/sip-signaling.key", rig_pki);
+    rig_set(r, "GRPC_TLS_CA_PATH=%s/ca.crt", rig_pki);
     rig_set(r, "USER_SERVICE_TARGET_GRPC_URL=127.0.0.1:1");
     rig_set(r, "DIALPLAN_SERVICE_TARGET_GRPC_URL=127.0.0.1:1");
     rig_set(r, "MEDIA_SERVICE_TARGET_GRPC_URL=127.0.0.1:1");
@@ -290,7 +312,10 @@ static inline void rig_start(struct rig *r)
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     (void)dup2(fd, STDERR_FILENO);
     (void)dup2(fd, STDOUT_FILENO);
-    char *argv[] = {(char *)"supervisor", (char *)"--workers", bin, NULL};
+    char conf[RIG_PATH_MAX + 64];
+    rig_path(r, r->conf_file != NULL ? r->conf_file : "", conf);
+    char *argv[] = {
+        (char *)"supervisor", (char *)"--workers", bin, (char *)(r->conf_file != NULL ? "--config" : NULL), conf, NULL};
     (void)execve("/proc/self/exe", argv, r->env);
     _exit(99);
 }
@@ -452,15 +477,13 @@ static inline int rig_worker_pid(const struct rig *r, const char *name)
 /* Everything of it goes, whatever state a failed test left. */
 static inline void rig_fini(struct rig *r)
 {
-    char cmd[RIG_PATH_MAX + 64];
     if (r->pid > 0) {
         (void)kill(r->pid, SIGKILL);
         (void)waitpid(r->pid, NULL, 0);
     }
     for (size_t i = 0; i < r->env_cnt; i++)
         free(r->env[i]);
-    (void)snprintf(cmd, sizeof cmd, "find %s -mindepth 1 -maxdepth 1 ! -name pki -exec rm -rf {} +", r->dir);
-    (void)!system(cmd);
+    rig_remove(r->dir);
 }
 
 /* What main of such a program does first: returns the exit code when it is not the test that was started. */
