@@ -94,6 +94,7 @@ void act_up(void *obj, const void *arg, void *fx, struct now now)
     (void)arg, (void)now;
     struct amqp_conn *c = obj;
     c->detail[0] = '\0';
+    c->refused = false;
     add(fx, CONN_FX_DISARM);
     add(fx, CONN_FX_UP);
 }
@@ -118,6 +119,7 @@ void act_go_on(void *obj, const void *arg, void *fx, struct now now)
 static void fail(struct amqp_conn *c, struct amqp_fx *fx, struct now now, bool slow)
 {
     int64_t wait = backoff_fail(&c->retry, now.mono_ms);
+    c->refused = slow;
     add(fx, CONN_FX_HANG_UP);
     add(fx, CONN_FX_FAILED);
     arm(fx, CONN_FX_ARM, slow ? AMQP_RETRY_SLOW_MS : wait);

@@ -420,6 +420,6 @@ struct amqp_status amqp_link_status(const struct amqp_link *l)
     else if (l->conn.state == CONN_ST_BLOCKED)
         s.state = "blocked";
     else
-        s.state = l->tried ? "failed" : "connecting";
+        s.state = l->conn.refused ? "failed" : "connecting";
     return s;
 }

@@ -71,7 +71,7 @@ void amqp_link_settle_command(struct amqp_link *l, uint64_t tag, bool accept);
 void amqp_link_flush(struct amqp_link *l);
 
 struct amqp_status {
-    const char *state;  /* "connecting", "ready", "blocked", "failed" */
+    const char *state;  /* "connecting" (for ever), "ready", "blocked", "failed" (refused; tried again, slowly) */
     const char *detail; /* why; no secrets */
     int64_t since_wall_ms;
     bool commands; /* the command queue is subscribed */

@@ -94,6 +94,7 @@ struct amqp_cause {
 struct amqp_conn {
     uint8_t state;
     struct backoff retry;
+    bool refused;                 /* the last try ended in a refusal that only a person can cure */
     char detail[AMQP_DETAIL_MAX]; /* why it is down or blocked, for people */
 };
 

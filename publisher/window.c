@@ -109,8 +109,11 @@ void window_free(struct window *w)
 {
     if (w == NULL)
         return;
-    while (!list_empty(&w->order))
-        drop(w, entry_of(w->order.next));
+    struct list *next;
+    for (struct list *n = w->order.next; n != &w->order; n = next) {
+        next = n->next;
+        free(entry_of(n));
+    }
     map_fini(&w->by_key);
     map_fini(&w->recent_by_key);
     free(w->recent);
