@@ -142,6 +142,11 @@ void nist_act_progress(void *obj, const void *arg, void *fx, struct now now)
     put_plain(fx, TXN_EFF_REPLY);
 }
 
+void nist_act_adopt_progress(void *obj, const void *arg, void *fx, struct now now)
+{
+    ist_act_progress(obj, arg, fx, now);
+}
+
 void nist_act_finish(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;

@@ -21,7 +21,8 @@ fsm_act_fn ist_act_overdue;  /* no final from the transaction user */
 /* non-INVITE server */
 fsm_act_fn nist_act_ask;
 fsm_act_fn nist_act_progress;
-fsm_act_fn nist_act_finish; /* send final, keep it; J */
+fsm_act_fn nist_act_adopt_progress; /* the first we hear of it: U */
+fsm_act_fn nist_act_finish;         /* send final, keep it; J */
 
 /* both servers */
 fsm_act_fn txn_act_repeat_reply;

@@ -103,7 +103,7 @@ static const struct fsm_cell nist[NIST_STATES][NIST_EVENTS] = {
     [NIST_ST_NEW] =
         {
             [NIST_EV_RX_REQUEST] = TO(nist_act_ask, NIST_ST_TRYING),
-            [NIST_EV_TX_1XX] = TO(nist_act_progress, NIST_ST_PROCEEDING),
+            [NIST_EV_TX_1XX] = TO(nist_act_adopt_progress, NIST_ST_PROCEEDING),
             [NIST_EV_TX_FINAL] = TO(nist_act_finish, NIST_ST_COMPLETED),
             [NIST_EV_TMR_J] = NEVER,
             [NIST_EV_TMR_U] = NEVER,

@@ -554,6 +554,10 @@ static void nist_adopted_from_its_reply(void **state)
     happens(TXN_RX_REQUEST, 0);
     run_until(99999);
     expect("0:reply 1000:reply-again 32000:over");
+    start(TXN_NIST, false);
+    happens(TXN_TX_REPLY, 100);
+    run_until(99999);
+    expect("0:reply 32000:over");
 }
 
 /* --- all --- */
