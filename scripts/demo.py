@@ -145,7 +145,7 @@ def main():
                 print_ladder(folder)
                 sys.exit(f"demo: the call was not answered: {process.stderr.read().strip()}")
             calls = json.loads(sigctl("calls", "--json") or '{"calls":[]}')["calls"]
-            return next((c for c in calls if c["call_id"] not in before and c["state"] == "established"), None)
+            return next((c for c in calls if c["call_id"] not in before and c["state"].lower() == "established"), None)
         call = wait_for("an answered call", 30, up)
         shown = sigctl("calls"), sigctl("call", call["call_id"])
         sent, back, delays = talk(ear, call["rtp_port"], args.seconds / 2)

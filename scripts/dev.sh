@@ -50,7 +50,7 @@ platform_config() {
 import json, sys
 config = json.load(open(sys.argv[1], encoding="utf-8"))
 config["ledger_rpcs"] = True
-config["rtp"].update(port_min=20000, port_max=32000)
+config["rtp"].update(port_min=20000, port_max=32000, if_taken="next")
 json.dump(config, sys.stdout)
 PY
 }

@@ -17,10 +17,10 @@ def scenario(name):
 
 
 def argv(port, folder, calls, rate, hold_ms, service, name, extra, limit):
-    """SIPp's command line. Local SIP port: any free one; media port: fixed, SIPp sends nothing from it."""
+    """SIPp's command line. It opens a media port though it sends nothing from it."""
     scenario_args = ["-sn", "uac"] if name is None else ["-sf", scenario(name)]
     return ["sipp", f"127.0.0.1:{port}", *scenario_args, "-s", service, "-m", str(calls), "-r", str(rate), "-d", str(hold_ms),
-            "-i", "127.0.0.1", "-p", str(harness.free_port(socket.SOCK_DGRAM)), "-mp", "36000", "-l", str(limit),
+            "-i", "127.0.0.1", "-p", str(harness.free_port(socket.SOCK_DGRAM)), "-mp", str(harness.free_port(socket.SOCK_DGRAM)), "-l", str(limit),
             "-nostdin", "-trace_err", "-error_file", f"{folder}/errors", "-trace_stat", "-stf", f"{folder}/stat.csv", "-fd", "1",
             *extra]
 

@@ -170,13 +170,16 @@ def rtp_port_of(answer):
 
 
 def echo_test(port, packets=20, local_port=0):
-    """Sends RTP to the port and returns how many packets came back with what was sent."""
+    """Sends RTP to the port and returns how many packets came back with what was sent. Others, such as those that open the
+    caller's NAT, are passed over."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", local_port))
         back = 0
         for i in range(packets):
             payload = os.urandom(160)
             s.sendto(struct.pack("!BBHII", 0x80, 0, i, i * 160, 0x1234) + payload, ("127.0.0.1", port))
-            if select.select([s], [], [], 1)[0]:
-                back += s.recv(2048)[12:] == payload
+            while select.select([s], [], [], 1)[0]:
+                if s.recv(2048)[12:] == payload:
+                    back += 1
+                    break
         return back
