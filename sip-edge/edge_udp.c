@@ -262,7 +262,7 @@ static void link_rx(struct edge_udp *u)
 
 static bool set_socket(struct edge_udp *u)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {0};
     struct in6_addr ip;
     socklen_t len = sizeof(ss);
     int on = 1;

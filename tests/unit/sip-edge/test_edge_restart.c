@@ -1,0 +1,384 @@
+/* Server transactions while an actor is not ready, away or back, after the edge itself was restarted, and at the
+ * bounds. */
+#include "common/rt/bus.h"
+#include "sip-edge/edge_stat.h"
+#include "tests/unit/sip-edge/server_kit.h"
+#include "tests/unit/testkit.h"
+#include <stdio.h>
+
+/* --- admission --- */
+
+static void expect_503(const char *text)
+{
+    kit_expect_reply(text, "SIP/2.0 503 Service Unavailable");
+    uint32_t after;
+    assert_int_equal(span_to_u32(span_cstr(fake_header(fake_sent_back(0), "Retry-After")), 100, &after), 0);
+    assert_in_range(after, 5, 15);
+}
+
+static void before_the_actor_is_ready_calls_get_503(void **state)
+{
+    (void)state;
+    fake_end();
+    fake_begin(1, NULL);
+    expect_503(INVITE);
+    expect_503(OPTIONS);
+    edge_actor_up(&fake.edge, 0, (struct now){.mono_ms = fake.now_ms});
+    expect_503(INVITE);
+    fake_admit(0, true);
+    fake_forget();
+    fake_rx(INVITE);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying");
+}
+
+static void calls_are_refused_when_told_to_and_dialogs_are_not(void **state)
+{
+    (void)state;
+    const char *why;
+    fake_admit(0, false);
+    assert_false(edge_is_ready(&fake.edge, &why));
+    expect_503(INVITE);
+    fake_forget();
+    fake_rx(REINVITE);
+    fake_rx(BYE);
+    assert_int_equal(fake.told_cnt, 2);
+    fake_admit(0, true);
+    assert_true(edge_is_ready(&fake.edge, &why));
+}
+
+static void draining_refuses_calls(void **state)
+{
+    (void)state;
+    const char *why;
+    edge_drain(&fake.edge, true);
+    expect_503(INVITE);
+    expect_503(OPTIONS);
+    assert_true(edge_is_idle(&fake.edge));
+    fake_rx(BYE);
+    assert_false(edge_is_idle(&fake.edge));
+    kit_answer(BYE_KEY, 200, RESP("200 OK", "z9hG4bKb", "2 BYE"));
+    assert_true(edge_is_idle(&fake.edge));
+    edge_drain(&fake.edge, false);
+    assert_true(edge_is_ready(&fake.edge, &why));
+}
+
+/* --- the actor goes away and comes back --- */
+
+static void actor_down(void)
+{
+    edge_actor_down(&fake.edge, 0, (struct now){.mono_ms = fake.now_ms});
+    fake_forget();
+}
+
+static void actor_up(void)
+{
+    edge_actor_up(&fake.edge, 0, (struct now){.mono_ms = fake.now_ms});
+}
+
+static void a_short_absence_is_bridged(void **state)
+{
+    (void)state;
+    fake_rx(INVITE); /* the actor had this one */
+    actor_down();
+    fake_rx(BYE); /* and never saw this one */
+    fake_rx(REQ("INVITE", "z9hG4bKn", "", "7 INVITE"));
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying");
+    assert_int_equal(fake.told_cnt, 0);
+    fake_wait(400);
+    actor_up();
+    assert_int_equal(fake.told_cnt, 3);
+    kit_assert_span(kit_span(kit_told_request(2)->txn), KEY);
+    assert_true(kit_told_request(2)->repeated);
+    kit_assert_span(kit_span(kit_told_request(1)->txn), BYE_KEY);
+    assert_false(kit_told_request(1)->repeated);
+    assert_false(kit_told_request(0)->repeated);
+    assert_string_equal(kit_told_request(2)->source->addr, "192.0.2.10");
+    assert_int_equal(kit_told_request(2)->source->port, 5062);
+}
+
+static void what_was_answered_is_not_asked_again(void **state)
+{
+    (void)state;
+    fake_rx(INVITE);
+    kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    fake_rx(BYE);
+    kit_answer(BYE_KEY, 200, RESP("200 OK", "z9hG4bKb", "2 BYE"));
+    actor_down();
+    actor_up();
+    assert_int_equal(fake.told_cnt, 0);
+}
+
+static void ringing_calls_are_asked_again_too(void **state)
+{
+    (void)state;
+    fake_rx(INVITE);
+    kit_answer(KEY, 180, RESP("180 Ringing", "z9hG4bKa", "1 INVITE"));
+    actor_down();
+    actor_up();
+    assert_true(kit_told_request(0)->repeated);
+}
+
+static void a_long_absence_refuses_open_invites_but_keeps_byes(void **state)
+{
+    (void)state;
+    fake_rx(INVITE);
+    actor_down();
+    fake_rx(BYE);
+    fake_wait(2999);
+    assert_int_equal(fake.sent_cnt, 0);
+    fake_wait(1);
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    assert_non_null(fake_header(fake_sent_back(0), "Retry-After"));
+    fake_forget();
+    fake_rx(REQ("INVITE", "z9hG4bKn", "", "7 INVITE")); /* a new call */
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    fake_rx(REINVITE); /* RFC 5057: 503 ends this transaction, not the dialog */
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    fake_rx(CANCEL); /* nothing is left to cancel */
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 200 OK");
+    fake_forget();
+    fake_rx(REQ("BYE", "z9hG4bKb2", ";tag=a0-y", "9 BYE"));
+    assert_int_equal(fake.sent_cnt, 0);
+    fake_wait(20000);
+    actor_up();
+    assert_int_equal(fake.told_cnt, 2); /* both BYEs */
+}
+
+static void a_bye_nobody_can_take_ends_silently(void **state)
+{
+    (void)state;
+    actor_down();
+    fake_rx(BYE);
+    fake_wait(32000);
+    assert_int_equal(fake.sent_cnt, 0);
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
+    actor_up();
+    assert_int_equal(fake.told_cnt, 0);
+}
+
+static void an_ack_of_a_2xx_is_dropped_while_the_actor_is_away(void **state)
+{
+    (void)state;
+    int64_t before = edge_stat_drops(EDGE_DROP_ACTOR_DOWN);
+    actor_down();
+    fake_rx(REQ("ACK", "z9hG4bKack", ";tag=a0-x", "1 ACK"));
+    assert_int_equal(edge_stat_drops(EDGE_DROP_ACTOR_DOWN), before + 1);
+}
+
+static void a_full_link_is_tried_again(void **state)
+{
+    (void)state;
+    fake.say_rv = -BUS_EFULL;
+    fake_rx(BYE);
+    fake_wait(100);
+    assert_int_equal(fake.told_cnt, 0);
+    fake.say_rv = 0;
+    fake_wait(100);
+    assert_int_equal(fake.told_cnt, 1);
+    assert_false(kit_told_request(0)->repeated);
+    fake_wait(1000);
+    assert_int_equal(fake.told_cnt, 1);
+}
+
+/* --- the edge was restarted --- */
+
+static void an_unknown_2xx_is_adopted(void **state)
+{
+    (void)state;
+    kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_int_equal(fake_sent_back(0)->to.port, 5062);
+    fake_rx(INVITE);
+    assert_int_equal(fake.told_cnt, 0); /* absorbed in Accepted */
+}
+
+static void an_unknown_refusal_is_adopted_and_repeated(void **state)
+{
+    (void)state;
+    kit_answer(KEY, 486, RESP("486 Busy Here", "z9hG4bKa", "1 INVITE"));
+    fake_wait(500);
+    assert_int_equal(fake.sent_cnt, 2);
+    fake_rx(REQ("ACK", "z9hG4bKa", ";tag=a0-x", "1 ACK"));
+    fake_wait(5000);
+    assert_int_equal(fake.sent_cnt, 2);
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
+}
+
+static void an_unknown_reply_to_a_bye_is_adopted(void **state)
+{
+    (void)state;
+    kit_answer(BYE_KEY, 200, RESP("200 OK", "z9hG4bKb", "2 BYE"));
+    fake_rx(BYE);
+    assert_int_equal(fake.sent_cnt, 2);
+    assert_int_equal(fake.told_cnt, 0);
+}
+
+static void a_reply_whose_key_is_not_its_own_is_sent_and_not_adopted(void **state)
+{
+    (void)state;
+    kit_answer("2543;1;c1;f1;;sip:x;INVITE", 486, RESP("486 Busy Here", "z9hG4bKa", "1 INVITE"));
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
+}
+
+static void a_reply_that_is_none_is_not_sent(void **state)
+{
+    (void)state;
+    kit_answer(KEY, 200, "garbage\n\n");
+    kit_answer(KEY, 200, INVITE);
+    kit_answer(KEY, 486, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    fake_reply(0, KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"), "example.com", 5060);
+    assert_int_equal(fake.sent_cnt, 0);
+}
+
+/* --- bounds --- */
+
+static void when_full_new_requests_get_503(void **state)
+{
+    (void)state;
+    fake_end();
+    fake_begin(
+        1, &(struct edge_conf){.public_ip = "192.0.2.1", .public_port = 5060, .shards = 1, .t1_ms = 500, .txn_max = 1});
+    fake_actors_ready();
+    fake_rx(INVITE);
+    fake_forget();
+    fake_rx(BYE);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    assert_int_equal(fake.told_cnt, 0);
+    fake_rx(INVITE);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying"); /* the known one is served */
+}
+
+static void kept_bytes_are_bounded(void **state)
+{
+    (void)state;
+    fake_end();
+    fake_begin(1, &(struct edge_conf){
+                      .public_ip = "192.0.2.1", .public_port = 5060, .shards = 1, .t1_ms = 500, .kept_bytes_max = 400});
+    fake_actors_ready();
+    fake_rx(INVITE);
+    assert_true(fake.edge.kept_bytes <= 400);
+    fake_rx(BYE);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+}
+
+static void a_long_key_is_hashed_for_the_plane(void **state)
+{
+    (void)state;
+    char text[1024];
+    char branch[SIP_BRANCH_BYTES_MAX + 1];
+    char host[200];
+    memset(branch, 'b', sizeof(branch) - 1);
+    branch[sizeof(branch) - 1] = '\0';
+    memcpy(branch, "z9hG4bK", 7);
+    memset(host, 'h', sizeof(host) - 1);
+    host[sizeof(host) - 1] = '\0';
+    (void)snprintf(text, sizeof(text),
+                   "INVITE sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP %s.%s;branch=%s\n"
+                   "From: <sip:a@b>;tag=1\nTo: <sip:1@b>\nCall-ID: l\nCSeq: 1 INVITE\n" END,
+                   host, "x.example.com.and.some.more.example.com", branch);
+    fake_rx(text);
+    struct span key = kit_span(kit_told_request(0)->txn);
+    assert_true(span_starts(key, SPAN("long;")) && key.len == 37);
+    fake_rx(text);
+    assert_int_equal(fake.told_cnt, 1);
+}
+
+static void a_peer_of_rfc_2543_is_served(void **state)
+{
+    (void)state;
+    const char *invite = "INVITE sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5062\n"
+                         "From: <sip:a@b>;tag=1\nTo: <sip:1@b>\nCall-ID: old\nCSeq: 1 INVITE\n" END;
+    fake_rx(invite);
+    fake_rx(invite);
+    assert_int_equal(fake.told_cnt, 1);
+    char key[256];
+    assert_true(span_copy(key, sizeof(key), kit_span(kit_told_request(0)->txn)));
+    kit_answer(key, 200,
+               "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.10:5062\nFrom: <sip:a@b>;tag=1\nTo: <sip:1@b>;tag=a0-x\n"
+               "Call-ID: old\nCSeq: 1 INVITE\n" END);
+    fake_rx("ACK sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5062\n"
+            "From: <sip:a@b>;tag=1\nTo: <sip:1@b>;tag=a0-x\nCall-ID: old\nCSeq: 1 ACK\n" END);
+    assert_int_equal(kit_told_request(0)->txn.len, 0); /* RFC 6026 §7.1: passed up from Accepted */
+}
+
+/* --- shards --- */
+
+static void a_dialog_stays_with_its_actor(void **state)
+{
+    (void)state;
+    fake_end();
+    fake_begin(4, NULL);
+    fake_actors_ready();
+    fake_rx(INVITE);
+    unsigned first = fake_told_back(0)->shard;
+    fake_rx(CANCEL);
+    assert_int_equal(fake_told_back(0)->shard, first);
+    fake_rx(REQ("BYE", "z9hG4bKb", ";tag=a3-x", "2 BYE"));
+    assert_int_equal(fake_told_back(0)->shard, 3);
+    fake_rx(REQ("ACK", "z9hG4bKk", ";tag=a2-x", "1 ACK"));
+    assert_int_equal(fake_told_back(0)->shard, 2);
+}
+
+/* Memory may run out at any allocation: the step ends, nothing leaks (fake_end), the next call works. */
+static void survives_any_failing_allocation(void **state)
+{
+    (void)state;
+    for (unsigned n = 0;; n++) {
+        fake_end();
+        fake_begin(1, NULL);
+        fake_actors_ready();
+        fake_rx(REQ("INVITE", "z9hG4bKwarm", "", "77 INVITE")); /* maps and buffers have their first memory */
+        fake_forget();
+        testkit_fail_alloc(n);
+        struct edge_path from = {.transport = SIP_TP_UDP, .port = 5062};
+        static char raw[sizeof(INVITE) * 2];
+        size_t len = 0;
+        for (const char *p = INVITE; *p != '\0'; p++) {
+            if (*p == '\n')
+                raw[len++] = '\r';
+            raw[len++] = *p;
+        }
+        (void)edge_addr_parse(SPAN("192.0.2.10"), &from.peer);
+        int (*say)(void *, unsigned, enum plane_type, const ProtobufCMessage *) = fake.edge.out.say;
+        fake.edge.out.say = NULL; /* the fake allocates; so the actor is away */
+        fake.edge.shard[0].up = false;
+        edge_rx(&fake.edge, &from, span_of(raw, len), (struct now){.mono_ms = fake.now_ms});
+        fake.edge.shard[0].up = true;
+        fake.edge.out.say = say;
+        if (!testkit_alloc_failed())
+            break;
+        fake_rx(BYE);
+        assert_int_equal(fake.told_cnt, 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, kit_setup, kit_teardown)
+        CASE(before_the_actor_is_ready_calls_get_503),
+        CASE(calls_are_refused_when_told_to_and_dialogs_are_not),
+        CASE(draining_refuses_calls),
+        CASE(a_short_absence_is_bridged),
+        CASE(what_was_answered_is_not_asked_again),
+        CASE(ringing_calls_are_asked_again_too),
+        CASE(a_long_absence_refuses_open_invites_but_keeps_byes),
+        CASE(a_bye_nobody_can_take_ends_silently),
+        CASE(an_ack_of_a_2xx_is_dropped_while_the_actor_is_away),
+        CASE(a_full_link_is_tried_again),
+        CASE(an_unknown_2xx_is_adopted),
+        CASE(an_unknown_refusal_is_adopted_and_repeated),
+        CASE(an_unknown_reply_to_a_bye_is_adopted),
+        CASE(a_reply_whose_key_is_not_its_own_is_sent_and_not_adopted),
+        CASE(a_reply_that_is_none_is_not_sent),
+        CASE(when_full_new_requests_get_503),
+        CASE(kept_bytes_are_bounded),
+        CASE(a_long_key_is_hashed_for_the_plane),
+        CASE(a_peer_of_rfc_2543_is_served),
+        CASE(a_dialog_stays_with_its_actor),
+        CASE(survives_any_failing_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
