@@ -71,7 +71,8 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     leg_send(c, fx, st->in, NULL, &out, 200, SPAN(""));
 }
 
-/* §12.2.2: a request that is refused has been received all the same. Only INVITEs could be taken when they come again.
+/* §12.2.2: a request that is refused has been received all the same. An INVITE could be taken when it comes again,
+ * so what it was told is kept.
  */
 void act_refuse(void *obj, const void *arg, void *fx, struct now now)
 {
@@ -88,7 +89,7 @@ void act_no_dialog(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     const struct call_step *st = arg;
-    leg_reply(obj, fx, st->in, 481, false);
+    leg_reply(obj, fx, st->in, 481, st->in->msg->method == SIP_M_INVITE);
 }
 
 /* §9.2: the INVITE has its final reply; CANCEL is answered and changes nothing. */

@@ -170,6 +170,8 @@ void job_ask_again(struct call *c, struct call_effects *fx, struct now now)
 {
     for (size_t i = 0; i < c->row->n_jobs; i++) {
         Store__OpenJob *job = c->row->jobs[i];
+        if (job->asked_wall_ms == 0)
+            continue; /* was answered; CALL_TMR_RELEASE asks anew */
         ask_open(c, fx, job, now);
         if (job->cancelled)
             fx_cancel_job(fx, row_span(job->id));

@@ -1,0 +1,171 @@
+/* Requests of ours in the dialog; what a dialog takes from an INVITE is tested through the call (test_call_setup.c). */
+#include "tests/unit/testkit.h"
+
+#include "call-actor/call_row.h"
+#include "call-actor/dialog.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct sip_msg msg;
+
+static Store__Dialog *dialog_of(const char *headers)
+{
+    static char raw[4096];
+    Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+    source.addr = (char *)(uintptr_t) "192.0.2.1";
+    int n = snprintf(raw, sizeof(raw),
+                     "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nCall-ID: c1\r\n"
+                     "CSeq: 7 INVITE\r\n%s\r\n",
+                     headers);
+    assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
+    assert_int_equal(dialog_check_invite(&msg), 0);
+    return dialog_new_uas(&msg, &source, "a0-tag");
+}
+
+static void check(const char *headers, const char *request)
+{
+    struct buf out;
+    Store__Dialog *d = dialog_of(headers);
+    buf_init(&out, 8192);
+    dialog_write_request(&out, d, SPAN("BYE"), 3);
+    assert_string_equal(buf_cstr(&out), request);
+    buf_fini(&out);
+    store__dialog__free_unpacked(d, NULL);
+}
+
+#define PARTIES "From: A <sip:a@h>;tag=f1\r\nTo: sip:b@h\r\n"
+#define ENDING "From: sip:b@h;tag=a0-tag\r\nTo: A <sip:a@h>;tag=f1\r\nCall-ID: c1\r\nCSeq: 3 BYE\r\n"
+
+static void without_routes(void **s)
+{
+    (void)s;
+    check(PARTIES "Contact: \"x\" <sip:a@192.0.2.1:5070;ob>;expires=60\r\n",
+          "BYE sip:a@192.0.2.1:5070;ob SIP/2.0\r\nMax-Forwards: 70\r\n" ENDING);
+}
+
+/* RFC 3261 §12.1.1: a UAS takes the Record-Route as it is; §16.12.1.1: lr, so the target stays in the Request-URI. */
+static void loose_routes_keep_their_order(void **s)
+{
+    (void)s;
+    check(PARTIES "Contact: <sip:a@192.0.2.1>\r\nRecord-Route: <sip:p3;trasport=udp;lr>;ftag=1 , <sip:p2;lr>\r\n"
+                  "Record-Route: P1 <sip:p1;lr=on>\r\n",
+          "BYE sip:a@192.0.2.1 SIP/2.0\r\nMax-Forwards: 70\r\nRoute: <sip:p3;trasport=udp;lr>;ftag=1\r\n"
+          "Route: <sip:p2;lr>\r\nRoute: P1 <sip:p1;lr=on>\r\n" ENDING);
+}
+
+/* §12.2.1.1: a strict router gets itself as Request-URI, and the target comes last. */
+static void strict_router_is_obeyed(void **s)
+{
+    (void)s;
+    check(PARTIES "Contact: <sip:a@192.0.2.1;ob>\r\nRecord-Route: <sip:p2>, <sip:p1;lr>\r\n",
+          "BYE sip:p2 SIP/2.0\r\nMax-Forwards: 70\r\nRoute: <sip:p1;lr>\r\nRoute: <sip:a@192.0.2.1;ob>\r\n" ENDING);
+}
+
+static void folded_values_become_one_line(void **s)
+{
+    (void)s;
+    check("From: A\r\n <sip:a@h>\r\n ;tag=f1\r\nTo: sip:b@h\r\nContact: <sip:a@192.0.2.1>\r\n",
+          "BYE sip:a@192.0.2.1 SIP/2.0\r\nMax-Forwards: 70\r\nFrom: sip:b@h;tag=a0-tag\r\nTo: A <sip:a@h> ;tag=f1\r\n"
+          "Call-ID: c1\r\nCSeq: 3 BYE\r\n");
+}
+
+/* §19.1.1 table 1: headers of a Contact are not for a Request-URI. */
+static void headers_of_the_contact_are_left_out(void **s)
+{
+    (void)s;
+    check(PARTIES "Contact: <sip:a@192.0.2.1?Subject=x>\r\n",
+          "BYE sip:a@192.0.2.1 SIP/2.0\r\nMax-Forwards: 70\r\n" ENDING);
+}
+
+static void peer_of_rfc_2543_has_no_tag(void **s)
+{
+    (void)s;
+    Store__Dialog *d = dialog_of("From: <sip:a@h>\r\nTo: sip:b@h\r\nContact: <sip:a@192.0.2.1>\r\n");
+    assert_string_equal(d->remote_tag, "");
+    store__dialog__free_unpacked(d, NULL);
+}
+
+static void order_is_checked(void **s)
+{
+    (void)s;
+    Store__Dialog *d = dialog_of(PARTIES "Contact: <sip:a@192.0.2.1>\r\n");
+    assert_true(dialog_is_out_of_order(d, 6));
+    assert_false(dialog_is_out_of_order(d, 7));
+    assert_false(dialog_is_out_of_order(d, 8));
+    store__dialog__free_unpacked(d, NULL);
+}
+
+static void shrinking_keeps_the_names(void **s)
+{
+    (void)s;
+    Store__Dialog *d = dialog_of(PARTIES "Contact: <sip:a@192.0.2.1>\r\nRecord-Route: <sip:p2>, <sip:p1;lr>\r\n");
+    dialog_shrink(d);
+    assert_int_equal(d->n_routes, 0);
+    assert_string_equal(d->remote_target, "");
+    assert_string_equal(d->call_id, "c1");
+    assert_string_equal(d->local_tag, "a0-tag");
+    assert_string_equal(d->remote_tag, "f1");
+    store__dialog__free_unpacked(d, NULL);
+}
+
+/* --- row helpers --- */
+
+static void row_texts_may_come_from_themselves(void **s)
+{
+    (void)s;
+    char *text = (char *)(uintptr_t)protobuf_c_empty_string;
+    row_text(&text, SPAN("abcdef"));
+    row_text(&text, span_of(text + 2, 3));
+    assert_string_equal(text, "cde");
+    row_text(&text, SPAN(""));
+    assert_ptr_equal(text, protobuf_c_empty_string);
+}
+
+static void row_lists_keep_their_order(void **s)
+{
+    (void)s;
+    int **list = NULL;
+    size_t n = 0;
+    int v[3];
+    for (size_t i = 0; i < 3; i++)
+        row_list_add(&list, &n, &v[i]);
+    assert_ptr_equal(row_list_take(&list, &n, 1), &v[1]);
+    assert_int_equal(n, 2);
+    assert_ptr_equal(list[0], &v[0]);
+    assert_ptr_equal(list[1], &v[2]);
+    (void)row_list_take(&list, &n, 0);
+    (void)row_list_take(&list, &n, 0);
+    assert_null(list);
+}
+
+static char *oom_text;
+static void without_memory(void)
+{
+    oom_text = (char *)(uintptr_t)protobuf_c_empty_string;
+    testkit_fail_alloc(0);
+    row_text(&oom_text, SPAN("x"));
+}
+
+static void no_memory_is_the_end(void **s)
+{
+    (void)s;
+    testkit_assert_dies(without_memory, 7, "out of memory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_routes),
+        cmocka_unit_test(loose_routes_keep_their_order),
+        cmocka_unit_test(strict_router_is_obeyed),
+        cmocka_unit_test(folded_values_become_one_line),
+        cmocka_unit_test(headers_of_the_contact_are_left_out),
+        cmocka_unit_test(peer_of_rfc_2543_has_no_tag),
+        cmocka_unit_test(order_is_checked),
+        cmocka_unit_test(shrinking_keeps_the_names),
+        cmocka_unit_test(row_texts_may_come_from_themselves),
+        cmocka_unit_test(row_lists_keep_their_order),
+        cmocka_unit_test(no_memory_is_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
