@@ -34,6 +34,7 @@ struct bus_link {
     bool peer_known;
     pthread_mutex_t lock; /* live_pipe is written by nng's threads */
     uint32_t live_pipe;
+    uint32_t dead_pipe; /* the last one that went */
 };
 
 struct bus {
@@ -60,7 +61,9 @@ static void on_pipe(nng_pipe p, nng_pipe_ev ev, void *arg)
     pthread_mutex_lock(&k->lock);
     if (ev == NNG_PIPE_EV_ADD_POST)
         k->live_pipe = id;
-    else if (k->live_pipe == id)
+    else
+        k->dead_pipe = id;
+    if (k->live_pipe == k->dead_pipe)
         k->live_pipe = 0;
     pthread_mutex_unlock(&k->lock);
     loop_wake_post(k->bus->wake);
@@ -87,6 +90,15 @@ static int put(struct bus_link *k, enum plane_type type, const ProtobufCMessage 
         return 0;
     stat_inc(&stat_full);
     return -BUS_EFULL;
+}
+
+/* nng starts a connection before it tells us of it: its first message, the Hello, may be here sooner than on_pipe. */
+static void notice_pipe(struct bus_link *k, uint32_t id)
+{
+    pthread_mutex_lock(&k->lock);
+    if (id != k->dead_pipe)
+        k->live_pipe = id;
+    pthread_mutex_unlock(&k->lock);
 }
 
 static void follow_pipe(struct bus_link *k)
@@ -182,6 +194,7 @@ static void on_readable(void *user, int fd, int dirs)
         nng_msg *msg;
         if (nng_recvmsg(k->sock, &msg, NNG_FLAG_NONBLOCK) != 0)
             return;
+        notice_pipe(k, (uint32_t)nng_pipe_id(nng_msg_get_pipe(msg)));
         follow_pipe(k); /* its connection may be newer than the last wake */
         take_batch(k, msg);
         nng_msg_free(msg);
