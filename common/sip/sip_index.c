@@ -71,7 +71,7 @@ void sip_index_encode(struct buf *out, const struct sip_msg *m)
 
 static bool inside(struct span inner, struct span outer)
 {
-    return inner.p != NULL && inner.p >= outer.p && inner.p + inner.len <= outer.p + outer.len;
+    return inner.p != NULL && outer.p != NULL && inner.p >= outer.p && inner.p + inner.len <= outer.p + outer.len;
 }
 
 /* Steps *p back over white space, not beyond `from`. */

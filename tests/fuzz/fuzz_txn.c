@@ -82,7 +82,8 @@ static void rx(struct span bytes)
 
 static void raw_datagram(void)
 {
-    size_t len = take() << 8 | take();
+    size_t len = take();
+    len = len << 8 | take();
     struct span s = f.in.len > len ? span_of(f.in.p, len) : f.in;
     f.in = span_from(f.in, s.len);
     rx(s);
@@ -94,22 +95,26 @@ static void request(void)
     const char *method = methods[take() % 6];
     unsigned branch = take() % 4;
     const char *tag = tags[take() % 4];
+    unsigned cseq = take() % 3; /* taken one by one: the order of arguments is the compiler's */
     int n =
         snprintf(text, sizeof(text),
                  "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;rport;branch=%s%u\r\n"
                  "From: <sip:a@b>;tag=f\r\nTo: <sip:1@b>%s\r\nCall-ID: c\r\nCSeq: %u %s\r\nContent-Length: 0\r\n\r\n",
-                 method, branch == 3 ? "" : "z9hG4bK", branch, tag, take() % 3, method);
+                 method, branch == 3 ? "" : "z9hG4bK", branch, tag, cseq, method);
     rx(span_of(text, (size_t)n));
 }
 
 static void response(void)
 {
     char text[512];
+    unsigned status = statuses[take() % 8];
+    unsigned branch = take() % 4;
+    const char *method = methods[take() % 4];
     int n = snprintf(text, sizeof(text),
                      "SIP/2.0 %u x\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa0-%u\r\n"
                      "From: <sip:a@b>;tag=a0-x\r\nTo: <sip:1@b>;tag=t\r\nCall-ID: c\r\nCSeq: 1 %s\r\n"
                      "Content-Length: 0\r\n\r\n",
-                     statuses[take() % 8], take() % 4, methods[take() % 4]);
+                     status, branch, method);
     rx(span_of(text, (size_t)n));
 }
 
@@ -128,10 +133,11 @@ static void actor_replies(void)
     const char *key = f.key[take() % KEYS];
     const char *method = methods[take() % 4];
     m.status = statuses[take() % 8];
+    unsigned branch = take() % 4;
     int n = snprintf(text, sizeof(text),
                      "SIP/2.0 %u x\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK%u\r\nFrom: <sip:a@b>;tag=f\r\n"
                      "To: <sip:1@b>;tag=a0-x\r\nCall-ID: c\r\nCSeq: 1 %s\r\nContent-Length: 0\r\n\r\n",
-                     (unsigned)m.status, take() % 4, method);
+                     (unsigned)m.status, branch, method);
     dest.transport = udp;
     dest.addr = addr;
     dest.port = 5062;
@@ -182,7 +188,8 @@ static void actor_admits(void)
 
 static void time_passes(void)
 {
-    int64_t until = f.now_ms + (int64_t)take() * take();
+    int64_t until = f.now_ms + take();
+    until += INT64_C(256) * take();
     for (int64_t at; (at = timers_next(&f.timers)) <= until;) {
         f.now_ms = at > f.now_ms ? at : f.now_ms;
         timers_run(&f.timers, f.now_ms);

@@ -117,7 +117,7 @@ static void floods(void **state)
     build(&(struct shape){.headers = 10000});
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ELIMIT);
     assert_true(msg.field_cnt <= SIP_HEADERS_MAX);
-    build(&(struct shape){.via_cnt = 5000});
+    build(&(struct shape){.via_cnt = 4000});
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ELIMIT);
     build(&(struct shape){.method = 8192});
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_EMETHOD);
@@ -134,7 +134,7 @@ static void floods(void **state)
     buf_reset(&b);
     for (unsigned i = 0; i < 20000; i++)
         buf_puts(&b, "\r\n ");
-    assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ETRUNC);
+    assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_EMETHOD);
 }
 
 static void head(void **state)

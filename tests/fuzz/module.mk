@@ -1,0 +1,42 @@
+# Fuzz entries: tests/fuzz/fuzz_<name>.c with its seeds in tests/fuzz/corpus/<name>/ (README.md here).
+#
+# An entry links the grammar unless it says otherwise:
+#   FUZZ_LIBS_<name>   archives         FUZZ_SYS_<name>   system libraries        FUZZ_SEEDS_<name>   further seed folders
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SEEDS_sip_msg = tests/torture
+FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
+FUZZ_SYS_txn  = $(SYS_sip-edge)
+
+T ?= 60
+fuzz-libs = $(or $(FUZZ_LIBS_$(1)),$(L_SIP) $(L_BASE))
+fuzz-sys  = $(or $(FUZZ_SYS_$(1)),$(SYS_base))
+fuzz-seed = $(wildcard tests/fuzz/corpus/$(1)) $(FUZZ_SEEDS_$(1))
+
+# $(BUILD)/test/fuzz/<name> replays files; $(BUILD)/fuzz/<name> is the fuzzer, only linked by `make fuzz` with clang.
+define fuzz-bin
+$(BUILD)/test/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(BUILD)/obj/tests/fuzz/replay.o $(call fuzz-libs,$(1))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	$(Q)$$(CC) $$(LDFLAGS) $$^ $(call fuzz-sys,$(1)) -o $$@
+$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(call fuzz-libs,$(1))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer $$^ $(call fuzz-sys,$(1)) -o $$@
+fuzz-replay-$(1): $(BUILD)/test/fuzz/$(1)
+	$(Q)$$< $(call fuzz-seed,$(1))
+endef
+$(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz-bin,$(n))))
+.SECONDARY: $(FUZZ_NAMES:%=$(BUILD)/obj/tests/fuzz/fuzz_%.o) $(BUILD)/obj/tests/fuzz/replay.o
+
+# Every seed and every prefix of it, in the normal check.
+fuzz-replay: $(FUZZ_NAMES:%=fuzz-replay-%)
+unit: fuzz-replay
+.PHONY: fuzz-replay $(FUZZ_NAMES:%=fuzz-replay-%)
+
+# What is found stays in $(BUILD)/fuzz; an input that crashed belongs into tests/fuzz/corpus/<name>/ with its fix.
+fuzz:
+	@test -f tests/fuzz/fuzz_$(P).c || { echo 'make fuzz P=NAME [T=SECONDS]; NAME: $(FUZZ_NAMES)'; exit 2; }
+	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzz SAN=fuzzer-no-link,address,undefined $(BUILD)/fuzz/fuzz/$(P)
+	@mkdir -p $(BUILD)/fuzz/found/$(P)
+	$(Q)$(BUILD)/fuzz/fuzz/$(P) -max_total_time=$(T) -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/fuzz/$(P)- $(BUILD)/fuzz/found/$(P) $(call fuzz-seed,$(P))
