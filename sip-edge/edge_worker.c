@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #define UDP_SOCKET "udp0" /* the name the supervisor hands it down under */
+#define STOP_FLUSH_MS 50  /* for the last batch to reach the actors, and their answers the network */
 
 static struct edge_process {
     struct edge edge;
@@ -136,14 +137,22 @@ static void drain(struct worker *w, bool on)
     edge_drain(&self.edge, on);
 }
 
-/* Leaves at once: what has come in is with the actors, what comes now waits in the socket for the next edge, and both
- * sides of every open transaction repeat themselves (docs/transactions.md). */
+static void on_stop_due(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    worker_exit(t->owner, EX_OK);
+}
+
+/* Reads no more, so that what comes now waits in the socket for the next edge, and leaves as soon as what was read is
+ * with the actors. Open transactions are made again by whoever repeats himself (docs/transactions.md). */
 static void stop(struct worker *w, uint32_t grace_ms)
 {
-    (void)grace_ms;
+    static struct timer due;
+    if (timer_is_set(&due))
+        return;
     edge_udp_pause(self.udp);
-    edge_udp_flush(self.udp);
-    worker_exit(w, EX_OK);
+    timer_init(&due, on_stop_due, w);
+    loop_timer_in(self.loop, &due, grace_ms < STOP_FLUSH_MS ? grace_ms : STOP_FLUSH_MS);
 }
 
 const struct worker_kind edge_worker_kind = {

@@ -321,6 +321,25 @@ static void a_dialog_stays_with_its_actor(void **state)
     assert_int_equal(fake_told_back(0)->shard, 2);
 }
 
+static void the_report_counts_by_kind_and_state(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 4096);
+    fake_rx(INVITE);
+    fake_rx(BYE);
+    kit_answer(BYE_KEY, 200, RESP("200 OK", "z9hG4bKb", "2 BYE"));
+    size_t kept = fake.edge.kept_bytes;
+    char expected[512];
+    (void)snprintf(expected, sizeof(expected),
+                   "{\"transactions\":{\"IST\":{\"proceeding\":1},\"NIST\":{\"completed\":1},\"ICT\":{},\"NICT\":{}},"
+                   "\"kept_bytes\":%zu,\"actors\":[{\"shard\":0,\"up\":true,\"admits\":true}]}",
+                   kept);
+    edge_report(&fake.edge, &out);
+    assert_string_equal(buf_cstr(&out), expected);
+    buf_fini(&out);
+}
+
 /* Memory may run out at any allocation: the step ends, nothing leaks (fake_end), the next call works. */
 static void survives_any_failing_allocation(void **state)
 {
@@ -378,6 +397,7 @@ int main(void)
         CASE(a_long_key_is_hashed_for_the_plane),
         CASE(a_peer_of_rfc_2543_is_served),
         CASE(a_dialog_stays_with_its_actor),
+        CASE(the_report_counts_by_kind_and_state),
         CASE(survives_any_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
