@@ -39,7 +39,7 @@ void act_reinvite(void *obj, const void *arg, void *fx, struct now now)
     Store__ServerTxn *txn = leg_txn_open(c, st->in);
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, txn->source);
-    leg_send(c, fx, st->in, txn, &out, 200, row_span(c->row->answer));
+    leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
     leg_2xx_sent(c, fx, now);
     note_rtp(c, fx, st);
 }
@@ -68,7 +68,7 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     leg_begin(&out, c, st->in, 200);
     leg_put_dialog(&out, c, st->in->source);
     sip_write_hdr_z(&out, SIP_H_ACCEPT, "application/sdp"); /* §11.2 */
-    leg_send(c, fx, st->in, NULL, &out, 200, SPAN(""));
+    leg_send_once(c, fx, st->in, &out, 200);
 }
 
 /* §12.2.2: a request that is refused has been received all the same. An INVITE could be taken when it comes again,

@@ -106,10 +106,10 @@ static void reply_180_200(struct call *c, struct call_effects *fx)
     struct buf out;
     leg_begin_kept(&out, txn, 180);
     leg_put_dialog(&out, c, txn->source);
-    leg_send(c, fx, NULL, txn, &out, 180, SPAN(""));
+    leg_send(c, fx, txn, &out, 180, SPAN(""));
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, txn->source);
-    leg_send(c, fx, NULL, txn, &out, 200, row_span(c->row->answer));
+    leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
 }
 
 void act_answer(void *obj, const void *arg, void *fx, struct now now)

@@ -44,7 +44,7 @@ uint64_t call_key_of(struct span id)
     if (span_starts(id, cookie))
         id = span_from(id, cookie.len);
     struct span hex = middle(id);
-    if (id_shard(id) < 0 || hex.len > 16)
+    if (hex.p == NULL || hex.len > 16 || id_shard(id) < 0)
         return 0;
     for (size_t i = 0; i < hex.len; i++) {
         int digit = hex_value(hex.p[i]);

@@ -140,20 +140,29 @@ static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsig
 /* --- sending
  * ------------------------------------------------------------------------------------------------------------ */
 
-void leg_send(struct call *c, struct call_effects *fx, const struct call_input *in, Store__ServerTxn *txn,
-              struct buf *out, unsigned status, struct span sdp)
+static void end_reply(struct buf *out, const struct call *c, struct span sdp)
 {
     put_server(out, c);
     sip_write_body(out, sdp.len > 0 ? sdp_type : span_of(NULL, 0), sdp);
-    if (txn != NULL && status >= 200) {
+}
+
+void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
+              struct span sdp)
+{
+    end_reply(out, c, sdp);
+    if (status >= 200) {
         txn->status = status;
         row_bytes(&txn->reply, buf_span(out));
-        row_bytes(&txn->head, span_of(NULL, 0));
+        row_bytes(&txn->head, SPAN(""));
     }
-    if (txn != NULL)
-        fx_reply(fx, row_span(txn->key), status, out, txn->source);
-    else
-        fx_reply(fx, in->txn, status, out, in->source);
+    fx_reply(fx, row_span(txn->key), status, out, txn->source);
+}
+
+void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,
+                   unsigned status)
+{
+    end_reply(out, c, SPAN(""));
+    fx_reply(fx, in->txn, status, out, in->source);
 }
 
 void leg_reply(struct call *c, struct call_effects *fx, const struct call_input *in, unsigned status, bool kept)
@@ -166,11 +175,13 @@ void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input
                 bool kept)
 {
     struct buf out;
-    Store__ServerTxn *txn = kept ? leg_txn_open(c, in) : NULL;
     leg_begin(&out, c, in, no->status);
     put_what_status_asks(&out, in->msg, no->status);
     put_warning(&out, c->conf, no);
-    leg_send(c, fx, in, txn, &out, no->status, span_of(NULL, 0));
+    if (kept)
+        leg_send(c, fx, leg_txn_open(c, in), &out, no->status, SPAN(""));
+    else
+        leg_send_once(c, fx, in, &out, no->status);
 }
 
 void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status)
@@ -180,7 +191,7 @@ void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status)
     leg_begin_kept(&out, txn, status);
     if (status == 503)
         put_retry_after(&out, span_cstr(c->row->a->call_id), LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
-    leg_send(c, fx, NULL, txn, &out, status, span_of(NULL, 0));
+    leg_send(c, fx, txn, &out, status, SPAN(""));
 }
 
 void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn)

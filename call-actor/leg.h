@@ -35,9 +35,13 @@ void leg_begin(struct buf *out, const struct call *c, const struct call_input *i
 void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status);
 /** Contact, Allow, Supported: what a reply that opens or confirms a dialog carries. */
 void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
-/** Ends the reply (sdp may be empty) and hands it over. txn: kept for repeats when it is final; NULL: not kept. */
-void leg_send(struct call *c, struct call_effects *fx, const struct call_input *in, Store__ServerTxn *txn,
-              struct buf *out, unsigned status, struct span sdp);
+/** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.
+ */
+void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
+              struct span sdp);
+/** The same, without a body, to a request that is answered anew when it comes again. */
+void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,
+                   unsigned status);
 
 /** A whole reply without a body to the request at hand: 200, 481, … kept: for repeats. */
 void leg_reply(struct call *c, struct call_effects *fx, const struct call_input *in, unsigned status, bool kept);

@@ -42,7 +42,7 @@ static void unify(char *digits, size_t n)
     if (n - trunk != NATIONAL_DIGITS)
         return;
     memmove(digits + strlen(COUNTRY), digits + trunk, NATIONAL_DIGITS + 1);
-    memcpy(digits, COUNTRY, strlen(COUNTRY));
+    memcpy(digits, COUNTRY, sizeof(COUNTRY) - 1);
 }
 
 static enum number_kind take_name(char *out, struct span user)

@@ -342,12 +342,15 @@ static void setup_ok_answers(void **s)
     assert_true(k->c->row->started_published && !k->c->row->answered_published);
 }
 
+#define VIAS                                                                                                           \
+    "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite;rport=5062;received=198.51.100.7\r\n"                        \
+    "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKinner\r\n"
+
 static void replies_open_the_dialog(void **s)
 {
     struct kit *k = *s;
     static const char *const in_both[] = {
-        "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite;rport=5062;received=198.51.100.7\r\n"
-        "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKinner\r\n",
+        VIAS,
         "Record-Route: <sip:p2.example;lr;trasport=udp>, <sip:p1.example;lr>;ftag=x\r\n",
         "From: \"Ali\" <sip:05321112233@192.0.2.1>;tag=ft1\r\n",
         "CSeq: 10 INVITE\r\n",
