@@ -197,8 +197,11 @@ void conn_server_free(struct conn_server *s)
 {
     if (s == NULL)
         return;
-    while (!list_empty(&s->conns))
-        conn_free(LIST_ENTRY(list_first(&s->conns), struct conn, node));
+    for (struct list *n = s->conns.next; n != &s->conns;) {
+        struct conn *c = LIST_ENTRY(n, struct conn, node);
+        n = n->next;
+        conn_free(c);
+    }
     loop_io_free(s->io);
     (void)close(s->fd);
     free(s);

@@ -29,9 +29,11 @@ static void add_answer(cJSON *sum, cJSON *all, cJSON *one, const char *key)
     }
 }
 
-/* The members of an object without its braces. */
-static void put_members(struct buf *out, const cJSON *object)
+/* The members of an object without its braces, and without what every reply begins with. */
+static void put_members(struct buf *out, cJSON *object)
 {
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "v");
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "ok");
     char *text = cJSON_PrintUnformatted(object);
     struct span s = span_cstr(text);
     if (s.len > 2)
@@ -49,7 +51,7 @@ int ctl_merge_arrays(const struct ask_result *r, const char *key, struct buf *ou
     size_t came = 0;
     for (size_t i = 0; i < r->cnt; i++) {
         cJSON *one = r->at[i].came && r->at[i].exit == 0 ? cJSON_Parse(r->at[i].text) : NULL;
-        if (cJSON_IsObject(one)) {
+        if (one != NULL && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(one, key))) {
             came++;
             add_answer(sum, all, one, key);
         } else {
@@ -153,9 +155,9 @@ static void note_families(struct families *f, struct span text)
         struct span line = cut_line(&text);
         struct span name = head_name(line);
         size_t i = 0;
-        while (name.len > 0 && i < f->cnt && !span_eq(f->at[i].name, name))
+        while (name.p != NULL && i < f->cnt && !span_eq(f->at[i].name, name))
             i++;
-        if (name.len == 0 || i == FAMILIES_MAX)
+        if (name.p == NULL || i == FAMILIES_MAX)
             continue;
         if (i == f->cnt)
             f->at[f->cnt++] = (struct family){.name = name, .head = line};
@@ -171,7 +173,7 @@ static void put_series(struct buf *out, struct span name, struct span text)
     while (text.len > 0) {
         struct span line = cut_line(&text);
         struct span head = head_name(line);
-        if (head.len > 0)
+        if (head.p != NULL)
             mine = span_eq(head, name);
         else if (mine)
             buf_put_span(out, line);

@@ -43,7 +43,7 @@ static const struct table registrations = {"registrations",
                                             {"user_agent", "USER-AGENT"}}};
 static const struct table events = {
     "events",
-    {{"seq", "SEQ"}, {"routing_key", "EVENT"}, {"call_id", "CALL-ID"}, {"message_id", "MESSAGE-ID"}, {"at", "AT"}}};
+    {{"event", "EVENT"}, {"call_id", "CALL-ID"}, {"state", "STATE"}, {"since", "SINCE"}, {"message_id", "MESSAGE-ID"}}};
 
 /* --- tables --- */
 

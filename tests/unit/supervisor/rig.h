@@ -122,9 +122,9 @@ static inline int fake_ctl(struct worker *w, const char *cmd, const char *args, 
     else if (strcmp(cmd, "call") == 0 && strstr(args, mine) != NULL)
         buf_printf(out, "{\"call_id\":%s}", mine);
     else if (strcmp(cmd, "hangup") == 0 && strstr(args, mine) != NULL)
-        buf_puts(out, "{}");
+        buf_puts(out, "{\"ok\":true,\"done\":1}");
     else if (strcmp(cmd, "events") == 0)
-        buf_puts(out, "no JSON");
+        buf_puts(out, worker_instance(w) == 0 ? "no JSON" : "{\"error\":\"reply_too_large\"}");
     else {
         buf_puts(out, "{\"error\":\"not_found\"}");
         return 1;
