@@ -38,9 +38,12 @@ static const char *text_at(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/* returns false when it is not one JSON object; type: the event type if the kind is still open */
+/* returns false when it is not one JSON object */
 static bool take_json(struct command *out, struct span body)
 {
+    /* cJSON ends a text at an escaped NUL: "a\u0000b" would end the call "a". */
+    if (span_find_span(body, SPAN("\\u0000")) < body.len)
+        return false;
     cJSON *json = cJSON_ParseWithLength(body.p, body.len);
     bool ok = cJSON_IsObject(json);
     if (ok) {

@@ -81,7 +81,10 @@ class Process:
         return [x for x in self.lines[after:] if word in x]
 
     def wait(self, word, seconds=15, after=0):
-        return wait_for(f"{word!r} in the output, last: {self.lines[-3:]}", seconds, lambda: self.find(word, after))[-1]
+        try:
+            return wait_for(f"{word!r} in the output", seconds, lambda: self.find(word, after))[-1]
+        except AssertionError as e:
+            raise AssertionError("\n".join([str(e), *self.lines[-8:]])) from None
 
     def end(self, seconds=10):
         if self.process.poll() is None:
@@ -200,6 +203,8 @@ class Rig:
         return self
 
     def __exit__(self, *exc):
+        if exc and exc[0] is not None:
+            print("\n".join(self.publisher.lines[-30:]), flush=True)
         for p in self.processes:
             if p.process.poll() is None:
                 p.process.send_signal(18)  # SIGCONT
