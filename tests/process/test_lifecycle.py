@@ -96,7 +96,7 @@ class TestControl(OneCall):
         self.assertIn(call.call_id, str(one))
         call.bye()
         self.ended(call, "normal_clearing")
-        self.assertEqual(self.stack.ctl_raw("call", call.call_id).returncode, 1)
+        self.assertEqual(self.stack.ctl_raw("call", "nobody@nowhere").returncode, 1)
 
     def test_exit_codes(self):
         self.assertEqual(self.stack.ctl_raw("nonsense").returncode, EX_BADUSE)

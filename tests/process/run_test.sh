@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# ./run itself, as a stranger uses it: up, a call, its events, Ctrl-C, nothing left. Ports of its own, a checkout of its own.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+top=$PWD
+work=$(mktemp -d /tmp/sig-run.XXXXXX)
+passed=0 failed=0
+service=
+
+finish() {
+    [ -z "$service" ] || kill -KILL "$service" 2>/dev/null
+    (cd "$work/tree" 2>/dev/null && ./run stop >/dev/null 2>&1)
+    rm -rf "$work"
+}
+trap finish EXIT
+
+check() { # NAME COMMAND...
+    local name=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then
+        echo "  ok    run: $name" && passed=$((passed + 1))
+    else
+        echo "  FAIL  run: $name" && failed=$((failed + 1))
+        tail -n 15 "$work/out"
+        [ ! -s "$work/log" ] || tail -n 15 "$work/log"
+    fi
+}
+wait_for() { # SECONDS COMMAND...
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $until ] || return 1
+        sleep 0.1
+    done
+}
+free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# A copy with its own build/dev; what is built already is taken over, so that only ./run is tried and not the compiler.
+git clone --quiet --no-hardlinks "$top" "$work/tree" || exit 1
+git -C "$top" diff HEAD --binary | git -C "$work/tree" apply --allow-empty 2>/dev/null
+mkdir -p "$work/tree/build"
+cp -a "$top/${BUILD:-build}/." "$work/tree/build/" 2>/dev/null
+rm -rf "$work/tree/build/dev" "$work/tree/build/san" "$work/tree/build/clang"
+cd "$work/tree" || exit 1
+find . -name '*.[ch]' -newer build/bin/supervisor -exec touch -r build/bin/supervisor {} + 2>/dev/null
+
+port=$(free_port)
+export SIP_SIGNALING_SERVICE_SIP_PORT=$port SIP_SIGNALING_SERVICE_SIPS_PORT=0 SIP_SIGNALING_SERVICE_GRPC_PORT=0 \
+    SIP_SIGNALING_SERVICE_HTTP_PORT=0 SIP_SIGNALING_SERVICE_METRICS_PORT=0
+unset BUILD
+
+check "help" ./run help
+check "an unknown command is refused" bash -c '! ./run nonsense'
+./run >"$work/log" 2>&1 &
+service=$!
+check "ready" wait_for 300 grep -q '^run: ready' "$work/log"
+check "a second ./run in the same checkout says who runs" bash -c './run 2>&1 | grep -q "runs already in this checkout"'
+check "sipp -sn uac is answered" sipp -sn uac "127.0.0.1:$port" -r 10 -m 10 -d 100 -nostdin -timeout 30s
+check "ctl status" bash -c './run ctl status | grep -q sip-edge'
+check "events: ten of each" bash -c 'for k in started answered ended; do [ "$(./run events | grep -c call.$k)" -eq 10 ] || exit 1; done'
+check "demo" ./run demo
+check "Ctrl-C" kill -INT $service
+stopped() { ! kill -0 "$service" 2>/dev/null; }
+check "ends within 20 s" wait_for 20 stopped
+left() { find /proc -maxdepth 2 -name cwd -lname "$work/*" 2>/dev/null | grep -v "/$$/" | grep -qv /self/; }
+nothing_left() { ! left; }
+check "leaves nothing running" wait_for 3 nothing_left
+check "the socket is closed" /usr/bin/python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(('127.0.0.1', $port))"
+/usr/bin/python3 -c "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', $port)); time.sleep(60)" &
+holder=$!
+check "a port in use is named in one line" bash -c './run 2>&1 | grep -i "in use" | grep -q '"$port"
+kill $holder
+service=
+echo "run: $passed passed, $failed failed"
+[ $failed -eq 0 ]
