@@ -90,6 +90,20 @@ static void a_client_without_rport_is_answered_at_its_via_port(void **state)
     assert_string_equal(fake_header(s, "Via"), "SIP/2.0/UDP pc.example.com;branch=z9hG4bKo;received=192.0.2.99");
 }
 
+/* RFC 3581 §4: behind a NAT the port in Via is not the one the request came from. */
+static void a_client_with_rport_is_answered_where_it_came_from(void **state)
+{
+    (void)state;
+    fake_rx_from("192.0.2.99", 40000, INVITE);
+    const struct fake_sent *s = fake_sent_back(0);
+    assert_int_equal(s->to.port, 40000);
+    assert_string_equal(fake_header(s, "Via"),
+                        "SIP/2.0/UDP 192.0.2.10:5062;rport=40000;branch=z9hG4bKa;received=192.0.2.99");
+    kit_answer(KEY, 486, RESP("486 Busy Here", "z9hG4bKa", "1 INVITE"));
+    assert_int_equal(fake_sent_back(0)->to.port, 40000); /* the transaction knows better than the actor */
+    assert_int_equal(kit_told_request(0)->source->port, 40000);
+}
+
 static void all_vias_and_record_routes_come_back_in_order(void **state)
 {
     (void)state;
@@ -269,6 +283,7 @@ int main(void)
         CASE(an_answered_call_acks_through_to_the_actor),
         CASE(a_bye_is_absorbed_and_its_reply_repeated),
         CASE(a_client_without_rport_is_answered_at_its_via_port),
+        CASE(a_client_with_rport_is_answered_where_it_came_from),
         CASE(all_vias_and_record_routes_come_back_in_order),
         CASE(options_says_what_is_understood),
         CASE(options_in_a_dialog_goes_to_the_actor),
