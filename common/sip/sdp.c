@@ -8,6 +8,8 @@
 /* The word at the front of *s, which then begins behind the spaces after it. Empty at the end. */
 static struct span take_word(struct span *s)
 {
+    if (s->len == 0)
+        return *s;
     size_t n = span_find(*s, ' ');
     struct span word = span_of(s->p, n);
     while (n < s->len && s->p[n] == ' ')
@@ -19,6 +21,8 @@ static struct span take_word(struct span *s)
 /* The text before `c`; *s then begins behind it. */
 static struct span take_until(struct span *s, char c)
 {
+    if (s->len == 0)
+        return *s;
     size_t n = span_find(*s, c);
     struct span text = span_of(s->p, n);
     *s = span_from(*s, n + 1);
@@ -280,7 +284,7 @@ static int read_lines(struct sdp *sdp, struct span in)
     while (in.len > 0) {
         const char *at = in.p;
         struct span line = take_until(&in, '\n');
-        const char *next = in.p != NULL ? in.p : end;
+        const char *next = in.len > 0 ? in.p : end;
         if (line.len > 0 && line.p[line.len - 1] == '\r')
             line.len--;
         if (line.len == 0)

@@ -59,7 +59,7 @@ bool sip_lex_all(struct span s, unsigned classes)
 struct span sip_lex_skip(struct span s)
 {
     size_t n = sip_lex_run(s, SIP_C_LWS);
-    return n == 0 ? s : span_of(s.p + n, s.len - n);
+    return n == 0 ? s : sip_from(s, n);
 }
 
 struct span sip_lex_trim(struct span s)
@@ -137,15 +137,15 @@ int sip_param_next(struct span *rest, struct sip_param *out)
     if (n == 0)
         return -SIP_EMALFORMED;
     struct sip_param param = {.name = span_of(s.p, n)};
-    s = sip_lex_skip(span_from(s, n));
+    s = sip_lex_skip(sip_from(s, n));
     if (s.len > 0 && s.p[0] == '=') {
-        s = sip_lex_skip(span_from(s, 1));
+        s = sip_lex_skip(sip_from(s, 1));
         n = s.len > 0 && s.p[0] == '"' ? sip_lex_quoted(s) : bare_value_len(s);
         if (n == 0)
             return -SIP_EMALFORMED;
         param.value = span_of(s.p, n);
         param.has_value = true;
-        s = sip_lex_skip(span_from(s, n));
+        s = sip_lex_skip(sip_from(s, n));
     }
     if (s.len > 0 && s.p[0] != ';')
         return -SIP_EMALFORMED;
@@ -200,7 +200,7 @@ void sip_unfold(struct buf *out, struct span value)
             return;
         if (!keep)
             buf_putc(out, ' ');
-        value = span_from(value, n + 1);
+        value = sip_from(value, n + 1);
         if (fold)
             value = sip_lex_skip(value);
     }

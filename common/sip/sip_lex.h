@@ -42,6 +42,12 @@ static inline unsigned sip_hex_value(char c)
     return sip_is(c, SIP_C_DIGIT) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
 }
 
+/* The rest of s from n on; n is at most s.len (span_from also takes more, and then forgets where s was). */
+static inline struct span sip_from(struct span s, size_t n)
+{
+    return span_of(s.p + n, s.len - n);
+}
+
 /** Not empty, and every character in one of the classes. */
 bool sip_lex_all(struct span s, unsigned classes);
 /** Length of the leading run of characters in one of the classes. */

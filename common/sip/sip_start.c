@@ -9,9 +9,9 @@ static int check_version(struct span s)
 {
     if (span_caseeq(s, SPAN("SIP/2.0")))
         return 0;
-    if (!span_casestarts(s, SPAN("SIP/")))
+    if (s.len <= strlen("SIP/") || !span_casestarts(s, SPAN("SIP/")))
         return -SIP_ESTARTLINE;
-    s = span_from(s, 4);
+    s = sip_from(s, strlen("SIP/"));
     size_t major = sip_lex_run(s, SIP_C_DIGIT);
     if (major == 0 || major == s.len || s.p[major] != '.')
         return -SIP_ESTARTLINE;

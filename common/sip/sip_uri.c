@@ -134,7 +134,7 @@ int sip_uri_decode(struct sip_uri *out, struct span in)
     got.scheme_text = span_of(in.p, colon);
     if (colon == 0 || colon == in.len || !sip_is(in.p[0], SIP_C_ALPHA) || !sip_lex_all(got.scheme_text, SIP_C_TOKEN))
         return -SIP_EMALFORMED;
-    struct span rest = span_from(in, colon + 1);
+    struct span rest = sip_from(in, colon + 1);
     got.scheme = scheme_of(got.scheme_text);
     int fault;
     if (got.scheme == SIP_SCHEME_TEL)

@@ -38,8 +38,8 @@ static bool text_eq(struct span a, struct span b, bool ignore_case)
         if (ca < 0 || cb < 0)
             return ca == cb;
         if (ignore_case && ca < 0x80 && cb < 0x80) {
-            ca = sip_lower((char)ca);
-            cb = sip_lower((char)cb);
+            ca = (unsigned char)sip_lower((char)ca);
+            cb = (unsigned char)sip_lower((char)cb);
         }
         if (ca != cb)
             return false;

@@ -186,10 +186,10 @@ static void assert_same(void)
 static void round_trip(void **state)
 {
     static const char *const texts[] = {
-        HEAD "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
-             "a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n",
-        "v=0\no=- 1 2 IN IP6 ::1\ns=\nc=IN IP6 ::1\nt=3 4\na=recvonly\nm=audio 2/2 RTP/SAVP 96\nc=IN IP4 1.1.1.1\n"
-        "a=rtpmap:96 opus/48000/2\na=maxptime:60\na=rtcp:9\na=rtcp-mux\nm=image 0 udptl t38",
+        (HEAD "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+              "a=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"),
+        ("v=0\no=- 1 2 IN IP6 ::1\ns=\nc=IN IP6 ::1\nt=3 4\na=recvonly\nm=audio 2/2 RTP/SAVP 96\nc=IN IP4 1.1.1.1\n"
+         "a=rtpmap:96 opus/48000/2\na=maxptime:60\na=rtcp:9\na=rtcp-mux\nm=image 0 udptl t38"),
         "v=0\r\no=- 1 2 IN IP4 h\r\n",
     };
     struct buf out;
