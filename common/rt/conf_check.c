@@ -167,6 +167,8 @@ static int check_amqp(const struct conf_row *r, struct span in, struct buf *out)
     else
         return -1;
     struct span authority = span_of(rest.p, span_find(rest, '/'));
+    if (span_find(span_from(rest, authority.len), '@') < span_from(rest, authority.len).len)
+        return -1; /* an @ after the host: a slash in the password that is not escaped */
     size_t at = span_find(authority, '@');
     if (at < authority.len)
         authority = span_from(authority, at + 1);
@@ -275,7 +277,7 @@ void conf_put_expected(struct buf *out, const struct conf_row *r)
         buf_puts(out, "host:port");
         break;
     case KIND_AMQP:
-        buf_puts(out, "amqp://user:password@host:port/vhost");
+        buf_puts(out, "amqp://user:password@host:port/vhost with special characters as %40");
         break;
     case KIND_SIPURI:
         buf_printf(out, "a SIP URI like sip:trunk.example.com:5060, at most %u bytes", r->max);

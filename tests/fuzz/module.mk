@@ -6,6 +6,10 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS_sip_msg = tests/torture
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
 FUZZ_SYS_txn  = $(SYS_sip-edge)
+FUZZ_LIBS_control = $(L_PROTO) $(L_BASE)
+FUZZ_SYS_control  = -lprotobuf-c $(SYS_base)
+FUZZ_LIBS_conf = $(L_RT) $(L_PROTO) $(L_BASE)
+FUZZ_SYS_conf  = $(SYS_rt)
 
 T ?= 60
 fuzz-libs = $(or $(FUZZ_LIBS_$(1)),$(L_SIP) $(L_BASE))

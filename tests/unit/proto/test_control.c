@@ -55,6 +55,7 @@ static void test_bad_requests(void **state)
         {"{\"cmd\":\"call\"}", CONTROL_EBADREQUEST},
         {"{\"cmd\":\"call\",\"id\":\"\"}", CONTROL_EBADREQUEST},
         {"{\"cmd\":\"call\",\"id\":5}", CONTROL_EBADREQUEST},
+        {"{\"cmd\":\"call\",\"id\":\"\xff\"}", CONTROL_EBADREQUEST}, /* no UTF-8 */
         {"{\"cmd\":\"call\",\"id\":{\"cmd\":\"stop\"}}", CONTROL_EBADREQUEST},
         {"{\"cmd\":\"restart\",\"worker\":\"x\",\"kill\":\"yes\"}", CONTROL_EBADREQUEST},
         {"{\"cmd\":\"drain\",\"off\":1}", CONTROL_EBADREQUEST},

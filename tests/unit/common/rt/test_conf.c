@@ -2,7 +2,7 @@
  * conf: the golden files of tests/golden/conf (NAME.in is the settings file; its lines "#env NAME=VALUE" are the
  * environment; NAME.ok is what conf_load says or, without faults, what conf_print prints but for defaults), and what
  * files cannot show.
- * GOLDEN_WRITE=1 writes the .ok files anew, for review.
+ * GOLDEN_WRITE=1 writes the .ok files and the table in docs/operations.md anew, for review.
  */
 #include "common/rt/conf_rows.h"
 
@@ -329,6 +329,39 @@ static void test_rows_are_sound(void **state)
     buf_fini(&b);
 }
 
+#define MANUAL "docs/operations.md"
+
+/* The manual's table of settings is the one the rows make. */
+static void test_manual_has_the_settings(void **state)
+{
+    (void)state;
+    struct buf text, want, head;
+    buf_init(&text, TEXT_MAX);
+    buf_init(&want, TEXT_MAX);
+    buf_init(&head, TEXT_MAX);
+    slurp(MANUAL, &text);
+    struct span all = buf_span(&text);
+    size_t begin = span_find_span(all, SPAN("<!-- settings: begin"));
+    begin += span_find(span_from(all, begin), '\n') + 1;
+    size_t end = span_find_span(all, SPAN("<!-- settings: end"));
+    assert_true(begin <= end && end < all.len);
+    conf_help(&want, true);
+    if (getenv("GOLDEN_WRITE") != NULL) {
+        buf_put(&head, all.p, begin);
+        buf_put_span(&head, buf_span(&want));
+        buf_put_span(&head, span_from(all, end));
+        FILE *f = fopen(MANUAL, "w");
+        assert_non_null(f);
+        (void)fwrite(head.p, 1, head.len, f);
+        (void)fclose(f);
+    } else {
+        assert_true(span_eq(span_of(all.p + begin, end - begin), buf_span(&want)));
+    }
+    buf_fini(&text);
+    buf_fini(&want);
+    buf_fini(&head);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_file_faults),
         cmocka_unit_test(test_reload_takes_only_its_rows),
         cmocka_unit_test(test_rows_are_sound),
+        cmocka_unit_test(test_manual_has_the_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
