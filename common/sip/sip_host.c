@@ -5,23 +5,38 @@
 #include <arpa/inet.h>
 
 /* inet_pton is arithmetic on text: no look-up, no I/O. */
-static bool is_address(int family, struct span s)
+static bool read_address(int family, struct span s, unsigned char out[sizeof(struct in6_addr)])
 {
     char text[INET6_ADDRSTRLEN];
-    unsigned char address[sizeof(struct in6_addr)];
-    return span_copy(text, sizeof text, s) && inet_pton(family, text, address) == 1;
+    return span_copy(text, sizeof text, s) && inet_pton(family, text, out) == 1;
+}
+
+static bool read_ip6(struct span host, unsigned char out[sizeof(struct in6_addr)])
+{
+    if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+        host = span_of(host.p + 1, host.len - 2);
+    return read_address(AF_INET6, host, out);
 }
 
 bool sip_host_is_ip4(struct span host)
 {
-    return is_address(AF_INET, host);
+    unsigned char address[sizeof(struct in6_addr)];
+    return read_address(AF_INET, host, address);
 }
 
 bool sip_host_is_ip6(struct span host)
 {
-    if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
-        host = span_of(host.p + 1, host.len - 2);
-    return is_address(AF_INET6, host);
+    unsigned char address[sizeof(struct in6_addr)];
+    return read_ip6(host, address);
+}
+
+bool sip_host_eq(struct span a, struct span b)
+{
+    unsigned char address_a[sizeof(struct in6_addr)];
+    unsigned char address_b[sizeof(struct in6_addr)];
+    if (span_caseeq(a, b))
+        return true;
+    return read_ip6(a, address_a) && read_ip6(b, address_b) && memcmp(address_a, address_b, sizeof address_a) == 0;
 }
 
 static bool is_name(struct span host)

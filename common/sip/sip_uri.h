@@ -64,6 +64,8 @@ bool sip_host_valid(struct span host);
 /** An IPv4 address; an IPv6 address with or without its brackets. */
 bool sip_host_is_ip4(struct span host);
 bool sip_host_is_ip6(struct span host);
+/** Same host: names without regard to case, IPv6 addresses by value, whatever their spelling (RFC 5954 §4.2). */
+bool sip_host_eq(struct span a, struct span b);
 /**
  * Split "host[:port]" (LWS around ':' allowed). port 0: none given.
  * returns 0 or -SIP_EMALFORMED (no host, bad host, ':' without a port, port 0 or over 65535)

@@ -138,7 +138,7 @@ bool sip_uri_eq(const struct sip_uri *a, const struct sip_uri *b)
         return tel_number_eq(a->user, b->user) && params_agree(a->params, b->params, true) &&
                params_agree(b->params, a->params, true);
     return a->has_user == b->has_user && text_eq(a->user, b->user, false) && a->has_password == b->has_password &&
-           text_eq(a->password, b->password, false) && span_caseeq(a->host, b->host) && a->port == b->port &&
+           text_eq(a->password, b->password, false) && sip_host_eq(a->host, b->host) && a->port == b->port &&
            params_agree(a->params, b->params, false) && params_agree(b->params, a->params, false) &&
            headers_agree(a->headers, b->headers) && headers_agree(b->headers, a->headers);
 }

@@ -167,6 +167,9 @@ static void equality(void **state)
         {"sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false},
         {"sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4", false},
         {"sip:a@b", "sips:a@b", false},
+        {"sip:a@[2001:db8::9:1]", "sip:a@[2001:DB8:0:0::9:01]", true},
+        {"sip:a@[2001:db8::9:1]", "sip:a@[2001:db8::9:2]", false},
+        {"sip:a@[::ffff:1.2.3.4]", "sip:a@1.2.3.4", false},
         {"sip:a@b", "sip:b", false},
         {"sip:a%3Bb@c.d", "sip:a;b@c.d", false}, /* an escaped reserved character is another one */
         {"sip:a%2db@c.d", "sip:a-b@c.d", true},
