@@ -64,7 +64,7 @@ struct amqp_wire;
 /** One per connection. Dies when memory is out. */
 struct amqp_wire *amqp_wire_new(void);
 void amqp_wire_free(struct amqp_wire *w); /* NULL is fine */
-/** Once tune is agreed: larger frames are an error from then on. returns 0 or -1 */
+/** Once tune has been decoded (the codec aborts before): larger frames are an error from then on. returns 0 or -1 */
 int amqp_wire_tune(struct amqp_wire *w, uint16_t channel_max, uint32_t frame_max, uint16_t heartbeat_s);
 
 /**
