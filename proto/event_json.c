@@ -1,7 +1,6 @@
 /* The JSON superset: what each consumer generation reads, side by side. Keys: docs/amqp.md. */
 #include "common/base/clock.h"
 #include "proto/event_part.h"
-#include <inttypes.h>
 
 enum spelling { CAMEL = 0, SNAKE = 1 };
 
@@ -11,6 +10,14 @@ enum spelling { CAMEL = 0, SNAKE = 1 };
 static bool is_plain(char c)
 {
     return c >= ' ' && c < 0x7F && c != '"' && c != '\\';
+}
+
+static size_t plain_len(struct span s)
+{
+    size_t n = 0;
+    while (s.p != NULL && n < s.len && is_plain(s.p[n]))
+        n++;
+    return n;
 }
 
 static void put_odd_byte(struct buf *b, unsigned char c)
@@ -38,35 +45,62 @@ static size_t put_odd(struct buf *b, struct span s)
     return n;
 }
 
-static void put_string(struct buf *b, struct span s)
+/* From the first byte that is not plain on. */
+static void put_mixed(struct buf *b, struct span s)
 {
-    buf_putc(b, '"');
     while (s.len > 0) {
-        size_t n = 0;
-        while (n < s.len && is_plain(s.p[n]))
-            n++;
+        s = span_from(s, put_odd(b, s));
+        size_t n = plain_len(s);
         buf_put(b, s.p, n);
         s = span_from(s, n);
-        if (s.len > 0)
-            s = span_from(s, put_odd(b, s));
     }
-    buf_putc(b, '"');
+}
+
+static void put_string(struct buf *b, struct span s)
+{
+    size_t n = plain_len(s);
+    char *to = buf_reserve(b, n + 2); /* nearly all texts are plain: one step */
+    if (to == NULL)
+        return;
+    to[0] = '"';
+    if (s.p != NULL)
+        memcpy(to + 1, s.p, n);
+    to[n + 1] = '"';
+    buf_commit(b, n == s.len ? n + 2 : n + 1);
+    if (n < s.len) {
+        put_mixed(b, span_from(s, n));
+        buf_putc(b, '"');
+    }
+}
+
+static bool wants_comma(const struct buf *b)
+{
+    char last = b->len > 0 ? b->p[b->len - 1] : '{';
+    return last != '{' && last != '[';
 }
 
 static void put_comma(struct buf *b)
 {
-    char last = b->len > 0 ? b->p[b->len - 1] : '{';
-    if (last != '{' && last != '[')
+    if (wants_comma(b))
         buf_putc(b, ',');
 }
 
 /* Keys are ours and need no escaping. */
 static void put_key(struct buf *b, const char *key)
 {
-    put_comma(b);
-    buf_putc(b, '"');
-    buf_puts(b, key);
-    buf_puts(b, "\":");
+    size_t n = strlen(key);
+    char *to = buf_reserve(b, n + 4);
+    if (to == NULL)
+        return;
+    size_t at = 0;
+    if (wants_comma(b))
+        to[at++] = ',';
+    to[at++] = '"';
+    for (size_t i = 0; i < n; i++)
+        to[at++] = key[i];
+    to[at++] = '"';
+    to[at++] = ':';
+    buf_commit(b, at);
 }
 
 static void put_text(struct buf *b, const char *key, struct span value)
@@ -84,7 +118,9 @@ static void put_known_text(struct buf *b, const char *key, struct span value)
 static void put_number(struct buf *b, const char *key, int64_t value)
 {
     put_key(b, key);
-    buf_printf(b, "%" PRId64, value);
+    if (value < 0)
+        buf_putc(b, '-');
+    buf_put_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 static void put_bool(struct buf *b, const char *key, bool value)
