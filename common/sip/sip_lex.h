@@ -84,8 +84,8 @@ int sip_params_check(struct span params);
 /** Find a parameter by name, without regard to case; value (may be NULL) is empty for a bare name. */
 bool sip_param_find(struct span params, struct span name, struct span *value);
 
-/** Append a header value with each fold replaced by one SP; a stray CR or LF becomes SP too, so no line can be
- * smuggled. */
+/** Append a header value with each fold replaced by one SP; any control character but HTAB and one behind a backslash
+ * (a quoted-pair) becomes SP too, so no line can be smuggled. */
 void sip_unfold(struct buf *out, struct span value);
 /** Append the text inside a quoted string (outer quotes optional) with its backslash escapes resolved and folds undone.
  */

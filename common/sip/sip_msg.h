@@ -2,7 +2,7 @@
  * sip_msg: one whole SIP message. Layer: common/sip. Pure. RFC 3261 §7, §18.3, §20; tolerant as RFC 4475 asks.
  *
  * Nothing is copied or allocated: the struct holds offsets into `raw` and the few fields everybody needs, decoded once.
- * It lives exactly as long as the bytes. About 4 kB; reuse one per turn, it need not be cleared.
+ * It lives exactly as long as the bytes. About 3 kB; reuse one per turn, it need not be cleared.
  */
 #ifndef COMMON_SIP_SIP_MSG_H
 #define COMMON_SIP_SIP_MSG_H

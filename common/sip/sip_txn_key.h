@@ -12,8 +12,8 @@
  * METHOD of CSeq with ACK as INVITE. A response of ours yields the same text as its request, so a restarted edge can
  * adopt the transaction from the reply.
  *
- * Without the RFC 3261 cookie: a text beginning "2543;" of top Via, Call-ID, From tag, CSeq number, Request-URI,
- * METHOD, and the To tag unless INVITE, ACK or CANCEL; it cannot be had from a response (-SIP_ENOTFOUND).
+ * Without the RFC 3261 cookie: "2543;" and CSeq number, Call-ID, From tag, To tag (empty for INVITE, ACK and CANCEL),
+ * Request-URI, top Via and METHOD, with ';' between; it cannot be had from a response (-SIP_ENOTFOUND).
  *
  * returns 0, -SIP_ENOTFOUND, or -SIP_ELIMIT (SIP_TXN_KEY_BYTES_MAX); appends nothing on error
  */

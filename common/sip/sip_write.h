@@ -1,8 +1,8 @@
 /*
  * sip_write: the encoder. Layer: common/sip. Pure. RFC 3261 §7, §8.2.6.
  *
- * Appends to a struct buf, whose sticky `failed` is checked once by the caller. Values are unfolded and CR, LF and NUL
- * in them become SP, so text from a stranger cannot start a new line.
+ * Appends to a struct buf, whose sticky `failed` is checked once by the caller. Values are unfolded and other
+ * control characters in them become SP (sip_unfold), so text from a stranger cannot start a new line.
  */
 #ifndef COMMON_SIP_SIP_WRITE_H
 #define COMMON_SIP_SIP_WRITE_H

@@ -138,6 +138,8 @@ static void session_description(void **state)
         {"c: APPLICATION/sdp;x=y\r\n", "v=0", 0, "v=0"},
         {"Content-Type: application/sdp\r\n", "", -SIP_ENOTFOUND, ""},
         {"", "v=0", -SIP_ENOTFOUND, ""},
+        {"Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", "v=0", -SIP_ENOTFOUND, ""},
+        {"Content-Type: application/sdp\r\ne: Identity\r\n", "v=0", 0, "v=0"},
         {"Content-Type: text/plain\r\n", "v=0", -SIP_ENOTFOUND, ""},
         {"Content-Type: nonsense\r\n", "v=0", -SIP_EMALFORMED, ""},
         {"Content-Type: " MIXED "\r\n",
