@@ -15,7 +15,7 @@ static bool is_plain(char c)
 static size_t plain_len(struct span s)
 {
     size_t n = 0;
-    while (s.p != NULL && n < s.len && is_plain(s.p[n]))
+    while (n < s.len && is_plain(s.p[n]))
         n++;
     return n;
 }
@@ -58,13 +58,14 @@ static void put_mixed(struct buf *b, struct span s)
 
 static void put_string(struct buf *b, struct span s)
 {
+    if (s.p == NULL)
+        s = SPAN("");
     size_t n = plain_len(s);
     char *to = buf_reserve(b, n + 2); /* nearly all texts are plain: one step */
     if (to == NULL)
         return;
     to[0] = '"';
-    if (s.p != NULL)
-        memcpy(to + 1, s.p, n);
+    memcpy(to + 1, s.p, n);
     to[n + 1] = '"';
     buf_commit(b, n == s.len ? n + 2 : n + 1);
     if (n < s.len) {
