@@ -456,8 +456,12 @@ class Stack:
             return w if w["pid"] not in (0, old["pid"]) and w["restarts"] > old["restarts"] else None
         return wait_for(f"{old['name']} was restarted", seconds, back)
 
+    def outbox(self):
+        """Events that wait for the broker, by call-actor's own word."""
+        return self.ctl("events")["outbox"]
+
     def wait_outbox_empty(self, seconds=15):
-        wait_for("the outbox is empty", seconds, lambda: not self.ctl("events")["events"])
+        wait_for("the outbox is empty", seconds, lambda: self.outbox() == 0)
 
     def wait_no_calls(self, seconds=15):
         """Asks call-actor itself: the numbers in status are as old as its last heartbeat."""

@@ -39,7 +39,7 @@ class TestBroker(unittest.TestCase):
             try:
                 stack.start()
                 calls = [self.one_call(stack, ua) for _ in range(3)]
-                self.assertEqual(stack.ctl("status")["outbox"], 9)
+                self.assertEqual(stack.outbox(), 9)
                 rabbit = stack.wait_dependency("rabbitmq", "connecting")
                 self.assertTrue(stack.is_ready(), "a broker that is down never stops calls")
                 self.assertTrue(rabbit)
@@ -57,8 +57,8 @@ class TestBroker(unittest.TestCase):
             load = sipp.start(stack.sip_port, folder, calls=calls, rate=rate, hold_ms=300, service="902121234567")
             harness.wait_for("calls", 10, lambda: stack.events.all())
             self.broker.stop()
-            harness.wait_for("events pile up", DOWN_S + 10, lambda: stack.ctl("status")["outbox"] > rate * (DOWN_S - 3))
-            piled = stack.ctl("status")["outbox"]
+            harness.wait_for("events pile up", DOWN_S + 10, lambda: stack.outbox() > rate * (DOWN_S - 3))
+            piled = stack.outbox()
             self.broker.start()
             r = sipp.finish(load, folder, 60 + DOWN_S)
             self.assertEqual((r.ok, r.failed), (calls, 0), r.text)
@@ -100,7 +100,7 @@ class TestBroker(unittest.TestCase):
             self.broker.command("block")
             try:
                 calls = [self.one_call(stack, ua) for _ in range(2)]
-                self.assertGreater(stack.ctl("status")["outbox"], 0)
+                self.assertGreater(stack.outbox(), 0)
             finally:
                 self.broker.command("unblock")
             for call in calls:
@@ -114,7 +114,7 @@ class TestBroker(unittest.TestCase):
             stack.events.close()  # its queue goes: nobody is bound any more
             call = self.one_call(stack, ua)
             stack.wait_no_calls()
-            harness.wait_for("three events wait", 10, lambda: stack.ctl("status")["outbox"] == 3)
+            harness.wait_for("three events wait", 10, lambda: stack.outbox() == 3)
             stack.events = Events(self.broker)
             stack.events.wait_ended(call.call_id, 60)
             self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
@@ -129,7 +129,7 @@ class TestBroker(unittest.TestCase):
                 stack.wait_no_calls()
                 self.assertEqual(stack.stop()[0], 0)
                 stack.spawn().wait_ready()
-                self.assertEqual(stack.ctl("status")["outbox"], 3)
+                self.assertEqual(stack.outbox(), 3)
             finally:
                 self.broker.start()
             stack.events.wait_ended(call.call_id, 30)

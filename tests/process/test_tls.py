@@ -21,7 +21,7 @@ class TestPlatformRefused(unittest.TestCase):
 
             def explained():
                 s = stack.ctl("status", check=False) or {"dependencies": []}
-                texts = {d["name"]: str(d) for d in s["dependencies"]}
+                texts = {d["name"]: d["detail"] for d in s["dependencies"]}
                 return texts if all(any(w in texts.get(n, "").lower() for w in words) for n in SERVICES) else None
             try:
                 texts = harness.wait_for(f"status says {words}", 15, explained)
@@ -41,7 +41,7 @@ class TestPlatformRefused(unittest.TestCase):
         self.refused(["certificate", "ca"], cert="bad/other-ca")
 
     def test_server_with_a_wrong_name(self):
-        self.refused(["name"], cert="bad/wrong-name")
+        self.refused(["not for the expected name"], cert="bad/wrong-name")
 
     def test_server_with_an_expired_certificate(self):
         self.refused(["expired"], cert="bad/expired")
