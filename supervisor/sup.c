@@ -115,6 +115,8 @@ void sup_stop(struct sup *s)
         log_line(LOG_WARN, "asked once more: killing the workers");
         each_child(s, CHILD_EV_HURRY);
         break;
+    case SUP_STOPPED:
+        break;
     }
 }
 
@@ -148,6 +150,7 @@ static void stop_next(struct sup *s)
             return;
     }
     log_line(LOG_INFO, "all workers have stopped");
+    s->phase = SUP_STOPPED;
     loop_stop(s->loop);
 }
 
@@ -175,24 +178,31 @@ static void on_turn_end(void *user)
         begin_stopping(s);
     if (s->phase == SUP_STOPPING)
         stop_next(s);
-    tell_ready(s);
+    if (s->phase != SUP_STOPPED)
+        tell_ready(s);
 }
 
 /* --- settings while running --- */
 
-void sup_log_level(struct sup *s, const char *level, struct child *only)
+static void tell_reload(struct sup *s, const char *level, bool level_only, const struct child *only)
 {
     Plane__Reload m = PLANE__RELOAD__INIT;
     m.log_level = (char *)level;
-    if (only == NULL) {
-        log_set_level((enum log_level)log_level_parse(span_cstr(level)));
-        (void)conf_set(&s->conf, SET_LOG_LEVEL, level, "control socket"); /* for workers yet to start */
-    }
+    m.level_only = level_only;
     for (size_t i = 0; i < s->child_cnt; i++) {
         struct child *c = &s->child[i];
         if ((only == NULL || c == only) && watch_is_up(c))
             (void)bus_send(c->link, PLANE_SUP_RELOAD, &m.base);
     }
+}
+
+void sup_log_level(struct sup *s, const char *level, struct child *only)
+{
+    if (only == NULL) {
+        log_set_level((enum log_level)log_level_parse(span_cstr(level)));
+        (void)conf_set(&s->conf, SET_LOG_LEVEL, level, "control socket"); /* for workers yet to start */
+    }
+    tell_reload(s, level, true, only);
 }
 
 static int load_anew(struct sup *s, struct conf *fresh, struct buf *err)
@@ -215,7 +225,9 @@ int sup_reload(struct sup *s, struct buf *err)
         if (later.len > 0)
             log_ev(LOG_WARN, "settings that differ now and need a restart of the service",
                    log_s("settings", buf_span(&later)));
-        sup_log_level(s, conf_str(&fresh, SET_LOG_LEVEL), NULL);
+        const char *level = conf_str(&s->conf, SET_LOG_LEVEL);
+        log_set_level((enum log_level)log_level_parse(span_cstr(level)));
+        tell_reload(s, level, false, NULL);
         log_ev(LOG_INFO, "settings and certificates read again", log_z("log_level", conf_str(&s->conf, SET_LOG_LEVEL)));
     }
     buf_fini(&later);

@@ -75,6 +75,7 @@ enum sup_phase {
     SUP_SERVING = 0,
     SUP_DRAINING = 1, /* on the way out: waits for calls */
     SUP_STOPPING = 2, /* one kind after the other */
+    SUP_STOPPED = 3,  /* the loop's last turn */
 };
 
 struct ask_table;
@@ -136,7 +137,7 @@ void sup_drain(struct sup *s, bool on);
 void sup_stop(struct sup *s);
 /** Read settings and certificates again. returns 0, or -1 with the reason in `err`. */
 int sup_reload(struct sup *s, struct buf *err);
-/** level: "debug"…; only: one child, or NULL for all and the supervisor itself. */
+/** level: "debug"…; only: one child, or NULL for all and the supervisor itself. Certificates are left alone. */
 void sup_log_level(struct sup *s, const char *level, struct child *only);
 /** Next child that is meant by `name`: "call-actor.1", or "call-actor" for all shards. *from: 0 at first; NULL: no
  * more. */

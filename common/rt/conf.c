@@ -142,7 +142,7 @@ static struct span unquote(struct span s)
 {
     s = span_trim(s);
     if (s.len >= 2 && (s.p[0] == '"' || s.p[0] == '\'') && s.p[s.len - 1] == s.p[0])
-        return span_trim(span_of(s.p + 1, s.len - 2));
+        return span_of(s.p + 1, s.len - 2); /* blanks inside were meant */
     return s;
 }
 

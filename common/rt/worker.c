@@ -118,7 +118,7 @@ static void reload(struct worker *w, const Plane__Reload *r)
     int level = log_level_parse(span_cstr(r->log_level));
     if (level >= 0)
         log_set_level((enum log_level)level);
-    if (w->kind->reload != NULL)
+    if (!r->level_only && w->kind->reload != NULL)
         w->kind->reload(w);
 }
 
