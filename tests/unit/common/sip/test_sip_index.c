@@ -143,6 +143,28 @@ static void every_word_changed(void **state)
     }
 }
 
+static void add_to_word(unsigned at, int by)
+{
+    unsigned word = (unsigned char)index_.p[at * 2] | (unsigned)(unsigned char)index_.p[at * 2 + 1] << 8;
+    word += (unsigned)by;
+    index_.p[at * 2] = (char)(word & 0xffu);
+    index_.p[at * 2 + 1] = (char)(word >> 8);
+}
+
+/* Several words that agree with each other: the last parameter left out of the Via as a whole. */
+static void a_via_cut_short_is_refused(void **state)
+{
+    enum { VIA_LEN = 4, PARAMS_LEN = 10, MADDR = 15 };
+    int cut = (int)strlen(";maddr=[::1]");
+    (void)state;
+    make(messages[0]);
+    memset(index_.p + MADDR * 2, 0, 4);
+    assert_err(sip_index_decode(&two, one.raw, buf_span(&index_)), 0); /* only left out */
+    add_to_word(VIA_LEN, -cut);
+    add_to_word(PARAMS_LEN, -cut);
+    assert_err(sip_index_decode(&two, one.raw, buf_span(&index_)), -SIP_EINDEX);
+}
+
 static void a_faulty_message_has_no_index(void **state)
 {
     (void)state;
@@ -160,6 +182,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_length_but_its_own_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_bytes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(every_word_changed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_via_cut_short_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_faulty_message_has_no_index, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

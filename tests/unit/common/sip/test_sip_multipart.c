@@ -78,6 +78,8 @@ static void odd_bodies(void **state)
         {MIXED, "--b1\r\n--b1--", 0, 1, 0},
         {MIXED, "--b1\r\nno colon\r\n\r\nx\r\n--b1--", 0, 0, -SIP_EMULTIPART},
         {MIXED, "--b1\r\nA: b\r\n--b1--", 0, 1, 0},
+        {MIXED, "x--b1\r\n--b1--", 0, 0, 0}, /* a delimiter begins its line */
+        {MIXED, "--b1\r\n\r\nx--b1\r\n--b1--", 0, 1, 0},
         {MIXED, "--b1--\r\n--b1\r\n\r\n--b1--", 0, 0, 0},
         {MIXED, "", -SIP_EMULTIPART, 0, 0},
         {MIXED, "--", -SIP_EMULTIPART, 0, 0},
