@@ -1,0 +1,312 @@
+/*
+ * A call between a hostile caller, an orchestrator that says anything, people who want it ended, and a process that is
+ * killed. The input is a script; requests are whole messages of the script, or made from a pattern so that dialogs and
+ * transactions are met again. Whatever comes: events once and in order, each port given back once, nothing after
+ * FORGET, and an end to it all.
+ */
+#include "call-actor/call.h"
+#include "call-actor/call_row.h"
+#include "common/base/log.h"
+#include "common/sip/sip_txn_key.h"
+#include "tests/fuzz/fuzz.h"
+
+#define PORTS_MAX 64
+#define DRAIN_MAX 2000
+#define TEXT_MAX 8192
+
+static struct {
+    struct call_conf conf;
+    struct call *c;
+    struct now now;
+    struct span in; /* what is left of the script */
+    bool forgotten;
+    unsigned started, answered, ended;
+    unsigned ports;
+    unsigned back[PORTS_MAX]; /* answered releases of each */
+    struct sip_msg msg;
+    char text[TEXT_MAX];
+} f;
+
+static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "ACK", "INVITE"};
+static const char *const bodies[] = {
+    "", "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n"};
+
+static unsigned take(void)
+{
+    if (f.in.len == 0)
+        return 0;
+    unsigned char c = (unsigned char)f.in.p[0];
+    f.in = span_from(f.in, 1);
+    return c;
+}
+
+/* --- what the call wants done
+ * ---------------------------------------------------------------------------------------------- */
+
+static void see_event(const char *key)
+{
+    if (strcmp(key, "call.started") == 0) {
+        FUZZ_ASSERT(f.started++ == 0 && f.answered == 0 && f.ended == 0);
+    } else if (strcmp(key, "call.answered") == 0) {
+        FUZZ_ASSERT(f.started == 1 && f.answered++ == 0 && f.ended == 0);
+    } else {
+        FUZZ_ASSERT(f.started == 1 && f.ended++ == 0);
+    }
+}
+
+static void see_message(const struct call_effect *e)
+{
+    static struct sip_msg said;
+    FUZZ_ASSERT(e->raw_len > 0 && e->raw_len <= SIP_MSG_BYTES_MAX && e->peer.addr != NULL && e->txn_len > 0);
+    if (e->type == CALL_EFF_REPLY) { /* a message again, whatever it was made from */
+        FUZZ_ASSERT(sip_msg_decode(&said, span_of(e->raw, e->raw_len)) == 0);
+        FUZZ_ASSERT(said.status == e->status && said.to_tag.len > 0);
+    }
+}
+
+static void see(const struct call_effects *fx)
+{
+    for (size_t i = 0; i < fx->count; i++) {
+        const struct call_effect *e = &fx->list[i];
+        FUZZ_ASSERT(!f.forgotten);
+        if (e->type == CALL_EFF_PUBLISH && strcmp(e->content_type, "application/json") == 0)
+            see_event(e->routing_key); /* its protobuf twin follows */
+        else if (e->type == CALL_EFF_REPLY || e->type == CALL_EFF_REQUEST)
+            see_message(e);
+        else if (e->type == CALL_EFF_JOB)
+            FUZZ_ASSERT(call_key_of(row_span(e->job->id)) == f.c->row->key);
+        f.forgotten = e->type == CALL_EFF_FORGET;
+    }
+}
+
+static void step(const struct call_input *in)
+{
+    struct call_effects fx = {.count = 0};
+    if (f.forgotten)
+        return;
+    call_handle(f.c, in, &fx, f.now);
+    see(&fx);
+    call_effects_clear(&fx);
+}
+
+/* --- the caller
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static void request(struct span bytes)
+{
+    struct buf key;
+    Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+    source.transport = (char *)(uintptr_t) "UDP";
+    source.addr = (char *)(uintptr_t) "192.0.2.10";
+    source.port = 5060;
+    if (sip_msg_decode(&f.msg, bytes) != 0 || !f.msg.is_request)
+        return;
+    buf_init(&key, SIP_TXN_KEY_BYTES_MAX);
+    if (f.msg.method == SIP_M_ACK || sip_txn_key(&key, &f.msg) == 0) {
+        struct call_input in = {.type = CALL_IN_REQUEST, .msg = &f.msg, .txn = buf_span(&key), .source = &source};
+        if (f.c->row->a != NULL || f.msg.method == SIP_M_INVITE) /* the shell makes calls of INVITEs only */
+            step(&in);
+    }
+    buf_fini(&key);
+}
+
+static void raw_request(void)
+{
+    size_t len = take();
+    len = len << 8 | take();
+    struct span s = f.in.len > len ? span_of(f.in.p, len) : f.in;
+    f.in = span_from(f.in, s.len);
+    request(s);
+}
+
+/* A line of the script as a header or two: everything that a request may carry besides. */
+static struct span some_lines(void)
+{
+    size_t len = take();
+    struct span s = f.in.len > len ? span_of(f.in.p, len) : f.in;
+    f.in = span_from(f.in, s.len);
+    return s;
+}
+
+static void pattern(bool initial)
+{
+    const char *method = initial ? "INVITE" : methods[take() % 8];
+    const char *tag = f.c->row->a != NULL && !initial && take() % 8 != 0 ? f.c->row->a->local_tag : "";
+    unsigned branch = take() % 8, cseq = 8 + take() % 8;
+    const char *body = bodies[take() % 4];
+    struct span more = some_lines();
+    if (initial || strcmp(method, "CANCEL") == 0) {
+        branch = 0;
+        cseq = 10;
+        tag = "";
+    }
+    int n = snprintf(
+        f.text, sizeof(f.text),
+        "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;rport;branch=z9hG4bK%u\r\n"
+        "From: <sip:a@b>;tag=f\r\nTo: <sip:1@b>%s%s\r\nCall-ID: c\r\nCSeq: %u %s\r\nContact: <sip:a@192.0.2.10>\r\n"
+        "%s%.*s%sContent-Length: %zu\r\n\r\n%s",
+        method, branch, *tag != '\0' ? ";tag=" : "", tag, cseq, method,
+        *body != '\0' ? "Content-Type: application/sdp\r\n" : "", SPAN_ARG(more), more.len > 0 ? "\r\n" : "",
+        strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text))
+        request(span_of(f.text, (size_t)n));
+}
+
+static void pattern_request(void)
+{
+    pattern(false);
+}
+
+/* --- the orchestrator
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void bring_port(Plane__JobDone *done)
+{
+    if (f.ports < PORTS_MAX)
+        done->rtp_port = 20000 + f.ports++;
+}
+
+static void answer(size_t at, bool well)
+{
+    static const char *const actions[] = {"ECHO", "BRIDGE_CALL", ""};
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    Plane__Plan plan = PLANE__PLAN__INIT;
+    uint8_t id[64];
+    const Store__OpenJob *job = f.c->row->jobs[at];
+    FUZZ_ASSERT(job->id.len <= sizeof(id));
+    memcpy(id, job->id.data, job->id.len);
+    done.id = (ProtobufCBinaryData){.len = job->id.len, .data = id};
+    done.result = well ? PLANE__JOB_DONE__RESULT__OK : (Plane__JobDone__Result)(take() % 5);
+    done.grpc_status = (char *)(uintptr_t) "UNAVAILABLE";
+    plan.action = (char *)(uintptr_t)actions[take() % 3];
+    done.plan = take() % 4 != 0 ? &plan : NULL;
+    if (job->kind == PLANE__RUN_JOB__KIND__SETUP && take() % 4 != 0)
+        bring_port(&done);
+    uint32_t port = job->port;
+    struct call_input in = {.type = CALL_IN_JOB_DONE, .done = &done};
+    step(&in);
+    if (port >= 20000 && port < 20000 + f.ports && done.result != PLANE__JOB_DONE__RESULT__UNAVAILABLE)
+        FUZZ_ASSERT(f.back[port - 20000]++ == 0);
+}
+
+static void some_answer(void)
+{
+    if (f.c->row->n_jobs > 0)
+        answer(take() % f.c->row->n_jobs, false);
+}
+
+static void bye_answer(void)
+{
+    char branch[64];
+    if (f.c->row->n_client_txns == 0)
+        return;
+    struct span b = row_span(f.c->row->client_txns[0]->branch);
+    FUZZ_ASSERT(b.len <= sizeof(branch));
+    memcpy(branch, b.p, b.len);
+    struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_of(branch, b.len), .status = take() * 3};
+    step(&in);
+}
+
+/* --- people, time, death
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void terminate(void)
+{
+    struct call_input in = {.type = CALL_IN_TERMINATE, .reason = "x", .asked_by = take() % 2 != 0 ? "sigctl" : NULL};
+    step(&in);
+}
+
+static bool fire(void)
+{
+    int next = -1;
+    for (int t = 0; t < CALL_TIMERS; t++) {
+        uint64_t at = f.c->row->timers[t];
+        if (at != 0 && (next < 0 || at < f.c->row->timers[next]))
+            next = t;
+    }
+    if (next < 0)
+        return false;
+    if (f.c->row->timers[next] > (uint64_t)f.now.wall_ms)
+        f.now.wall_ms = (int64_t)f.c->row->timers[next];
+    struct call_input in = {.type = CALL_IN_TIMER, .timer = (enum call_timer)next};
+    step(&in);
+    return true;
+}
+
+static void time_passes(void)
+{
+    (void)fire();
+}
+
+static void die_and_come_back(void)
+{
+    struct call_effects fx = {.count = 0};
+    size_t len = store__call_row__get_packed_size(f.c->row);
+    uint8_t *packed = malloc(len);
+    if (packed == NULL || !f.c->storable || f.forgotten) {
+        free(packed);
+        return;
+    }
+    (void)store__call_row__pack(f.c->row, packed);
+    call_free(f.c);
+    f.c = call_from_row(&f.conf, store__call_row__unpack(NULL, len, packed));
+    free(packed);
+    FUZZ_ASSERT(f.c != NULL);
+    call_ask_again(f.c, PLANE__PROC__PROC_NONE, &fx, f.now);
+    see(&fx);
+    call_effects_clear(&fx);
+}
+
+/* Everybody does what they owe: the call must come to its end, and have settled everything. */
+static void drain(void)
+{
+    for (unsigned i = 0; i < DRAIN_MAX && !f.forgotten; i++) {
+        if (f.c->row->n_jobs > 0 && f.c->row->jobs[0]->asked_wall_ms != 0)
+            answer(0, true);
+        else if (f.c->row->n_client_txns > 0)
+            step(&(struct call_input){
+                .type = CALL_IN_RESPONSE, .txn = row_span(f.c->row->client_txns[0]->branch), .status = 200});
+        else if (!fire())
+            terminate();
+    }
+    FUZZ_ASSERT(f.forgotten && f.started == f.ended);
+    for (unsigned p = 0; p < f.ports; p++)
+        FUZZ_ASSERT(f.back[p] <= 1);
+    FUZZ_ASSERT(f.c->row->port_state != STORE__PORT_STATE__PORT_HELD);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const ops[])(void) = {raw_request, pattern_request, pattern_request, some_answer,      some_answer,
+                                        bye_answer,  terminate,       time_passes,     die_and_come_back};
+    static const char *const portless[] = {"BRIDGE_CALL", NULL};
+    struct span bad;
+    log_set_level(LOG_ERROR);
+    memset(&f, 0, sizeof(f));
+    f.in = fuzz_span(data, size);
+    f.now.wall_ms = 1750000000000;
+    f.conf = (struct call_conf){.contact_addr = "192.0.2.1",
+                                .contact_port = 5060,
+                                .media_addr = "192.0.2.1",
+                                .agent = "sig",
+                                .t1_ms = 500,
+                                .setup_ms = 10000,
+                                .hole_punch = true,
+                                .events_json = true,
+                                .events_protobuf = true,
+                                .portless_actions = portless};
+    (void)codecs_parse(&f.conf.codecs, SPAN("PCMU,PCMA,telephone-event"), &bad);
+    f.c = call_new(&f.conf, 77, f.now);
+    if (take() % 4 == 0)
+        raw_request();
+    if (f.c->row->a == NULL && !f.forgotten)
+        pattern(true);
+    while (f.in.len > 0 && f.c->row->a != NULL && !f.forgotten)
+        ops[take() % (sizeof(ops) / sizeof(ops[0]))]();
+    if (f.c->row->a != NULL && !f.forgotten)
+        drain();
+    call_free(f.c);
+    return 0;
+}
