@@ -31,9 +31,8 @@ static inline char *z(const char *text)
     return (char *)(uintptr_t)text;
 }
 
-static inline int set_up(void **state)
+static inline void fill_plan(void)
 {
-    (void)state;
     data_1.key = z("welcome_announcement_id");
     data_1.value = z("ANNOUNCE_\"1\"");
     data_2.key = z("record");
@@ -64,6 +63,12 @@ static inline int set_up(void **state)
     plan.matched_user = &user;
     plan.matched_contact = &contact;
     plan.inbound_route = &route;
+}
+
+static inline int set_up(void **state)
+{
+    (void)state;
+    fill_plan();
     buf_init(&out, 1 << 20);
     return 0;
 }

@@ -202,7 +202,8 @@ static void swallow(struct span bytes)
     struct amqp_rx rx;
     size_t used;
     amqp_content_init(&c, 64);
-    while (bytes.len > 0 && amqp_wire_decode(w, bytes, &used, &rx) >= 0) {
+    /* 0: the rest is the beginning of a frame */
+    while (bytes.len > 0 && amqp_wire_decode(w, bytes, &used, &rx) > 0) {
         (void)amqp_content_take(&c, &rx);
         bytes = span_from(bytes, used);
     }
