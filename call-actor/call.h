@@ -153,6 +153,8 @@ static inline enum call_state call_state(const struct call *c)
 {
     return (enum call_state)c->row->state;
 }
+/** This call has seen the request of this transaction: it is to be given to it again, whatever tags it carries. */
+bool call_knows(const struct call *c, struct span txn);
 /** "NEW", "SETUP" …; static text. */
 const char *call_state_name(enum call_state s);
 /** Holds a media port or an open job, or owes or awaits an answer: may not be forgotten. */

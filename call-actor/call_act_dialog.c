@@ -20,8 +20,7 @@ void act_ack(void *obj, const void *arg, void *fx, struct now now)
     const struct call_step *st = arg;
     if (c->row->acked_wall_ms == 0)
         c->row->acked_wall_ms = (uint64_t)now.wall_ms;
-    if (c->row->delayed_offer)
-        note_rtp(c, fx, st);
+    note_rtp(c, fx, st); /* only an answer to an offer of ours was read */
     leg_2xx_done(c, fx);
     events_answered(c, fx, now);
 }

@@ -2,7 +2,6 @@
 #include "call-actor/call_end.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
-#include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "common/sip/sip_addr.h"
 
@@ -76,10 +75,7 @@ void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
     why.status = st->no.status != 0 ? st->no.status : status_of(done->result);
     log_failure(fx, done, why.status);
     job_close(c, st->job);
-    if (done->rtp_port != 0) {
-        c->row->rtp_port = done->rtp_port;
-        c->row->port_state = STORE__PORT_STATE__PORT_HELD;
-    }
+    job_note_port(c, done);
     end_setup(c, fx, &why, now);
 }
 
@@ -120,7 +116,6 @@ void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
     struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = q850_cause(st->in->msg)};
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
-    dialog_note_request(c->row->a, st->in->msg, st->in->source);
     leg_reply(c, fx, st->in, 200, true);
     end_because(c, &why);
     end_session(c, fx, now);
@@ -152,10 +147,8 @@ static const char *bye_reason(const struct call *c)
 }
 
 /* For the platform the call is over when the BYE leaves: nothing the other side does can bring it back. */
-static void hang_up(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
+static void hang_up(struct call *c, struct call_effects *fx, struct now now)
 {
-    if (why != NULL)
-        end_because(c, why);
     leg_bye(c, fx, bye_reason(c));
     end_session(c, fx, now);
 }
@@ -164,7 +157,8 @@ void act_bye_out(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
     struct call_end why = wanted_end(st->in);
-    hang_up(obj, fx, &why, now);
+    end_because(obj, &why);
+    hang_up(obj, fx, now);
 }
 
 void act_close(void *obj, const void *arg, void *fx, struct now now)
@@ -180,7 +174,7 @@ void act_close(void *obj, const void *arg, void *fx, struct now now)
 void act_ack_closing(void *obj, const void *arg, void *fx, struct now now)
 {
     act_ack(obj, arg, fx, now);
-    hang_up(obj, fx, NULL, now);
+    hang_up(obj, fx, now);
 }
 
 void act_ack_unfit(void *obj, const void *arg, void *fx, struct now now)
@@ -190,7 +184,8 @@ void act_ack_unfit(void *obj, const void *arg, void *fx, struct now now)
                            .by = "service",
                            .q850 = Q850_INCOMPATIBLE,
                            .detail = SPAN("the answer to our offer cannot be used")};
-    hang_up(obj, fx, &why, now);
+    end_because(obj, &why);
+    hang_up(obj, fx, now);
 }
 
 void act_no_ack(void *obj, const void *arg, void *fx, struct now now)
@@ -198,7 +193,8 @@ void act_no_ack(void *obj, const void *arg, void *fx, struct now now)
     (void)arg;
     struct call_end why = {
         .reason = "failure", .by = "timer", .q850 = Q850_TIMER, .detail = SPAN("no ACK for our 2xx")};
-    hang_up(obj, fx, &why, now);
+    end_because(obj, &why);
+    hang_up(obj, fx, now);
 }
 
 /* Whatever the answer was, or none: there is no way to end it more. */

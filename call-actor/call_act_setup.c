@@ -88,8 +88,7 @@ static void note_setup(struct call *c, const Plane__JobDone *done)
     row_text(&row->dialplan_id, span_cstr(done->plan->dialplan_id));
     row_text(&row->action, span_cstr(done->plan->action));
     row_text(&row->step, SPAN(""));
-    row->rtp_port = done->rtp_port;
-    row->port_state = STORE__PORT_STATE__PORT_HELD;
+    job_note_port(c, done);
 }
 
 static void note_answer(struct call *c, const struct call_step *st)
@@ -133,15 +132,7 @@ void act_setup_late(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    uint32_t port = st->in->done->rtp_port;
     job_close(c, st->job);
-    if (port == 0)
-        return;
-    if (c->row->rtp_port == 0) {
-        c->row->rtp_port = port;
-        c->row->port_state = STORE__PORT_STATE__PORT_HELD;
-        job_release_own(c, fx, now);
-    } else {
-        job_release(c, fx, port, now);
-    }
+    job_note_port(c, st->in->done);
+    job_release_own(c, fx, now);
 }

@@ -137,6 +137,14 @@ void job_punch(struct call *c, struct call_effects *fx)
     fx_job(fx, &ask);
 }
 
+void job_note_port(struct call *c, const Plane__JobDone *done)
+{
+    if (done->rtp_port == 0)
+        return;
+    c->row->rtp_port = done->rtp_port;
+    c->row->port_state = STORE__PORT_STATE__PORT_HELD;
+}
+
 void job_release(struct call *c, struct call_effects *fx, uint32_t port, struct now now)
 {
     if (c->row->n_jobs < JOB_OPEN_MAX)
@@ -157,7 +165,7 @@ void job_cancel_setup(struct call *c, struct call_effects *fx)
 {
     for (size_t i = 0; i < c->row->n_jobs; i++) {
         Store__OpenJob *job = c->row->jobs[i];
-        if (job->kind != PLANE__RUN_JOB__KIND__SETUP || job->cancelled)
+        if (job->kind != PLANE__RUN_JOB__KIND__SETUP)
             continue;
         job->cancelled = true;
         fx_cancel_job(fx, row_span(job->id));
@@ -215,9 +223,7 @@ void act_release_later(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     Store__OpenJob *job = c->row->jobs[st->job];
-    uint64_t wait = JOB_RELEASE_RETRY_MAX_MS;
-    if (job->tries < 5)
-        wait = (uint64_t)JOB_RELEASE_RETRY_MS << job->tries;
+    uint64_t wait = (uint64_t)JOB_RELEASE_RETRY_MS << job->tries;
     if (wait > JOB_RELEASE_RETRY_MAX_MS)
         wait = JOB_RELEASE_RETRY_MAX_MS;
     job->tries++;

@@ -19,6 +19,8 @@
 
 void job_setup(struct call *c, struct call_effects *fx, struct now now);
 void job_punch(struct call *c, struct call_effects *fx);
+/** The port that came with a set-up, however it ended, is the call's own from now on. */
+void job_note_port(struct call *c, const Plane__JobDone *done);
 /** Give a port back. Called once for each port that ever came. */
 void job_release(struct call *c, struct call_effects *fx, uint32_t port, struct now now);
 /** The call's own port, if it still holds one. */

@@ -8,6 +8,7 @@
 
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
+#include "common/base/log.h"
 #include "common/sip/sip_txn_key.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,16 @@ static inline void kit_assert_hasnt(const struct call_effect *e, const char *wor
         fail_msg("\"%s\" in\n%.*s", words, (int)e->raw_len, e->raw);
 }
 
+/* A line for people of this level in the last step, with these words. */
+static inline void kit_assert_log(struct kit *k, int level, const char *words)
+{
+    for (size_t n = 0; kit_effect(k, CALL_EFF_LOG, n) != NULL; n++) {
+        if (kit_effect(k, CALL_EFF_LOG, n)->level == level && kit_has(kit_effect(k, CALL_EFF_LOG, n), words))
+            return;
+    }
+    fail_msg("no line with \"%s\" at level %d", words, level);
+}
+
 /* The one reply of the last step has this status, and is a message. */
 static inline struct call_effect *kit_assert_reply(struct kit *k, unsigned status)
 {
@@ -276,6 +287,7 @@ static inline void kit_done_id(struct kit *k, ProtobufCBinaryData id, Plane__Job
     done.result = result;
     done.rtp_port = port;
     done.step = (char *)(uintptr_t) "media";
+    done.detail = (char *)(uintptr_t) "as told";
     done.grpc_status = (char *)(uintptr_t)(result == PLANE__JOB_DONE__RESULT__UNAVAILABLE ? "UNAVAILABLE" : "");
     plan.action = (char *)(uintptr_t)action;
     plan.dialplan_id = (char *)(uintptr_t) "DP_1";

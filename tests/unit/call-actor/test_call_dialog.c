@@ -33,6 +33,19 @@ static void ack_establishes_and_publishes_answered(void **s)
     assert_true(call_is_live(k->c));
 }
 
+static void first_ack_is_when_it_was_answered(void **s)
+{
+    struct kit *k = *s;
+    kit_answered(k);
+    k->now.wall_ms += 100;
+    kit_ack(k, 10);
+    assert_int_equal(k->c->row->acked_wall_ms, KIT_WALL + 100);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
+    k->now.wall_ms += 100;
+    kit_ack(k, 11);
+    assert_int_equal(k->c->row->acked_wall_ms, KIT_WALL + 100);
+}
+
 static void repeated_ack_is_nothing(void **s)
 {
     struct kit *k = *s;
@@ -300,7 +313,43 @@ static void repeated_reinvite_gets_the_same_bytes(void **s)
     assert_int_equal(k->fx.count, 0);
 }
 
+/* What an INVITE was told stands, whatever has changed since. */
+static void refused_invites_are_refused_alike(void **s)
+{
+    struct kit *k = *s;
+    kit_invite(k);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKr1");
+    (void)kit_assert_reply(k, 481);
+    kit_setup_ok(k);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD, .branch = "z9hG4bKr2");
+    (void)kit_assert_reply(k, 491);
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 13, .body = "v=9\r\n", .branch = "z9hG4bKr3");
+    (void)kit_assert_reply(k, 400);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKr1");
+    (void)kit_assert_reply(k, 481);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD, .branch = "z9hG4bKr2");
+    (void)kit_assert_reply(k, 491);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 13, .body = KIT_HOLD, .branch = "z9hG4bKr3");
+    (void)kit_assert_reply(k, 400);
+    assert_int_equal(k->c->row->n_server_txns, 3);
+}
+
 /* --- others --- */
+
+static void requests_that_change_nothing_are_not_kept(void **s)
+{
+    struct kit *k = *s;
+    kit_invite(k);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11);
+    assert_int_equal(k->c->row->n_server_txns, 1); /* the INVITE */
+    kit_setup_ok(k);
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11);
+    KIT_REQUEST(k, .method = "INFO", .cseq = 12);
+    KIT_REQUEST(k, .method = "BYE", .cseq = 13, .more = "Require: foo\r\n");
+    assert_int_equal(k->c->row->n_server_txns, 0);
+}
 
 static void options_in_the_dialog_gets_200(void **s)
 {
@@ -352,6 +401,7 @@ static void request_without_our_tag_gets_481(void **s)
     KIT_REQUEST(k, .method = "BYE", .cseq = 11, .to = "<sip:902121234567@203.0.113.5>");
     (void)kit_assert_reply(k, 481);
     kit_assert_state(k, CALL_ST_ESTABLISHED);
+    assert_int_equal(k->c->row->a->remote_cseq, 10); /* it is of another dialog */
 }
 
 static void requests_during_setup_get_481(void **s)
@@ -422,6 +472,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(ack_establishes_and_publishes_answered),
+        T(first_ack_is_when_it_was_answered),
         T(repeated_ack_is_nothing),
         T(ack_of_another_invite_is_nothing),
         T(ack_before_the_answer_is_nothing),
@@ -441,6 +492,8 @@ int main(void)
         T(reinvite_with_unknown_extension_gets_420),
         T(reinvite_before_the_ack_gets_491),
         T(repeated_reinvite_gets_the_same_bytes),
+        T(refused_invites_are_refused_alike),
+        T(requests_that_change_nothing_are_not_kept),
         T(options_in_the_dialog_gets_200),
         T(other_methods_get_405),
         T(required_extension_of_a_bye_gets_420),

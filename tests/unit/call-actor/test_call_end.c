@@ -46,6 +46,9 @@ static void bye_ends(void **s)
     assert_string_equal(k->c->row->end_stage, "established");
     assert_int_equal(kit_arm(k, CALL_TMR_LINGER)->at_wall_ms, (uint64_t)k->now.wall_ms + 64 * KIT_T1);
     assert_int_equal(kit_count(k, CALL_EFF_REQUEST), 0);
+    assert_int_equal(k->c->row->ended_wall_ms, (uint64_t)k->now.wall_ms);
+    assert_int_equal(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT)->job->budget_ms, JOB_RELEASE_BUDGET_MS);
+    kit_assert_log(k, LOG_INFO, "ended: normal_clearing by caller while established, status 0, cause 16");
     assert_false(call_is_live(k->c));
 }
 
@@ -111,6 +114,7 @@ static void ended_row_is_small(void **s)
     assert_int_equal(row->a->n_routes, 0);
     assert_int_equal(row->answer.len, 0);
     assert_string_equal(row->a->remote_value, "");
+    assert_string_equal(row->caller_rtp, "");
     assert_string_equal(row->a->call_id, "kit-call@192.0.2.1");
     assert_true(strlen(row->a->local_tag) > 0);
 }
@@ -123,6 +127,7 @@ static void forgotten_when_lingered_and_released(void **s)
     kit_established(k);
     kit_bye(k, 11);
     kit_released(k, PLANE__JOB_DONE__RESULT__OK);
+    assert_int_equal(k->fx.count, 0);
     assert_int_equal(k->c->row->port_state, STORE__PORT_STATE__PORT_RELEASED);
     assert_false(k->forgotten || call_is_busy(k->c));
     kit_timer(k, CALL_TMR_LINGER);
@@ -170,6 +175,7 @@ static void cancel_in_setup(void **s)
     assert_true(span_eq(span_of(e->txn, e->txn_len), row_span(k->c->row->jobs[0]->id)));
     assert_int_equal(kit_count(k, CALL_EFF_PUBLISH), 0);
     assert_string_equal(k->c->row->end_reason, "cancelled");
+    assert_int_equal(k->c->row->offer.len, 0);
     assert_true(call_is_busy(k->c)); /* a port may come yet */
     kit_cancel(k);
     (void)kit_assert_reply(k, 200);
@@ -188,6 +194,8 @@ static void port_that_comes_after_cancel_goes_back(void **s)
         kit_cancel(&k);
         kit_setup_done(&k, results[i], KIT_PORT, "ECHO");
         assert_int_equal(k.fx.count, 1);
+        assert_int_equal(k.c->row->port_state, STORE__PORT_STATE__PORT_RELEASING);
+        assert_int_equal(k.c->row->rtp_port, KIT_PORT);
         assert_int_equal(kit_job(&k, PLANE__RUN_JOB__KIND__RELEASE_PORT)->job->rtp_port, KIT_PORT);
         kit_released(&k, PLANE__JOB_DONE__RESULT__OK);
         kit_timer(&k, CALL_TMR_LINGER);
@@ -323,6 +331,7 @@ static void terminate_before_the_ack_waits_for_it(void **s)
     kit_terminate(k, "amqp");
     kit_assert_state(k, CALL_ST_CLOSING);
     assert_int_equal(kit_count(k, CALL_EFF_REQUEST) + kit_count(k, CALL_EFF_PUBLISH) + kit_count(k, CALL_EFF_JOB), 0);
+    kit_assert_log(k, LOG_INFO, "to be ended by platform");
     assert_true(k->c->dirty); /* the wish outlives us */
     kit_timer(k, CALL_TMR_2XX);
     assert_int_equal(kit_count(k, CALL_EFF_REPLY), 1);
@@ -431,14 +440,72 @@ static void release_is_given_up_in_the_end(void **s)
     kit_established(k);
     kit_bye(k, 11);
     for (unsigned i = 0; i < JOB_RELEASE_TRIES_MAX; i++) {
+        uint64_t wait = (uint64_t)JOB_RELEASE_RETRY_MS << i;
         kit_released(k, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
-        assert_true(k->c->row->timers[CALL_TMR_RELEASE] - (uint64_t)k->now.wall_ms <= JOB_RELEASE_RETRY_MAX_MS);
+        assert_int_equal(k->c->row->timers[CALL_TMR_RELEASE] - (uint64_t)k->now.wall_ms,
+                         wait < JOB_RELEASE_RETRY_MAX_MS ? wait : JOB_RELEASE_RETRY_MAX_MS);
         kit_timer(k, CALL_TMR_RELEASE);
         assert_int_equal(kit_count(k, CALL_EFF_JOB), 1);
     }
     kit_released(k, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
-    assert_int_equal(kit_effect(k, CALL_EFF_LOG, 0)->level, LOG_ERROR);
+    kit_assert_log(k, LOG_ERROR, "port 10050 may be lost");
     assert_false(call_is_busy(k->c));
+}
+
+/* Two ports are out: the timer that runs serves both. */
+static void one_timer_serves_all_releases(void **s)
+{
+    struct kit *k = *s;
+    ProtobufCBinaryData setup = {0};
+    uint8_t id[64];
+    kit_invite(k);
+    setup = (ProtobufCBinaryData){.len = k->c->row->jobs[0]->id.len, .data = id};
+    memcpy(id, k->c->row->jobs[0]->id.data, setup.len);
+    kit_setup_ok(k);
+    kit_ack(k, 10);
+    kit_bye(k, 11);
+    kit_done_id(k, setup, PLANE__JOB_DONE__RESULT__OK, KIT_PORT + 2, "ECHO");
+    kit_done_id(k, k->c->row->jobs[0]->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0, NULL);
+    uint64_t due = kit_arm(k, CALL_TMR_RELEASE)->at_wall_ms;
+    k->now.wall_ms += 100;
+    kit_done_id(k, k->c->row->jobs[1]->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0, NULL);
+    assert_null(kit_arm(k, CALL_TMR_RELEASE));
+    assert_int_equal(k->c->row->timers[CALL_TMR_RELEASE], due);
+    kit_timer(k, CALL_TMR_RELEASE);
+    assert_int_equal(kit_count(k, CALL_EFF_JOB), 2);
+    kit_done_id(k, k->c->row->jobs[0]->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0, NULL);
+    kit_timer(k, CALL_TMR_RELEASE);
+    assert_int_equal(kit_count(k, CALL_EFF_JOB), 1); /* the other one is being done */
+}
+
+/* Only set-up jobs bring ports, and open jobs are bounded. */
+static void extra_ports_are_bounded(void **s)
+{
+    struct kit *k = *s;
+    ProtobufCBinaryData id = {.len = 18, .data = (uint8_t *)(uintptr_t) "a3-1234abcd-rxxxxx"};
+    kit_established(k);
+    kit_done_id(k, id, PLANE__JOB_DONE__RESULT__OK, 40000, NULL);
+    assert_int_equal(k->fx.count, 0);
+    id.data = (uint8_t *)(uintptr_t) "a3-1234abcd-sxxxxx";
+    for (uint32_t i = 0; i < JOB_OPEN_MAX; i++) {
+        kit_done_id(k, id, PLANE__JOB_DONE__RESULT__OK, 40000 + i, NULL);
+        assert_int_equal(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT)->job->rtp_port, 40000 + i);
+    }
+    kit_done_id(k, id, PLANE__JOB_DONE__RESULT__OK, 40100, NULL);
+    assert_int_equal(kit_count(k, CALL_EFF_JOB), 0);
+    kit_assert_log(k, LOG_ERROR, "port 40100 is lost");
+    assert_int_equal(k->c->row->n_jobs, JOB_OPEN_MAX);
+}
+
+static void cancel_is_for_the_setup_only(void **s)
+{
+    struct kit *k = *s;
+    ProtobufCBinaryData id = {.len = 18, .data = (uint8_t *)(uintptr_t) "a3-1234abcd-sxxxxx"};
+    kit_invite(k);
+    kit_done_id(k, id, PLANE__JOB_DONE__RESULT__OK, 40000, NULL); /* of a life before */
+    assert_int_equal(k->c->row->n_jobs, 2);
+    kit_cancel(k);
+    assert_int_equal(kit_count(k, CALL_EFF_CANCEL_JOB), 1);
 }
 
 /* A release that may have got through is not repeated: by then the port may have a new owner. */
@@ -605,6 +672,9 @@ int main(void)
         T(unreachable_media_service_is_asked_again),
         T(release_is_given_up_in_the_end),
         T(release_in_doubt_is_not_repeated),
+        T(one_timer_serves_all_releases),
+        T(extra_ports_are_bounded),
+        T(cancel_is_for_the_setup_only),
         T(second_port_of_a_setup_goes_back),
         T(restart_asks_everything_again),
         T(edge_that_came_back_is_asked_for_the_bye),

@@ -1,6 +1,7 @@
 /* From INVITE to 200, and every way in which that fails. */
 #include "tests/unit/call-actor/call_kit.h"
 
+#include "call-actor/call_job.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "common/base/id.h"
@@ -346,6 +347,57 @@ static void setup_ok_answers(void **s)
     "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite;rport=5062;received=198.51.100.7\r\n"                        \
     "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKinner\r\n"
 
+static void setup_is_told_in_the_row(void **s)
+{
+    struct kit *k = *s;
+    char session[32];
+    kit_invite(k);
+    kit_assert_log(k, LOG_INFO, "call from 905321112233 to 902121234567");
+    k->c->row->step = strdup("media");
+    Plane__User user = PLANE__USER__INIT;
+    Plane__Plan plan = PLANE__PLAN__INIT;
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    user.id = (char *)(uintptr_t) "u-1";
+    plan.tenant_id = (char *)(uintptr_t) "acme";
+    plan.dialplan_id = (char *)(uintptr_t) "DP_1";
+    plan.action = (char *)(uintptr_t) "ECHO";
+    done.id = k->c->row->jobs[0]->id;
+    done.user = &user;
+    done.plan = &plan;
+    done.rtp_port = KIT_PORT;
+    k->now.wall_ms += 321;
+    struct call_input in = {.type = CALL_IN_JOB_DONE, .done = &done};
+    kit_step(k, &in);
+    const Store__CallRow *row = k->c->row;
+    assert_string_equal(row->user_id, "u-1");
+    assert_string_equal(row->tenant_id, "acme");
+    assert_string_equal(row->dialplan_id, "DP_1");
+    assert_string_equal(row->action, "ECHO");
+    assert_string_equal(row->step, "");
+    assert_int_equal(row->answered_wall_ms, KIT_WALL + 321);
+    kit_assert_log(k, LOG_INFO, "answered: ECHO, plan DP_1, port 10050");
+    (void)snprintf(session, sizeof(session), "o=- %llu 1 IN", (unsigned long long)row->sdp_session);
+    assert_true(row->sdp_session != 0 && row->sdp_session <= INT64_MAX);
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 1), session);
+}
+
+static void user_of_the_plan_stands_in(void **s)
+{
+    struct kit *k = *s;
+    Plane__User user = PLANE__USER__INIT;
+    Plane__Plan plan = PLANE__PLAN__INIT;
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    kit_invite(k);
+    user.id = (char *)(uintptr_t) "u-2";
+    plan.matched_user = &user;
+    done.id = k->c->row->jobs[0]->id;
+    done.plan = &plan;
+    done.rtp_port = KIT_PORT;
+    struct call_input in = {.type = CALL_IN_JOB_DONE, .done = &done};
+    kit_step(k, &in);
+    assert_string_equal(k->c->row->user_id, "u-2");
+}
+
 static void replies_open_the_dialog(void **s)
 {
     struct kit *k = *s;
@@ -441,6 +493,7 @@ static void punch_is_asked_and_not_waited_for(void **s)
     kit_answered(k);
     const Plane__RunJob *job = kit_job(k, PLANE__RUN_JOB__KIND__PUNCH)->job;
     assert_int_equal(job->rtp_port, KIT_PORT);
+    assert_int_equal(job->budget_ms, JOB_PUNCH_BUDGET_MS);
     assert_string_equal(job->rtp_target, "192.0.2.10:40000");
     assert_int_equal(call_key_of(row_span(job->id)), KIT_KEY);
     assert_int_equal(k->c->row->n_jobs, 0);
@@ -485,6 +538,10 @@ static void unavailable_gets_503(void **s)
     assert_non_null(retry);
     assert_in_range(atoi(retry + 13), LEG_RETRY_MIN_S, LEG_RETRY_MIN_S + LEG_RETRY_SPREAD_S);
     assert_string_equal(k->c->row->end_reason, "failure");
+    assert_string_equal(k->c->row->ended_by, "service");
+    assert_string_equal(k->c->row->end_detail, "as told");
+    kit_assert_log(k, LOG_WARN, "refused with 503: set-up failed at media: UNAVAILABLE as told");
+    kit_assert_log(k, LOG_INFO, "ended: failure by service while setup, status 503");
     assert_false(call_is_busy(k->c));
 }
 
@@ -494,6 +551,7 @@ static void denied_gets_403(void **s)
     kit_invite(k);
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__DENIED, 0, NULL);
     assert_setup_ends(k, 403);
+    kit_assert_log(k, LOG_INFO, "refused with 403");
     kit_assert_hasnt(kit_effect(k, CALL_EFF_REPLY, 0), "Retry-After");
 }
 
@@ -521,6 +579,7 @@ static void bridge_gets_501_and_no_port(void **s)
     kit_invite(k);
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 0, "BRIDGE_CALL");
     assert_setup_ends(k, 501);
+    kit_assert_log(k, LOG_WARN, "refused with 501: plan action BRIDGE_CALL, port 0");
     assert_null(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
 }
 
@@ -571,6 +630,8 @@ static void overdue_setup_gets_503_and_is_cancelled(void **s)
     kit_assert_has(e, "Retry-After: ");
     kit_assert_state(k, CALL_ST_ENDED);
     assert_string_equal(k->c->row->ended_by, "timer");
+    assert_string_equal(k->c->row->end_reason, "failure");
+    kit_assert_log(k, LOG_WARN, "set-up took longer than 10000 ms");
     kit_setup_ok(k); /* late: the port goes back, and nothing else happens */
     assert_int_equal(kit_count(k, CALL_EFF_REPLY), 0);
     assert_int_equal(kit_count(k, CALL_EFF_PUBLISH), 0);
@@ -641,6 +702,8 @@ int main(void)
         T(no_common_codec_gets_488),
         T(unreadable_offer_gets_400),
         T(setup_ok_answers),
+        T(setup_is_told_in_the_row),
+        T(user_of_the_plan_stands_in),
         T(replies_open_the_dialog),
         T(contact_tells_a_stream_transport),
         T(started_tells_all),
