@@ -6,8 +6,7 @@
 #include "call-actor/leg.h"
 #include <stdlib.h>
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 /* A row of a program that knew fewer timers has fewer deadlines. */
 static void fit_timers(Store__CallRow *row)
@@ -55,8 +54,7 @@ void call_free(struct call *c)
     free(c);
 }
 
-/* --- questions
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- questions --- */
 
 const char *call_state_name(enum call_state s)
 {
@@ -90,9 +88,12 @@ const char *call_to(const struct call *c)
     return c->row->a != NULL ? c->row->a->local_value : "";
 }
 
-/* --- steps
- * --------------------------------------------------------------------------------------------------------------------
- */
+bool call_knows(const struct call *c, struct span txn)
+{
+    return txn.len > 0 && (leg_txn_find(c, txn) != NULL || span_eq(row_span(c->row->invite_key), txn));
+}
+
+/* --- steps --- */
 
 /*
  * A request that was answered before, asked again because the edge or its peer did not hear. While its answer is being
@@ -100,12 +101,10 @@ const char *call_to(const struct call *c)
  */
 static bool repeat_answer(const struct call *c, const struct call_input *in, struct call_effects *fx)
 {
-    if (in->type != CALL_IN_REQUEST || in->txn.len == 0)
+    if (in->type != CALL_IN_REQUEST || !call_knows(c, in->txn))
         return false;
     const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
-    if (txn == NULL)
-        return span_eq(row_span(c->row->invite_key), in->txn);
-    if (txn->reply.len > 0)
+    if (txn != NULL && txn->reply.len > 0)
         leg_repeat(fx, txn);
     return true;
 }

@@ -5,8 +5,7 @@
 #include "call-actor/leg.h"
 #include "common/sip/sip_addr.h"
 
-/* --- before the answer
- * --------------------------------------------------------------------------------------------------------- */
+/* --- before the answer --- */
 
 static void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
 {
@@ -106,8 +105,7 @@ void act_setup_ended(void *obj, const void *arg, void *fx, struct now now)
     end_setup(obj, fx, &why, now);
 }
 
-/* --- by the caller's BYE
- * --------------------------------------------------------------------------------------------------------- */
+/* --- by the caller's BYE --- */
 
 void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
 {
@@ -130,9 +128,7 @@ void act_bye_glare(void *obj, const void *arg, void *fx, struct now now)
     leg_reply(obj, fx, st->in, 200, true);
 }
 
-/* --- by our BYE
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- by our BYE --- */
 
 static const char *bye_reason(const struct call *c)
 {

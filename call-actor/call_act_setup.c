@@ -76,8 +76,7 @@ void act_step(void *obj, const void *arg, void *fx, struct now now)
     row_text(&c->row->step, span_cstr(st->in->step->step));
 }
 
-/* --- the answer
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- the answer --- */
 
 static void note_setup(struct call *c, const Plane__JobDone *done)
 {

@@ -7,8 +7,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 
-/* --- requests
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 static enum call_event refused(struct call_step *st, unsigned status)
 {
@@ -68,8 +67,7 @@ static enum call_event request(const struct call *c, struct call_step *st)
     return m->method == SIP_M_CANCEL ? CALL_EV_CANCEL : in_dialog(c, st);
 }
 
-/* --- the orchestrator
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the orchestrator --- */
 
 static bool is_portless(const struct call_conf *conf, const char *action)
 {
@@ -121,8 +119,7 @@ static enum call_event job_done(const struct call *c, struct call_step *st)
     return job->kind == PLANE__RUN_JOB__KIND__SETUP ? setup_done(c, st) : release_done(done, job);
 }
 
-/* --- the rest
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- the rest --- */
 
 /* A timer that was disarmed in the turn it fired in has nothing to say. */
 static enum call_event timer(const struct call *c, enum call_timer t)

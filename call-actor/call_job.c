@@ -7,8 +7,7 @@
 
 #define ID_RANDOM 6
 
-/* --- ids
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- ids --- */
 
 /* Shard and key, so that the answer finds the call; the kind; random, so that no id is ever used twice. */
 static void make_id(char *out, const struct call *c, char kind)
@@ -62,8 +61,7 @@ bool job_id_is_setup(struct span id)
     return tail.len > 0 && tail.p[0] == kind_letter(PLANE__RUN_JOB__KIND__SETUP);
 }
 
-/* --- asking
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- asking --- */
 
 static void put_portless(Plane__RunJob *ask, const struct call_conf *conf)
 {
@@ -186,8 +184,7 @@ void job_ask_again(struct call *c, struct call_effects *fx, struct now now)
     }
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
 int job_find(const struct call *c, struct span id)
 {

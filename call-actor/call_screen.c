@@ -28,8 +28,7 @@ static bool refuse_sdp(struct call_step *st, enum offer_err err)
     return false;
 }
 
-/* --- extensions and bodies
- * ------------------------------------------------------------------------------------------------ */
+/* --- extensions and bodies --- */
 
 bool screen_require(struct call_step *st)
 {
@@ -107,8 +106,7 @@ bool screen_ack(const struct call *c, struct call_step *st)
     return take_sdp(st) && st->sdp.len > 0 && offer_check(&self, st->sdp, st->rtp) == 0;
 }
 
-/* --- the initial INVITE
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the initial INVITE --- */
 
 static enum number_kind number_of_addr(char *out, struct span value)
 {

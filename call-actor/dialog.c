@@ -8,8 +8,7 @@
 
 #define MAX_FORWARDS 70 /* RFC 3261 §8.1.1.6 */
 
-/* --- the INVITE and its Contact
- * --------------------------------------------------------------------------------------- */
+/* --- the INVITE and its Contact --- */
 
 /* The URI a request to this Contact would carry: bare, and without headers (§19.1.1 table 1). */
 static unsigned target_of(struct span contact, struct span *out)
@@ -77,8 +76,7 @@ unsigned dialog_check_invite(const struct sip_msg *invite)
     return status != 0 ? status : check_routes(invite);
 }
 
-/* --- the state
- * --------------------------------------------------------------------------------------------------------- */
+/* --- the state --- */
 
 /* A header value as one line. */
 static void value_text(char **at, struct span value)
@@ -143,8 +141,7 @@ void dialog_shrink(Store__Dialog *d)
         free(row_list_take(&d->routes, &d->n_routes, d->n_routes - 1));
 }
 
-/* --- requests of ours
- * ---------------------------------------------------------------------------------------------------- */
+/* --- requests of ours --- */
 
 static struct span route_uri(const char *route)
 {

@@ -7,8 +7,7 @@
 
 static const struct span sdp_type = SPAN_INIT("application/sdp");
 
-/* --- beginnings
- * -------------------------------------------------------------------------------------------------------- */
+/* --- beginnings --- */
 
 /* RFC 3261 §18.2.1 and RFC 3581 §4: where the request came from goes into its top Via, unless its sent-by said so
  * already. */
@@ -54,8 +53,7 @@ void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned statu
     }
 }
 
-/* --- further headers
- * ---------------------------------------------------------------------------------------------------- */
+/* --- further headers --- */
 
 static void put_host(struct buf *out, const char *addr)
 {
@@ -137,8 +135,7 @@ static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsig
     }
 }
 
-/* --- sending
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- sending --- */
 
 static void end_reply(struct buf *out, const struct call *c, struct span sdp)
 {

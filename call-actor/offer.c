@@ -28,8 +28,7 @@ static bool is_audio(const struct codec *codec)
     return codec->pt >= 0;
 }
 
-/* --- settings
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- settings --- */
 
 static size_t codec_lookup(struct span name)
 {
@@ -67,8 +66,7 @@ int codecs_parse(struct codec_list *out, struct span text, struct span *bad)
     return audio ? 0 : -1;
 }
 
-/* --- errors
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 unsigned offer_err_warning(enum offer_err e)
 {
@@ -87,8 +85,7 @@ const char *offer_err_text(enum offer_err e)
     return text[e];
 }
 
-/* --- what of a description we take
- * ---------------------------------------------------------------------------------------- */
+/* --- what of a description we take --- */
 
 /* One codec both have, under the payload type the description gives it. */
 struct match {
@@ -161,8 +158,7 @@ static int pick(struct picked *p, const struct offer_self *self, const struct sd
     return err;
 }
 
-/* --- where its sender listens
- * ------------------------------------------------------------------------------------------- */
+/* --- where its sender listens --- */
 
 /* A literal address; a multicast one may come with a TTL, and a name would have to be looked up. */
 static bool conn_addr(const struct sdp_conn *c, char *out, bool *unspecified)
@@ -203,8 +199,7 @@ static enum sdp_dir answer_dir(const struct sdp *s, const struct sdp_media *m, c
     return hears ? SDP_SENDONLY : SDP_INACTIVE;
 }
 
-/* --- what we say
- * ------------------------------------------------------------------------------------------------------- */
+/* --- what we say --- */
 
 /* Numbers as text, for the spans of struct sdp. */
 struct texts {
@@ -268,8 +263,7 @@ static void add_refused(struct sdp *out, const struct sdp_media *given)
         m->fmt[0] = (struct sdp_fmt){.text = given->fmt[0].text, .pt = -1};
 }
 
-/* --- the three questions
- * ------------------------------------------------------------------------------------------------ */
+/* --- the three questions --- */
 
 /* struct sdp is large: one for what is read and one for what is written, and no call of theirs is ever nested. */
 static struct sdp given, said;

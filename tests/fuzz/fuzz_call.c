@@ -42,8 +42,7 @@ static unsigned take(void)
     return c;
 }
 
-/* --- what the call wants done
- * ---------------------------------------------------------------------------------------------- */
+/* --- what the call wants done --- */
 
 static void see_event(const char *key)
 {
@@ -91,8 +90,7 @@ static void step(const struct call_input *in)
     call_effects_clear(&fx);
 }
 
-/* --- the caller
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- the caller --- */
 
 static void request(struct span bytes)
 {
@@ -159,8 +157,7 @@ static void pattern_request(void)
     pattern(false);
 }
 
-/* --- the orchestrator
- * -------------------------------------------------------------------------------------------------------- */
+/* --- the orchestrator --- */
 
 static void bring_port(Plane__JobDone *done)
 {
@@ -209,8 +206,7 @@ static void bye_answer(void)
     step(&in);
 }
 
-/* --- people, time, death
- * --------------------------------------------------------------------------------------------------------- */
+/* --- people, time, death --- */
 
 static void terminate(void)
 {

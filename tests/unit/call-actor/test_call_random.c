@@ -25,8 +25,7 @@ static uint32_t rnd(uint32_t below)
     return (uint32_t)((seed >> 11) % below);
 }
 
-/* --- the ledger
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- the ledger --- */
 
 struct job {
     char id[64];
@@ -214,8 +213,7 @@ static void note_cell(void)
     }
 }
 
-/* --- what happens
- * -------------------------------------------------------------------------------------------------------- */
+/* --- what happens --- */
 
 static void happen(const struct call_input *in)
 {

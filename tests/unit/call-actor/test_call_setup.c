@@ -664,6 +664,8 @@ static void repeated_invite_gets_the_answer_again(void **s)
     e = kit_assert_reply(k, 200);
     assert_string_equal(strndupa(e->raw, e->raw_len), first);
     kit_ack(k, 10);
+    assert_true(call_knows(k->c, row_span(k->c->row->invite_key)));
+    assert_false(call_knows(k->c, SPAN("")) || call_knows(k->c, SPAN("z9hG4bKother;h:5060;INVITE")));
     kit_invite(k); /* the caller has its answer: RFC 6026 */
     assert_int_equal(k->fx.count, 0);
 }
