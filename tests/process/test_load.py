@@ -50,6 +50,8 @@ class TestLoad(unittest.TestCase):
             status = stack.platform.status()
             print(f"  each worker killed at {rate} calls/s: {r.ok} of {calls} calls went well, {r.failed} failed; events "
                   f"{dict(orders)}; ports {status['allocated']} taken, {status['released']} given back", flush=True)
+            if r.failed:
+                print("  " + "\n  ".join(x[:160] for x in r.text.split("\n") if "Aborting" in x or x.startswith("SIP/2.0")), flush=True)
             for keys in orders:
                 self.assertIn(keys, (KINDS, ("call.started", "call.ended")))
             self.assertGreaterEqual(orders[KINDS], r.ok)
