@@ -96,8 +96,7 @@ static void malformed(void **state)
         "{\"callId\":\"x\"",
         "{\"callId\":\"x\"}}}x{",
         "\x0a\xff\xff\xff\xff\x7f",
-        "\x12\x05"
-        "ab",
+        "\x12\x05\x61\x62",
         "{\"callid\":\"x\"}",
         "{\"a\":{\"callId\":\"x\"}}",
     };
