@@ -21,7 +21,7 @@
 #define AMQP_RESOLVE_MS 10000
 #define AMQP_DIAL_MS 3000   /* one address */
 #define AMQP_SETUP_MS 15000 /* from the greeting to publishing; a broker under load is slow to open a connection */
-#define AMQP_CLOSE_MS 1000
+#define AMQP_CLOSE_MS 500
 #define AMQP_DETAIL_MAX 256
 
 /* --- the connection --- */

@@ -9,7 +9,7 @@
 #define PUB_SHARDS_MAX 16u
 #define PUB_LINK_PATH_SIZE 108
 #define PUB_BATCH_MAX 512u        /* seqs in one PUB_CONFIRMED */
-#define PUB_STOP_SHARE_PERCENT 80 /* of the grace time, waiting for the broker's confirms */
+#define PUB_STOP_SHARE_PERCENT 60 /* of the grace time, waiting for the broker's confirms */
 
 static struct stat_series stat_published = {.name = "sip_signaling_broker_published_total",
                                             .help = "events sent to the broker, repeats included"};

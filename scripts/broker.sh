@@ -24,7 +24,7 @@ USAGE
 }
 
 die() {
-    echo "broker.sh: $*" >&2
+    echo "broker.sh: $1" >&2
     exit "${2:-1}"
 }
 
@@ -56,6 +56,8 @@ answers() {
     } 2>/dev/null || return 1
     [ "$first" = $'\001' ]
 }
+
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
@@ -127,6 +129,7 @@ start() {
         return
     fi
     alive pid && die "the broker in $DIR runs but does not answer (paused?)"
+    taken "$port" && die "port $port is in use by another program" 4
     write_config
     read -r dist epmd < <(free_ports 2)
     alive epmd.pid && epmd=$(run_file epmd_port)
