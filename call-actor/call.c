@@ -26,7 +26,6 @@ struct call *call_new(const struct call_conf *conf, uint64_t key, struct now now
     c->row = row_alloc(sizeof(*c->row));
     store__call_row__init(c->row);
     c->row->key = key;
-    c->row->state = CALL_ST_NEW;
     c->row->created_wall_ms = (uint64_t)now.wall_ms;
     fit_timers(c->row);
     return c;

@@ -75,8 +75,15 @@ enum call_effect_type {
     CALL_EFF_CANCEL_JOB = 3, /* to the orchestrator: txn holds the job id */
     CALL_EFF_PUBLISH = 4,    /* into the outbox, in the same commit: routing_key, content_type, raw (body) */
     CALL_EFF_ARM = 5,        /* timer, at_wall_ms; 0 disarms */
-    CALL_EFF_LOG = 6,        /* a line for people: level (enum log_level), raw (text); the shell adds the ids */
+    CALL_EFF_LOG = 6,        /* a line for people: level, raw (text); the shell adds the ids */
     CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
+};
+
+/* Numbered as enum log_level; what it means stands in log.h, which a machine does not include. */
+enum call_log {
+    CALL_LOG_ERROR = 0,
+    CALL_LOG_WARN = 1,
+    CALL_LOG_INFO = 2,
 };
 
 struct call_effect {
@@ -93,7 +100,7 @@ struct call_effect {
     const char *content_type; /* static text */
     enum call_timer timer;
     uint64_t at_wall_ms;
-    int level;
+    int level; /* enum call_log */
 };
 
 #define CALL_EFFECTS_MAX 24 /* one step never makes more */

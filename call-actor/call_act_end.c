@@ -55,7 +55,7 @@ static unsigned status_of(Plane__JobDone__Result result)
 
 static void log_failure(struct call_effects *fx, const Plane__JobDone *done, unsigned status)
 {
-    enum log_level level = status == 403 ? LOG_INFO : LOG_WARN;
+    enum call_log level = status == 403 ? CALL_LOG_INFO : CALL_LOG_WARN;
     const char *action = done->plan != NULL ? done->plan->action : "none";
     if (done->result == PLANE__JOB_DONE__RESULT__OK)
         fx_log(fx, level, "refused with %u: plan action %s, port %u", status, action, done->rtp_port);
@@ -83,7 +83,7 @@ void act_setup_overdue(void *obj, const void *arg, void *fx, struct now now)
     (void)arg;
     struct call *c = obj;
     struct call_end why = {.reason = "failure", .by = "timer", .status = 503, .detail = SPAN("set-up took too long")};
-    fx_log(fx, LOG_WARN, "refused with 503: set-up took longer than %u ms, last step %s", c->conf->setup_ms,
+    fx_log(fx, CALL_LOG_WARN, "refused with 503: set-up took longer than %u ms, last step %s", c->conf->setup_ms,
            c->row->step);
     end_setup(c, fx, &why, now);
 }
@@ -163,7 +163,7 @@ void act_close(void *obj, const void *arg, void *fx, struct now now)
     const struct call_step *st = arg;
     struct call_end why = wanted_end(st->in);
     end_because(obj, &why);
-    fx_log(fx, LOG_INFO, "to be ended by %s: waiting for the ACK before the BYE", why.by);
+    fx_log(fx, CALL_LOG_INFO, "to be ended by %s: waiting for the ACK before the BYE", why.by);
 }
 
 /* The caller did answer, so the platform hears of that first. */

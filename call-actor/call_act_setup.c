@@ -56,7 +56,7 @@ void act_accept(void *obj, const void *arg, void *fx, struct now now)
     (void)leg_txn_open(c, st->in);
     job_setup(c, fx, now);
     fx_arm(c, fx, CALL_TMR_SETUP, (uint64_t)now.wall_ms + c->conf->setup_ms);
-    fx_log(fx, LOG_INFO, "call from %s to %s", c->row->caller, c->row->destination);
+    fx_log(fx, CALL_LOG_INFO, "call from %s to %s", c->row->caller, c->row->destination);
 }
 
 /* Nothing of it is stored: asked again, it is refused again. So a flood of bad INVITEs leaves nothing behind. */
@@ -123,7 +123,7 @@ void act_answer(void *obj, const void *arg, void *fx, struct now now)
     reply_180_200(c, fx);
     leg_2xx_sent(c, fx, now);
     job_punch(c, fx);
-    fx_log(fx, LOG_INFO, "answered: %s, plan %s, port %u", c->row->action, c->row->dialplan_id, c->row->rtp_port);
+    fx_log(fx, CALL_LOG_INFO, "answered: %s, plan %s, port %u", c->row->action, c->row->dialplan_id, c->row->rtp_port);
 }
 
 /* The call was over before its set-up: the port that it brings has no use. */

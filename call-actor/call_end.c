@@ -36,7 +36,7 @@ static const char *stage_name(enum call_state s)
 static void log_end(struct call *c, struct call_effects *fx)
 {
     const Store__CallRow *row = c->row;
-    fx_log(fx, LOG_INFO, "ended: %s by %s while %s, status %u, cause %u %s", row->end_reason, row->ended_by,
+    fx_log(fx, CALL_LOG_INFO, "ended: %s by %s while %s, status %u, cause %u %s", row->end_reason, row->ended_by,
            row->end_stage, row->end_status, row->end_q850, row->end_detail);
 }
 

@@ -17,7 +17,7 @@ static void publish_as(struct call *c, struct call_effects *fx, enum event_kind 
     if (rv < 0) /* BODY_MAX is above EVENT_BODY_MIN, so it is memory */
         die(EX_INTERNAL, "out of memory for the body of %s", event_key(kind));
     if (rv == EVENT_REDUCED)
-        fx_log(fx, LOG_WARN, "%s is published without its whole plan: it is too large", event_key(kind));
+        fx_log(fx, CALL_LOG_WARN, "%s is published without its whole plan: it is too large", event_key(kind));
     fx_publish(fx, event_key(kind), event_content_type(format), &body);
 }
 

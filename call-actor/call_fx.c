@@ -94,7 +94,7 @@ void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer)
         fx_arm(c, fx, timer, 0);
 }
 
-void fx_log(struct call_effects *fx, enum log_level level, const char *fmt, ...)
+void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...)
 {
     struct call_effect *e = add(fx, CALL_EFF_LOG);
     char text[LOG_TEXT_MAX]; /* longer: cut */

@@ -5,7 +5,6 @@
 #define CALL_ACTOR_CALL_FX_H
 
 #include "call-actor/call.h"
-#include "common/base/log.h"
 
 /** raw: its bytes pass to the effect. */
 void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer);
@@ -18,7 +17,7 @@ void fx_publish(struct call_effects *fx, const char *routing_key, const char *co
 /** Sets the row's deadline too. fx_disarm does nothing when the timer is not armed. */
 void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms);
 void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);
-void fx_log(struct call_effects *fx, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void fx_forget(struct call_effects *fx);
 
 #endif

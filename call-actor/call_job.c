@@ -148,7 +148,7 @@ void job_release(struct call *c, struct call_effects *fx, uint32_t port, struct 
     if (c->row->n_jobs < JOB_OPEN_MAX)
         job_open(c, fx, PLANE__RUN_JOB__KIND__RELEASE_PORT, port, now);
     else
-        fx_log(fx, LOG_ERROR, "port %u is lost: %zu jobs are open already", port, c->row->n_jobs);
+        fx_log(fx, CALL_LOG_ERROR, "port %u is lost: %zu jobs are open already", port, c->row->n_jobs);
 }
 
 void job_release_own(struct call *c, struct call_effects *fx, struct now now)
@@ -208,7 +208,7 @@ void act_released(void *obj, const void *arg, void *fx, struct now now)
     const Plane__JobDone *done = st->in->done;
     uint32_t port = c->row->jobs[st->job]->port;
     if (done->result != PLANE__JOB_DONE__RESULT__OK)
-        fx_log(fx, LOG_ERROR, "port %u may be lost: %s %s", port, done->grpc_status, done->detail);
+        fx_log(fx, CALL_LOG_ERROR, "port %u may be lost: %s %s", port, done->grpc_status, done->detail);
     if (port == c->row->rtp_port)
         c->row->port_state = STORE__PORT_STATE__PORT_RELEASED;
     job_close(c, st->job);

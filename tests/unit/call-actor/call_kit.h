@@ -8,7 +8,6 @@
 
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
-#include "common/base/log.h"
 #include "common/sip/sip_txn_key.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +33,7 @@ struct kit {
     char raw[16384];
     struct sip_msg msg;
     Plane__Endpoint source;
-    char branch[64];
+    char via[128]; /* of the last request */
 };
 
 /* What is not said (NULL, 0) is as in an ordinary request of the caller. */
@@ -42,6 +41,7 @@ struct kit_req {
     const char *method;
     uint32_t cseq;
     const char *branch; /* NULL: a new one */
+    const char *via;    /* sent-by and parameters of the top one; its branch is then not `branch` */
     const char *uri;    /* "sip:902121234567@203.0.113.5" */
     const char *from;   /* whole value */
     const char *to; /* whole value; default: with our tag when the call has a dialog and it is no INVITE or CANCEL */
@@ -84,6 +84,25 @@ static inline void kit_fini(struct kit *k)
     k->c = NULL;
 }
 
+/* cmocka's fixture: KIT_TEST(f) gives f a fresh kit as *state. */
+static inline int kit_setup(void **state)
+{
+    struct kit *k = malloc(sizeof(*k));
+    assert_non_null(k);
+    kit_init(k);
+    *state = k;
+    return 0;
+}
+
+static inline int kit_teardown(void **state)
+{
+    kit_fini(*state);
+    free(*state);
+    return 0;
+}
+
+#define KIT_TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
+
 static inline void kit_step(struct kit *k, const struct call_input *in)
 {
     assert_false(k->forgotten);
@@ -109,20 +128,22 @@ static inline void kit_build(struct kit *k, const struct kit_req *r)
     static unsigned branches;
     if (!initial && strcmp(r->method, "CANCEL") != 0 && k->c->row->a != NULL)
         (void)snprintf(to, sizeof(to), "<sip:902121234567@203.0.113.5>;tag=%s", k->c->row->a->local_tag);
-    if (r->branch == NULL)
-        (void)snprintf(k->branch, sizeof(k->branch), "z9hG4bKkit%u", ++branches);
+    if (r->via != NULL)
+        (void)snprintf(k->via, sizeof(k->via), "%s", r->via);
+    else if (r->branch != NULL)
+        (void)snprintf(k->via, sizeof(k->via), "192.0.2.1:5060;branch=%s;rport", r->branch);
     else
-        (void)snprintf(k->branch, sizeof(k->branch), "%s", r->branch);
+        (void)snprintf(k->via, sizeof(k->via), "192.0.2.1:5060;branch=z9hG4bKkit%u;rport", ++branches);
     const char *body = kit_or(r->body, "");
     const char *type = kit_or(r->type, "application/sdp");
     bool typed = body[0] != '\0' && type[0] != '\0';
     int n =
         snprintf(k->raw, sizeof(k->raw),
-                 "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=%s;rport\r\n"
+                 "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\n"
                  "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKinner\r\n"
                  "Max-Forwards: 69\r\nFrom: %s\r\nTo: %s\r\nCall-ID: kit-call@192.0.2.1\r\nCSeq: %u %s\r\n%s%s%s%s%s"
                  "Content-Length: %zu\r\n\r\n%s",
-                 r->method, kit_or(r->uri, "sip:902121234567@203.0.113.5"), k->branch,
+                 r->method, kit_or(r->uri, "sip:902121234567@203.0.113.5"), k->via,
                  kit_or(r->from, "\"Ali\" <sip:05321112233@192.0.2.1>;tag=ft1"), kit_or(r->to, to), r->cseq, r->method,
                  kit_or(r->contact, "Contact: <sip:ali@192.0.2.1:5070>\r\n"), kit_or(r->more, ""),
                  typed ? "Content-Type: " : "", typed ? type : "", typed ? "\r\n" : "", strlen(body), body);

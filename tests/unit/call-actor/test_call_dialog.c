@@ -1,22 +1,7 @@
-/* Between the 200 and the end: ACK and its absence, re-INVITE, OPTIONS, requests out of order or repeated. */
+/* Between the 200 and the end: ACK and its absence, OPTIONS, requests out of order or repeated. */
 #include "tests/unit/call-actor/call_kit.h"
 
 #include "call-actor/leg.h"
-
-static int setup(void **s)
-{
-    struct kit *k = malloc(sizeof(*k));
-    kit_init(k);
-    *s = k;
-    return 0;
-}
-
-static int teardown(void **s)
-{
-    kit_fini(*s);
-    free(*s);
-    return 0;
-}
 
 /* --- ACK --- */
 
@@ -31,6 +16,7 @@ static void ack_establishes_and_publishes_answered(void **s)
     assert_int_equal(kit_arm(k, CALL_TMR_NO_ACK)->at_wall_ms, 0);
     assert_int_equal(k->c->row->n_server_txns, 0); /* its reply is not needed any more */
     assert_true(call_is_live(k->c));
+    assert_true(call_is_busy(k->c)); /* it holds a port */
 }
 
 static void first_ack_is_when_it_was_answered(void **s)
@@ -120,219 +106,6 @@ static void disarmed_timer_that_still_fires_is_nothing(void **s)
         assert_int_equal(k->fx.count, 0);
     }
     kit_assert_state(k, CALL_ST_ESTABLISHED);
-}
-
-/* --- delayed offer --- */
-
-static void delayed(struct kit *k)
-{
-    KIT_REQUEST(k, .method = "INVITE", .cseq = 10);
-    kit_setup_ok(k);
-}
-
-static void delayed_offer_is_ours(void **s)
-{
-    struct kit *k = *s;
-    delayed(k);
-    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 1), "m=audio 10050 RTP/AVP 8 0 101\r\n");
-    assert_null(kit_job(k, PLANE__RUN_JOB__KIND__PUNCH)); /* nowhere to send yet */
-    KIT_REQUEST(k, .method = "ACK", .cseq = 10, .body = KIT_OFFER);
-    kit_assert_state(k, CALL_ST_ESTABLISHED);
-    assert_string_equal(k->c->row->caller_rtp, "192.0.2.10:40000");
-    assert_string_equal(kit_job(k, PLANE__RUN_JOB__KIND__PUNCH)->job->rtp_target, "192.0.2.10:40000");
-    assert_non_null(kit_event(k, "call.answered"));
-}
-
-static void unusable_answer_ends_with_bye(void **s)
-{
-    static const char *const bodies[] = {
-        "", "v=9\r\n",
-        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n",
-        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n"};
-    (void)s;
-    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        struct kit k;
-        kit_init(&k);
-        delayed(&k);
-        KIT_REQUEST(&k, .method = "ACK", .cseq = 10, .body = bodies[i]);
-        kit_assert_state(&k, CALL_ST_ENDING);
-        kit_assert_has(kit_effect(&k, CALL_EFF_REQUEST, 0), "Reason: Q.850;cause=88;");
-        kit_assert_has(kit_event(&k, "call.ended"), "\"reason\":\"failure\"");
-        assert_null(kit_event(&k, "call.answered"));
-        assert_non_null(kit_job(&k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
-        kit_fini(&k);
-    }
-}
-
-static void body_of_an_ordinary_ack_is_passed_over(void **s)
-{
-    struct kit *k = *s;
-    kit_answered(k);
-    KIT_REQUEST(k, .method = "ACK", .cseq = 10, .body = "v=9\r\n");
-    kit_assert_state(k, CALL_ST_ESTABLISHED);
-}
-
-/* --- re-INVITE --- */
-
-static void reinvite_holds_and_resumes(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD,
-                .contact = "Contact: <sip:ali@192.0.2.99>\r\n");
-    struct call_effect *e = kit_assert_reply(k, 200);
-    kit_assert_has(e, "a=recvonly\r\n");
-    kit_assert_has(e, " 2 IN IP4 203.0.113.6\r\n"); /* o= version */
-    kit_assert_has(e, "Contact: <sip:sentiric@203.0.113.5:5060>\r\n");
-    assert_string_equal(k->c->row->a->remote_target, "sip:ali@192.0.2.99"); /* target refresh, §12.2.2 */
-    assert_int_equal(k->c->row->a->remote_cseq, 11);
-    assert_int_equal(kit_arm(k, CALL_TMR_2XX)->at_wall_ms, (uint64_t)k->now.wall_ms + KIT_T1);
-    assert_int_equal(kit_count(k, CALL_EFF_PUBLISH), 0);
-    assert_null(kit_job(k, PLANE__RUN_JOB__KIND__PUNCH)); /* same address */
-    kit_ack(k, 11);
-    assert_int_equal(kit_count(k, CALL_EFF_PUBLISH), 0); /* call.answered: once */
-    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_OFFER);
-    e = kit_assert_reply(k, 200);
-    kit_assert_has(e, "a=sendrecv\r\n");
-    kit_assert_has(e, " 3 IN IP4 203.0.113.6\r\n");
-    kit_ack(k, 12);
-    kit_assert_state(k, CALL_ST_ESTABLISHED);
-}
-
-static void version_stays_when_nothing_changes(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_OFFER);
-    kit_assert_has(kit_assert_reply(k, 200), " 1 IN IP4 203.0.113.6\r\n");
-    kit_ack(k, 11);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12); /* ours: another order of codecs at most */
-    (void)kit_assert_reply(k, 200);
-    KIT_REQUEST(k, .method = "ACK", .cseq = 12, .body = KIT_OFFER);
-    kit_assert_state(k, CALL_ST_ESTABLISHED);
-}
-
-static void new_media_address_is_punched(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(
-        k, .method = "INVITE", .in_dialog = true, .cseq = 11,
-        .body = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.77\r\nt=0 0\r\nm=audio 4002 RTP/AVP 8\r\n");
-    assert_string_equal(kit_job(k, PLANE__RUN_JOB__KIND__PUNCH)->job->rtp_target, "192.0.2.77:4002");
-}
-
-static void reinvite_is_repeated_until_its_ack(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
-    kit_timer(k, CALL_TMR_2XX);
-    kit_assert_has(kit_assert_reply(k, 200), "CSeq: 11 INVITE\r\n");
-    kit_ack(k, 10); /* the first INVITE's once more */
-    assert_true(k->c->row->timers[CALL_TMR_2XX] != 0);
-    kit_ack(k, 11);
-    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
-}
-
-static void reinvite_without_ack_ends_with_bye(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
-    kit_timer(k, CALL_TMR_NO_ACK);
-    kit_assert_state(k, CALL_ST_ENDING);
-    kit_assert_has(kit_event(k, "call.ended"), "\"reason\":\"failure\"");
-    assert_string_equal(k->c->row->end_stage, "established");
-}
-
-static void reinvite_with_unusable_offer_changes_nothing(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(
-        k, .method = "INVITE", .in_dialog = true, .cseq = 11, .contact = "Contact: <sip:other@192.0.2.99>\r\n",
-        .body = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 40 RTP/AVP 18\r\n");
-    kit_assert_has(kit_assert_reply(k, 488), "Warning: 305 ");
-    kit_assert_state(k, CALL_ST_ESTABLISHED);
-    assert_string_equal(k->c->row->a->remote_target, "sip:ali@192.0.2.1:5070");
-    assert_int_equal(k->c->row->a->remote_cseq, 11); /* received all the same */
-    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
-}
-
-static void reinvite_with_bad_contact_gets_400(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .contact = "Contact: *\r\n");
-    (void)kit_assert_reply(k, 400);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD, .contact = "");
-    (void)kit_assert_reply(k, 200); /* none: the target stays */
-    assert_string_equal(k->c->row->a->remote_target, "sip:ali@192.0.2.1:5070");
-}
-
-static void reinvite_with_unknown_extension_gets_420(void **s)
-{
-    struct kit *k = *s;
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .more = "Require: timer\r\n");
-    kit_assert_has(kit_assert_reply(k, 420), "Unsupported: timer\r\n");
-}
-
-static void reinvite_before_the_ack_gets_491(void **s)
-{
-    struct kit *k = *s;
-    kit_answered(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
-    (void)kit_assert_reply(k, 491);
-    kit_assert_state(k, CALL_ST_ANSWERED);
-    kit_ack(k, 10);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD);
-    (void)kit_assert_reply(k, 200);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 13, .body = KIT_OFFER);
-    (void)kit_assert_reply(k, 491);
-    kit_ack(k, 12); /* the one that was taken is still waited for */
-    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
-}
-
-static void repeated_reinvite_gets_the_same_bytes(void **s)
-{
-    struct kit *k = *s;
-    char first[4096];
-    kit_established(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKre");
-    struct call_effect *e = kit_effect(k, CALL_EFF_REPLY, 0);
-    (void)snprintf(first, sizeof(first), "%.*s", (int)e->raw_len, e->raw);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKre");
-    e = kit_assert_reply(k, 200);
-    assert_string_equal(strndupa(e->raw, e->raw_len), first);
-    assert_int_equal(k->fx.count, 1);
-    kit_ack(k, 11);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKre");
-    assert_int_equal(k->fx.count, 0);
-}
-
-/* What an INVITE was told stands, whatever has changed since. */
-static void refused_invites_are_refused_alike(void **s)
-{
-    struct kit *k = *s;
-    kit_invite(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKr1");
-    (void)kit_assert_reply(k, 481);
-    kit_setup_ok(k);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD, .branch = "z9hG4bKr2");
-    (void)kit_assert_reply(k, 491);
-    kit_ack(k, 10);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 13, .body = "v=9\r\n", .branch = "z9hG4bKr3");
-    (void)kit_assert_reply(k, 400);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKr1");
-    (void)kit_assert_reply(k, 481);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 12, .body = KIT_HOLD, .branch = "z9hG4bKr2");
-    (void)kit_assert_reply(k, 491);
-    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 13, .body = KIT_HOLD, .branch = "z9hG4bKr3");
-    (void)kit_assert_reply(k, 400);
-    assert_int_equal(k->c->row->n_server_txns, 3);
 }
 
 /* --- others --- */
@@ -467,43 +240,28 @@ static void unacked_answer_is_never_dropped(void **s)
     assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(ack_establishes_and_publishes_answered),
-        T(first_ack_is_when_it_was_answered),
-        T(repeated_ack_is_nothing),
-        T(ack_of_another_invite_is_nothing),
-        T(ack_before_the_answer_is_nothing),
-        T(answer_is_repeated_until_ack),
-        T(no_ack_ends_with_bye),
-        T(disarmed_timer_that_still_fires_is_nothing),
-        T(delayed_offer_is_ours),
-        T(unusable_answer_ends_with_bye),
-        T(body_of_an_ordinary_ack_is_passed_over),
-        T(reinvite_holds_and_resumes),
-        T(version_stays_when_nothing_changes),
-        T(new_media_address_is_punched),
-        T(reinvite_is_repeated_until_its_ack),
-        T(reinvite_without_ack_ends_with_bye),
-        T(reinvite_with_unusable_offer_changes_nothing),
-        T(reinvite_with_bad_contact_gets_400),
-        T(reinvite_with_unknown_extension_gets_420),
-        T(reinvite_before_the_ack_gets_491),
-        T(repeated_reinvite_gets_the_same_bytes),
-        T(refused_invites_are_refused_alike),
-        T(requests_that_change_nothing_are_not_kept),
-        T(options_in_the_dialog_gets_200),
-        T(other_methods_get_405),
-        T(required_extension_of_a_bye_gets_420),
-        T(lower_cseq_gets_500),
-        T(request_without_our_tag_gets_481),
-        T(requests_during_setup_get_481),
-        T(late_cancel_gets_200_and_changes_nothing),
-        T(requests_from_a_new_address_move_the_peer),
-        T(kept_transactions_are_bounded),
-        T(unacked_answer_is_never_dropped),
+        KIT_TEST(ack_establishes_and_publishes_answered),
+        KIT_TEST(first_ack_is_when_it_was_answered),
+        KIT_TEST(repeated_ack_is_nothing),
+        KIT_TEST(ack_of_another_invite_is_nothing),
+        KIT_TEST(ack_before_the_answer_is_nothing),
+        KIT_TEST(answer_is_repeated_until_ack),
+        KIT_TEST(no_ack_ends_with_bye),
+        KIT_TEST(disarmed_timer_that_still_fires_is_nothing),
+        KIT_TEST(requests_that_change_nothing_are_not_kept),
+        KIT_TEST(options_in_the_dialog_gets_200),
+        KIT_TEST(other_methods_get_405),
+        KIT_TEST(required_extension_of_a_bye_gets_420),
+        KIT_TEST(lower_cseq_gets_500),
+        KIT_TEST(request_without_our_tag_gets_481),
+        KIT_TEST(requests_during_setup_get_481),
+        KIT_TEST(late_cancel_gets_200_and_changes_nothing),
+        KIT_TEST(requests_from_a_new_address_move_the_peer),
+        KIT_TEST(kept_transactions_are_bounded),
+        KIT_TEST(unacked_answer_is_never_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

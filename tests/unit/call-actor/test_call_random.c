@@ -4,14 +4,10 @@
  *
  *   CALL_RANDOM_STEPS (500000) and CALL_RANDOM_SEED (1) in the environment: longer, other lives.
  */
-#include "tests/unit/call-actor/call_kit.h"
+#include "tests/unit/call-actor/call_ledger.h"
 
-#include "call-actor/call_step.h"
 #include "call-actor/leg.h"
 
-#define PORTS_MAX 64
-#define JOBS_MAX 256
-#define TXNS_MAX 512
 #define LIFE_STEPS 60   /* of one call, before it is brought to its end */
 #define DRAIN_STEPS 400 /* after which it must be forgotten */
 
@@ -25,173 +21,9 @@ static uint32_t rnd(uint32_t below)
     return (uint32_t)((seed >> 11) % below);
 }
 
-/* --- the ledger --- */
-
-struct job {
-    char id[64];
-    size_t id_len;
-    Plane__RunJob__Kind kind;
-    uint32_t port;    /* RELEASE: which */
-    unsigned answers; /* so far */
-    bool cancelled;
-};
-
-struct txn {
-    char key[160];
-    size_t key_len;
-    unsigned final;
-    char *bytes;
-    size_t len;
-};
-
-struct ledger {
-    unsigned out[PORTS_MAX]; /* times a port was given out */
-    unsigned back[PORTS_MAX];
-    unsigned ports;
-    struct job job[JOBS_MAX];
-    unsigned jobs;
-    struct txn txn[TXNS_MAX];
-    unsigned txns;
-    unsigned started, answered, ended;
-    unsigned seen[CALL_STATES][CALL_EVENTS];
-    char bye[64];
-    size_t bye_len;
-};
-
 static struct ledger l;
 static struct kit k;
 static ProtobufCBinaryData stored; /* the row as last committed */
-static enum call_state before;
-static bool dropped; /* the request at hand was answered once, but so long ago that it is a new one to the call */
-
-static struct job *job_of(struct span id)
-{
-    for (unsigned i = 0; i < l.jobs; i++) {
-        if (span_eq(span_of(l.job[i].id, l.job[i].id_len), id))
-            return &l.job[i];
-    }
-    return NULL;
-}
-
-static void see_job(const struct call_effect *e)
-{
-    struct span id = row_span(e->job->id);
-    assert_int_equal(call_key_of(id), KIT_KEY);
-    struct job *j = job_of(id);
-    if (j == NULL) {
-        assert_true(l.jobs < JOBS_MAX && id.len <= sizeof(j->id));
-        j = &l.job[l.jobs++];
-        *j = (struct job){.id_len = id.len, .kind = e->job->kind, .port = e->job->rtp_port};
-        memcpy(j->id, id.p, id.len);
-    }
-    assert_int_equal(j->kind, e->job->kind); /* asked again unchanged */
-    assert_int_equal(j->port, e->job->rtp_port);
-}
-
-static void see_event(const struct call_effect *e)
-{
-    if (strcmp(e->routing_key, "call.started") == 0) {
-        assert_int_equal(l.started++, 0);
-        assert_int_equal(l.answered + l.ended, 0);
-    } else if (strcmp(e->routing_key, "call.answered") == 0) {
-        assert_int_equal(l.started, 1);
-        assert_int_equal(l.answered++, 0);
-        assert_int_equal(l.ended, 0);
-    } else {
-        assert_string_equal(e->routing_key, "call.ended");
-        assert_int_equal(l.started, 1);
-        assert_int_equal(l.ended++, 0);
-    }
-}
-
-static struct txn *txn_of(struct span key)
-{
-    for (unsigned i = 0; i < l.txns; i++) {
-        if (span_eq(span_of(l.txn[i].key, l.txn[i].key_len), key))
-            return &l.txn[i];
-    }
-    assert_true(l.txns < TXNS_MAX && key.len <= sizeof(l.txn[0].key));
-    struct txn *t = &l.txn[l.txns++];
-    *t = (struct txn){.key_len = key.len};
-    memcpy(t->key, key.p, key.len);
-    return t;
-}
-
-static bool is_invite(const struct call_effect *e)
-{
-    return memmem(e->raw, e->raw_len, " INVITE\r\n", 9) != NULL;
-}
-
-/* An INVITE has one final reply: whatever is said again is the same. */
-static void see_reply(const struct call_effect *e)
-{
-    struct txn *t = txn_of(span_of(e->txn, e->txn_len));
-    assert_non_null(e->peer.addr);
-    if (e->status < 200) {
-        assert_int_equal(t->final, 0);
-        return;
-    }
-    if (t->final == 0 || dropped) {
-        free(t->bytes);
-        t->final = e->status;
-        t->bytes = malloc(e->raw_len);
-        t->len = e->raw_len;
-        memcpy(t->bytes, e->raw, e->raw_len);
-    } else if (is_invite(e)) {
-        assert_int_equal(t->final, e->status);
-        assert_int_equal(t->len, e->raw_len);
-        assert_memory_equal(t->bytes, e->raw, e->raw_len);
-    }
-}
-
-/* §15: no BYE before the ACK has come or cannot come any more. */
-static void see_request(const struct call_effect *e, const struct call_input *in)
-{
-    assert_string_equal(e->method, "BYE");
-    if (before == CALL_ST_ANSWERED || before == CALL_ST_CLOSING)
-        assert_true((in->type == CALL_IN_REQUEST && in->msg->method == SIP_M_ACK) ||
-                    (in->type == CALL_IN_TIMER && in->timer == CALL_TMR_NO_ACK));
-    assert_true(l.bye_len == 0 || span_eq(span_of(l.bye, l.bye_len), span_of(e->txn, e->txn_len)));
-    memcpy(l.bye, e->txn, e->txn_len);
-    l.bye_len = e->txn_len;
-}
-
-static void see(const struct call_effect *e, const struct call_input *in)
-{
-    switch (e->type) {
-    case CALL_EFF_REPLY:
-        see_reply(e);
-        break;
-    case CALL_EFF_REQUEST:
-        see_request(e, in);
-        break;
-    case CALL_EFF_JOB:
-        see_job(e);
-        break;
-    case CALL_EFF_CANCEL_JOB:
-        assert_non_null(job_of(span_of(e->txn, e->txn_len)));
-        break;
-    case CALL_EFF_PUBLISH:
-        see_event(e);
-        break;
-    case CALL_EFF_ARM:
-    case CALL_EFF_LOG:
-    case CALL_EFF_FORGET:
-        break;
-    }
-}
-
-/* Forgotten: everything that was taken is given back, everything begun is ended. */
-static void assert_settled(void)
-{
-    for (unsigned p = 0; p < l.ports; p++)
-        assert_int_equal(l.back[p], 1);
-    assert_int_equal(l.started, l.ended);
-    assert_true(l.answered <= l.started);
-    if (l.txns > 0)
-        assert_true(l.txn[0].final != 0); /* the INVITE: the first there was */
-    assert_int_equal(k.c->row->n_client_txns, 0);
-}
 
 static void commit(void)
 {
@@ -217,14 +49,16 @@ static void note_cell(void)
 
 static void happen(const struct call_input *in)
 {
-    before = call_state(k.c);
+    l.before = call_state(k.c);
     kit_step(&k, in);
     for (size_t i = 0; i < k.fx.count; i++)
-        see(&k.fx.list[i], in);
+        ledger_see(&l, &k.fx.list[i], in);
     note_cell();
     commit();
-    if (k.forgotten)
-        assert_settled();
+    if (k.forgotten) {
+        ledger_assert_settled(&l);
+        assert_int_equal(k.c->row->n_client_txns, 0);
+    }
 }
 
 static const char *const offers[] = {
@@ -239,9 +73,9 @@ static void send(const struct kit_req *r)
     if (k.msg.method != SIP_M_ACK)
         assert_int_equal(sip_txn_key(&key, &k.msg), 0);
     struct call_input in = {.type = CALL_IN_REQUEST, .msg = &k.msg, .txn = buf_span(&key), .source = &k.source};
-    dropped = leg_txn_find(k.c, in.txn) == NULL;
+    l.dropped = leg_txn_find(k.c, in.txn) == NULL;
     happen(&in);
-    dropped = false;
+    l.dropped = false;
     if (k.msg.method != SIP_M_ACK && k.msg.method != SIP_M_INVITE) /* every other request is answered at once */
         assert_true(kit_count(&k, CALL_EFF_REPLY) >= 1);
     buf_fini(&key);
@@ -384,7 +218,7 @@ static void see_all(struct call_effects *fx)
 {
     struct call_input none = {.type = CALL_IN_TIMER, .timer = CALL_TMR_NO_ACK};
     for (size_t i = 0; i < fx->count; i++)
-        see(&fx->list[i], &none);
+        ledger_see(&l, &fx->list[i], &none);
     call_effects_clear(fx);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/testkit.h"
 
 #include "call-actor/call_step.h"
+#include "common/base/log.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,14 @@ static void numbers_of_states_and_timers_stay(void **s)
     assert_string_equal(call_state_name(CALL_STATES), "?");
 }
 
+static void levels_are_those_of_the_log(void **s)
+{
+    (void)s;
+    assert_int_equal(CALL_LOG_ERROR, LOG_ERROR);
+    assert_int_equal(CALL_LOG_WARN, LOG_WARN);
+    assert_int_equal(CALL_LOG_INFO, LOG_INFO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +111,7 @@ int main(void)
         cmocka_unit_test(no_port_is_ignored),
         cmocka_unit_test(an_ended_call_stays_ended),
         cmocka_unit_test(numbers_of_states_and_timers_stay),
+        cmocka_unit_test(levels_are_those_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
