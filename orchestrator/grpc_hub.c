@@ -27,7 +27,7 @@ struct grpc_hub {
     size_t note_cnt;
     char tls_fault[GRPC_HUB_FAULT_MAX];
     int64_t tls_fault_at_ms;
-    char last_error[GRPC_HUB_FAULT_MAX];
+    char last_error[GRPC_HUB_ERROR_MAX];
     /* only the loop's thread */
     char warned[GRPC_HUB_FAULT_MAX];
     int64_t warned_at_ms;
@@ -174,6 +174,6 @@ void grpc_hub_tls_fault(struct grpc_hub *h, int64_t max_age_ms, char *out)
 void grpc_hub_last_error(struct grpc_hub *h, char *out)
 {
     pthread_mutex_lock(&h->lock);
-    memcpy(out, h->last_error, GRPC_HUB_FAULT_MAX);
+    memcpy(out, h->last_error, GRPC_HUB_ERROR_MAX);
     pthread_mutex_unlock(&h->lock);
 }

@@ -31,7 +31,8 @@ struct grpc_completion_queue *grpc_hub_queue(struct grpc_hub *h);
 /** The last TLS fault the library noted, if it is not older than max_age_ms ("" otherwise). out: GRPC_HUB_FAULT_MAX
  * bytes. */
 void grpc_hub_tls_fault(struct grpc_hub *h, int64_t max_age_ms, char *out);
-/** The last error line of the library, whatever it was about; "" when none. Same size. */
+#define GRPC_HUB_ERROR_MAX 2048
+/** The last error line of the library, whatever it was about; "" when none. out: GRPC_HUB_ERROR_MAX bytes. */
 void grpc_hub_last_error(struct grpc_hub *h, char *out);
 
 #endif

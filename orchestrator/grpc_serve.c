@@ -46,6 +46,7 @@ struct grpc_serve {
     void *user;
     struct list open;
     uint32_t open_cnt;
+    uint16_t port;
     bool closing;
     struct slot *slots;
     size_t slot_cnt;
@@ -128,7 +129,6 @@ void serve_answer(struct serve_call *c, int code, const char *text, const Protob
     }
     list_remove(&c->node);
     c->serve->open_cnt--;
-    c->tags_out++;
     grpc_call_error e = grpc_call_start_batch(c->call, ops, n, &c->answered, NULL);
     BUG_ON(e != GRPC_CALL_OK); /* answered twice */
     grpc_slice_unref(details);
@@ -166,7 +166,7 @@ static struct serve_call *call_new(struct grpc_serve *s, grpc_call *call)
     c->call = call;
     c->answered.done = on_answered;
     c->closed.done = on_closed;
-    c->tags_out = 1;
+    c->tags_out = 2; /* the close that is watched, and the answer that is owed */
     list_init(&c->node);
     list_append(&s->open, &c->node);
     s->open_cnt++;
@@ -290,6 +290,11 @@ void grpc_serve_free(struct grpc_serve *s)
     grpc_server_cancel_all_calls(s->server);
 }
 
+uint16_t grpc_serve_port(const struct grpc_serve *s)
+{
+    return s->port;
+}
+
 static grpc_server *make_server(void)
 {
     grpc_arg args[] = {
@@ -304,6 +309,17 @@ static grpc_server *make_server(void)
     return grpc_server_create(&list, NULL);
 }
 
+/* The system's reason is deep inside the library's line: ... os_error:"Address already in use" ... */
+static struct span reason_in(const char *line)
+{
+    static const char mark[] = "os_error:\"";
+    const char *p = strstr(line, mark);
+    if (p == NULL)
+        return span_cstr(line);
+    p += sizeof mark - 1;
+    return span_of(p, strcspn(p, "\""));
+}
+
 static bool open_port(struct grpc_serve *s, uint16_t port, struct buf *err, bool *busy)
 {
     char addr[32];
@@ -313,12 +329,14 @@ static bool open_port(struct grpc_serve *s, uint16_t port, struct buf *err, bool
             GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, on_fetch, s));
     int bound = grpc_server_add_http2_port(s->server, addr, creds);
     grpc_server_credentials_release(creds);
+    s->port = (uint16_t)bound;
     if (bound != 0)
         return true;
-    char why[GRPC_HUB_FAULT_MAX];
-    grpc_hub_last_error(s->hub, why);
-    *busy = strstr(why, "already in use") != NULL;
-    buf_printf(err, "gRPC server: cannot open port %u: %s", port, *busy ? "address already in use" : why);
+    char line[GRPC_HUB_ERROR_MAX];
+    grpc_hub_last_error(s->hub, line);
+    *busy = strstr(line, "Address already in use") != NULL;
+    buf_printf(err, "gRPC server: cannot open port %u: ", port);
+    buf_put_span(err, reason_in(line));
     return false;
 }
 

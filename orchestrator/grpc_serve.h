@@ -27,7 +27,7 @@ struct serve_method {
 
 struct grpc_serve_args {
     struct grpc_hub *hub;
-    uint16_t port;                      /* on every address, IPv6 and IPv4 */
+    uint16_t port;                      /* on every address, IPv6 and IPv4; 0: the kernel chooses */
     const struct serve_method *methods; /* ended by a row with path NULL; lives as long as the server */
     const struct tls_files *tls;
     void *user;
@@ -38,6 +38,8 @@ struct grpc_serve_args {
  * err       one line, when NULL is returned; *busy then says whether the port was taken
  */
 struct grpc_serve *grpc_serve_open(const struct grpc_serve_args *args, struct buf *err, bool *busy);
+/** The port that is open. */
+uint16_t grpc_serve_port(const struct grpc_serve *s);
 /** Open calls end with UNAVAILABLE. Waits for nothing but the library; the hub is freed next. */
 void grpc_serve_free(struct grpc_serve *s);
 /** Handshakes from now on with these. */
