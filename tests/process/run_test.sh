@@ -22,7 +22,7 @@ check() { # NAME COMMAND...
     else
         echo "  FAIL  run: $name" && failed=$((failed + 1))
         tail -n 15 "$work/out"
-        [ ! -s "$work/log" ] || tail -n 15 "$work/log"
+        [ ! -s "$work/log" ] || tail -n 15 "$work/log" | cut -c 1-160
     fi
 }
 wait_for() { # SECONDS COMMAND...
@@ -51,7 +51,8 @@ unset BUILD
 
 check "help" ./run help
 check "an unknown command is refused" bash -c '! ./run nonsense'
-./run >"$work/log" 2>&1 &
+# As from a terminal: a shell without job control would have its background jobs ignore SIGINT, and ./run with them.
+/usr/bin/python3 -c "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv('./run', ['./run'])" >"$work/log" 2>&1 &
 service=$!
 check "ready" wait_for 300 grep -q '^run: ready' "$work/log"
 check "a second ./run in the same checkout says who runs" bash -c './run 2>&1 | grep -q "runs already in this checkout"'
