@@ -9,7 +9,6 @@ client side: four RPCs (floor_grpc, 50 in flight), three confirmed publishes (fl
 at the same rate. CPU is user and system time of all threads, from /proc/PID/stat.
 """
 import argparse
-import csv
 import glob
 import json
 import os
@@ -17,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,10 +24,12 @@ sys.path.insert(0, os.path.join(HERE, "../process"))
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
 import sipp  # noqa: E402
+import ua  # noqa: E402
 
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 TARGET_RATIO = 2.0
 WARM_UP_CALLS = 500
+PROBE_RATE = 20
 
 
 def cpu_us(pid):
@@ -62,19 +64,34 @@ def percentile(values, p):
     return values[min(len(values) - 1, int(len(values) * p))] if values else float("nan")
 
 
-def response_times(folder):
-    """INVITE to 200 of every call, milliseconds, from SIPp's -trace_rtt file."""
-    times = []
-    for path in glob.glob(os.path.join(folder, "*_rtt.csv")):
-        with open(path, encoding="utf-8") as f:
-            times += [float(row[1]) for row in csv.reader(f, delimiter=";") if len(row) > 1 and row[0][:1].isdigit()]
-    return times
+class Probe(threading.Thread):
+    """A caller beside the load, PROBE_RATE calls a second: INVITE to 200 to the microsecond, where SIPp counts milliseconds."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.times, self.ending = port, [], threading.Event()
+        self.start()
+
+    def run(self):
+        with ua.Ua(self.port) as caller:
+            while not self.ending.wait(1 / PROBE_RATE):
+                call = ua.Call(caller).invite()
+                begin = time.monotonic()
+                answer = call.final(30)
+                if ua.status(answer) == 200:
+                    self.times.append((answer.at - begin) * 1000)
+                    call.ack(answer)
+                    call.bye(30)
+
+    def finish(self):
+        self.ending.set()
+        self.join(60)
+        return self.times
 
 
 def load(port, calls, rate, hold_ms, service="902121234567"):
     with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
-        process = sipp.start(port, folder, calls=calls, rate=rate, hold_ms=hold_ms, service=service,
-                             extra=["-trace_rtt", "-rtt_freq", "1000"], limit=rate * 5 + 1000)
+        process = sipp.start(port, folder, calls=calls, rate=rate, hold_ms=hold_ms, service=service, limit=rate * 5 + 1000)
         cpu = 0
         while process.poll() is None:
             try:
@@ -83,7 +100,7 @@ def load(port, calls, rate, hold_ms, service="902121234567"):
                 break
             time.sleep(0.05)
         r = sipp.finish(process, folder, calls / rate + 60)
-        return r, response_times(folder), cpu
+        return r, cpu
 
 
 # --- the floor ---
@@ -104,7 +121,7 @@ def floor_uas(calls, rate):
     try:
         time.sleep(0.5)
         before = cpu_us(uas.pid)
-        r, _, _ = load(port, calls, rate, 1000)
+        r, _ = load(port, calls, rate, 1000)
         return (cpu_us(uas.pid) - before) / max(1, r.ok)
     finally:
         harness.stop_process(uas, 2)
@@ -112,9 +129,16 @@ def floor_uas(calls, rate):
 
 def floor(stack, broker, calls, rate):
     target = f"127.0.0.1:{stack.platform.port}"
-    grpc = floor_program("floor_grpc", "--target", target, "--pki", stack.pki, "--calls", calls, "--rate", rate)
-    amqp = floor_program("floor_amqp", "--target", broker.host, "--calls", calls, "--rate", rate, "--in-flight", 500)
-    return {"grpc": 4 * grpc, "amqp": 3 * amqp, "uas": floor_uas(calls, rate)}
+    rpcs = ("floor_grpc", "--target", target, "--pki", stack.pki, "--calls", calls, "--rate", rate)
+    publishes = ("floor_amqp", "--target", broker.host, "--calls", calls, "--rate", rate)
+    return {"grpc": 4 * floor_program(*rpcs, "--in-flight", 50), "amqp": 3 * floor_program(*publishes, "--in-flight", 500),
+            "uas": floor_uas(calls, rate),
+            # For comparison: one call's worth at a time, evenly spaced, nothing to share a wake-up with.
+            "alone": 4 * floor_program(*rpcs, "--in-flight", 1) + 3 * floor_program(*publishes, "--in-flight", 3)}
+
+
+def floor_sum(f):
+    return f["grpc"] + f["amqp"] + f["uas"]
 
 
 # --- the service ---
@@ -128,11 +152,13 @@ def measure_rate(stack, rate, seconds):
     slept = {name: wake_ups(pid) for name, pid in pids.items()}
     idle_platform = cpu_us(stack.platform.process.pid)
     begin = time.monotonic()
-    r, times, sipp_cpu = load(stack.sip_port, calls, rate, 1000)
+    probe = Probe(stack.sip_port)
+    r, sipp_cpu = load(stack.sip_port, calls, rate, 1000)
+    times = probe.finish()
     stack.wait_no_calls(60)
     stack.wait_outbox_empty(60)
     took = time.monotonic() - begin
-    done = max(1, r.ok)
+    done = r.ok + len(times)
     cost = {name: (cpu_us(pid) - before[name]) / done for name, pid in pids.items()}
     restarted = [n for n, p in pids_of(stack).items() if p != pids[n]]
     return {"rate": rate, "calls": calls, "ok": r.ok, "failed": calls - r.ok, "seconds": took, "cpu": cost,
@@ -168,13 +194,15 @@ def measure_memory(stack, calls):
 
 
 def print_rate(m, f):
-    total = sum(f.values())
+    total = floor_sum(f)
     print(f"\n{m['rate']} calls/s, {m['calls']} calls: {m['failed']} failed, {m['retransmissions']} retransmissions, "
-          f"INVITE to 200 p50 {m['p50']:.0f} ms, p99 {m['p99']:.0f} ms (SIPp counts whole milliseconds)")
+          f"INVITE to 200 p50 {m['p50']:.1f} ms, p99 {m['p99']:.1f} ms")
     print("  CPU us per call      " + "  ".join(f"{n} {v:.1f}" for n, v in m["cpu"].items()))
     print("  wake-ups per call    " + "  ".join(f"{n} {v:.1f}" for n, v in m["wake_ups"].items()))
     print(f"  floor                4 RPCs {f['grpc']:.1f}  3 publishes {f['amqp']:.1f}  SIPp uas {f['uas']:.1f}")
     print(f"  sum {m['sum']:.1f}, floor {total:.1f}, ratio {m['sum'] / total:.2f} (target <= {TARGET_RATIO})")
+    print(f"  one call at a time   RPCs and publishes {f['alone']:.1f} instead of {f['grpc'] + f['amqp']:.1f}: "
+          f"ratio {m['sum'] / (f['alone'] + f['uas']):.2f}")
     print(f"  beside it            SIPp {m['others']['sipp']:.1f}  local platform {m['others']['platform']:.1f}")
     if m["restarted"]:
         print(f"  RESTARTED: {m['restarted']}")
@@ -208,7 +236,7 @@ def main():
             f = floor(stack, stack.broker, rate * args.seconds, rate)
             m = measure_rate(stack, rate, args.seconds)
             print_rate(m, f)
-            results["rates"].append({**m, "floor": f, "ratio": m["sum"] / sum(f.values())})
+            results["rates"].append({**m, "floor": f, "ratio": m["sum"] / floor_sum(f)})
             good = good and m["failed"] == 0 and not m["restarted"]
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
