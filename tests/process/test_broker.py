@@ -8,7 +8,7 @@ import sipp
 from harness import Broker, Events, KINDS, Stack
 from ua import Call, Ua, status
 
-FULL = bool(os.environ.get("FULL"))  # the long variants: make full
+FULL = bool(os.environ.get("FULL"))  # the long variants
 DOWN_S = 60 if FULL else 8
 
 
