@@ -12,7 +12,7 @@
 #include "orchestrator/grpc_hub.h"
 #include "orchestrator/link_why.h"
 #include "orchestrator/tls_files.h"
-#include <protobuf-c/protobuf-c.h>
+#include "proto/plane.pb-c.h" /* for what every generated message is */
 
 #define GRPC_LINK_METHODS_MAX 4
 #define GRPC_LINK_REPLY_MAX 65536 /* bytes of an answer; a longer one fails its RPC */

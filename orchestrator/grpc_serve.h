@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "orchestrator/grpc_hub.h"
 #include "orchestrator/tls_files.h"
-#include <protobuf-c/protobuf-c.h>
+#include "proto/plane.pb-c.h" /* for what every generated message is */
 
 #define GRPC_SERVE_OPEN_MAX 1024 /* calls being answered; one more gets RESOURCE_EXHAUSTED */
 #define GRPC_SERVE_METHODS_MAX 8

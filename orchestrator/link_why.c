@@ -1,6 +1,8 @@
 #include "orchestrator/link_why.h"
 #include <stdio.h>
 
+#define SSL_WORDS "SSL routines::" /* in front of OpenSSL's reason */
+
 /* The first row whose words occur wins. With TLS 1.3 a server refuses our certificate after our side of the handshake
  * has succeeded, so that all we see is a connection that closes; an alert, when the server sends one, is only in the
  * log. */
@@ -60,8 +62,8 @@ static const struct row *find_row(const struct link_why_args *a)
 bool link_why(const struct link_why_args *a, char *out)
 {
     const struct row *row = find_row(a);
-    const char *fault = strstr(a->tls_fault, "SSL routines::");
+    const char *fault = strstr(a->status, SSL_WORDS) == NULL ? strstr(a->tls_fault, SSL_WORDS) : NULL; /* said once */
     (void)snprintf(out, LINK_WHY_SIZE, "%s (%.160s%s%.80s; name expected: %.40s)", row->means, skip_preamble(a->status),
-                   fault != NULL ? "; " : "", fault != NULL ? fault + strlen("SSL routines::") : "", a->tls_name);
+                   fault != NULL ? "; " : "", fault != NULL ? fault + strlen(SSL_WORDS) : "", a->tls_name);
     return row->lasting;
 }

@@ -6,7 +6,7 @@
 #define ORCHESTRATOR_TEXT_H
 
 #include "common/base/span.h"
-#include <protobuf-c/protobuf-c.h>
+#include "proto/plane.pb-c.h" /* for what every generated message is */
 
 /** Well-formed UTF-8 (RFC 3629 §4) without a NUL: what a proto3 string may hold and a C string can. */
 bool text_is_utf8(struct span s);

@@ -1,0 +1,541 @@
+/*
+ * orch_rig: the real orchestrator, in its own process, between a platform and a call-actor that this program plays; its
+ * supervisor is away. The platform is our own gRPC server with a handler for each RPC; struct rpc_seen says how it
+ * answers.
+ */
+#ifndef TESTS_UNIT_ORCHESTRATOR_ORCH_RIG_H
+#define TESTS_UNIT_ORCHESTRATOR_ORCH_RIG_H
+
+#include "tests/unit/testkit.h"
+
+#include "common/base/err.h"
+#include "common/base/id.h"
+#include "common/rt/worker.h"
+#include "orchestrator/grpc_link.h"
+#include "orchestrator/grpc_serve.h"
+#include "orchestrator/orch.h"
+#include "orchestrator/rpc_code.h"
+#include "proto/platform/dialplan.pb-c.h"
+#include "proto/platform/media.pb-c.h"
+#include "proto/platform/sip.pb-c.h"
+#include "proto/platform/user.pb-c.h"
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RIG_WAIT_MS 20000
+#define RIG_KEPT 32
+#define RIG_MEDIA_DEADLINE "300"
+
+/* One RPC at the platform. */
+struct rpc_seen {
+    unsigned cnt;
+    int next[4]; /* statuses of the next ones, first used first; 0: OK */
+    bool hold;   /* keep the next one in `held` instead of answering */
+    struct serve_call *held;
+};
+
+static struct rig {
+    char dir[64];
+    char pki[80];
+    struct loop *loop;
+    struct grpc_hub *hub;
+    struct grpc_serve *platform;
+    uint16_t port;
+    uint16_t grpc_port; /* of the orchestrator's server */
+    struct loop *actor_loop;
+    struct bus *call_bus;
+    struct bus_link *actor;
+    pid_t pid;
+    int status; /* of waitpid, once pid is 0 */
+    /* the platform */
+    struct rpc_seen find, resolve, allocate, release, play;
+    uint32_t next_port;
+    uint32_t released[RIG_KEPT];
+    bool old_layout;
+    char play_first[RIG_KEPT][24]; /* begin of text_1 */
+    /* the actor */
+    unsigned ups, fresh_ups;
+    Plane__JobDone *done[RIG_KEPT];
+    size_t done_cnt;
+    char steps[RIG_KEPT][40];
+    size_t step_cnt;
+    char dep_state[SVC_COUNT][16];
+    int terminated; /* what to answer to CALL_TERMINATE; -1: nothing */
+    char asked_by[80];
+    unsigned terminate_cnt;
+} rig;
+
+/* --- waiting -------------------------------------------------------------------------------------------------------
+ */
+
+/* A loop has one bus and keeps it, so an actor that is replaced has a loop of its own; both turn in short spells. */
+static inline void rig_on_spell(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    loop_stop(t->owner);
+}
+
+static inline void rig_spin(struct loop *l)
+{
+    struct timer spell;
+    timer_init(&spell, rig_on_spell, l);
+    loop_refresh(l);
+    loop_timer_in(l, &spell, 2);
+    loop_run(l);
+    loop_timer_cancel(l, &spell);
+}
+
+static inline void rig_wait(bool (*condition)(void), const char *what)
+{
+    int64_t end_ms = clock_mono_ms() + RIG_WAIT_MS;
+    while (!condition()) {
+        if (clock_mono_ms() > end_ms)
+            fail_msg("not in time: %s", what);
+        rig_spin(rig.loop);
+        if (rig.actor_loop != NULL)
+            rig_spin(rig.actor_loop);
+        if (rig.pid != 0 && waitpid(rig.pid, &rig.status, WNOHANG) == rig.pid)
+            rig.pid = 0;
+    }
+}
+
+/* --- the platform ---------------------------------------------------------------------------------------------------
+ */
+
+/* returns true when the handler is to answer OK itself */
+static inline bool rig_rpc(struct rpc_seen *s, struct serve_call *c)
+{
+    s->cnt++;
+    if (s->hold) {
+        s->hold = false;
+        s->held = c;
+        return false;
+    }
+    int code = s->next[0];
+    memmove(s->next, s->next + 1, sizeof s->next - sizeof s->next[0]);
+    s->next[3] = RPC_OK;
+    if (code != RPC_OK)
+        serve_answer(c, code, "as the test wants it", NULL);
+    return code == RPC_OK;
+}
+
+static inline void rig_find(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    (void)m;
+    if (!rig_rpc(&rig.find, c))
+        return;
+    Sentiric__User__V1__User u = SENTIRIC__USER__V1__USER__INIT;
+    u.id = (char *)"u1";
+    Sentiric__User__V1__FindUserByContactResponse r = SENTIRIC__USER__V1__FIND_USER_BY_CONTACT_RESPONSE__INIT;
+    r.user = &u;
+    serve_answer(c, RPC_OK, "", &r.base);
+}
+
+static inline void rig_resolve(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    (void)m;
+    if (!rig_rpc(&rig.resolve, c))
+        return;
+    uint8_t action[] = "\x0a\x04"
+                       "ECHO";
+    Sentiric__Dialplan__V1__ResolveDialplanResponse r = SENTIRIC__DIALPLAN__V1__RESOLVE_DIALPLAN_RESPONSE__INIT;
+    r.dialplan_id = (char *)"DP_TEST";
+    r.action = (ProtobufCBinaryData){.data = action, .len = sizeof action - 1};
+    serve_answer(c, RPC_OK, "", &r.base);
+}
+
+static inline void rig_give_port(struct serve_call *c)
+{
+    Sentiric__Media__V1__AllocatePortResponse r = SENTIRIC__MEDIA__V1__ALLOCATE_PORT_RESPONSE__INIT;
+    r.rtp_port = rig.next_port;
+    rig.next_port += 2;
+    serve_answer(c, RPC_OK, "", &r.base);
+}
+
+static inline void rig_allocate(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    (void)m;
+    if (rig_rpc(&rig.allocate, c))
+        rig_give_port(c);
+}
+
+static inline void rig_release(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    uint32_t port = ((const Sentiric__Media__V1__ReleasePortRequest *)(const void *)m)->rtp_port;
+    if (!rig_rpc(&rig.release, c))
+        return;
+    rig.released[port % RIG_KEPT]++;
+    Sentiric__Media__V1__ReleasePortResponse r = SENTIRIC__MEDIA__V1__RELEASE_PORT_RESPONSE__INIT;
+    r.success = true;
+    serve_answer(c, RPC_OK, "", &r.base);
+}
+
+/* A server of one layout cannot read a URI as a target. */
+static inline void rig_play(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    const Sentiric__Media__V1__PlayAudioRequest *q = (const void *)m;
+    (void)snprintf(rig.play_first[rig.play.cnt % RIG_KEPT], sizeof rig.play_first[0], "%.20s", q->text_1);
+    if (!rig_rpc(&rig.play, c))
+        return;
+    const char *target = rig.old_layout ? q->text_1 : q->text_3;
+    Sentiric__Media__V1__PlayAudioResponse r = SENTIRIC__MEDIA__V1__PLAY_AUDIO_RESPONSE__INIT;
+    bool ok = strchr(target, '/') == NULL;
+    serve_answer(c, ok ? RPC_OK : RPC_INVALID_ARGUMENT, ok ? "" : "bad target", &r.base);
+}
+
+static inline void rig_start_platform(void)
+{
+    static const struct serve_method methods[] = {
+        {"/sentiric.user.v1.UserService/FindUserByContact",
+         &sentiric__user__v1__find_user_by_contact_request__descriptor, rig_find},
+        {"/sentiric.dialplan.v1.DialplanService/ResolveDialplan",
+         &sentiric__dialplan__v1__resolve_dialplan_request__descriptor, rig_resolve},
+        {"/sentiric.media.v1.MediaService/AllocatePort", &sentiric__media__v1__allocate_port_request__descriptor,
+         rig_allocate},
+        {"/sentiric.media.v1.MediaService/ReleasePort", &sentiric__media__v1__release_port_request__descriptor,
+         rig_release},
+        {"/sentiric.media.v1.MediaService/PlayAudio", &sentiric__media__v1__play_audio_request__descriptor, rig_play},
+        {0},
+    };
+    char p[3][128];
+    (void)snprintf(p[0], sizeof p[0], "%s/platform.crt", rig.pki);
+    (void)snprintf(p[1], sizeof p[1], "%s/platform.key", rig.pki);
+    (void)snprintf(p[2], sizeof p[2], "%s/ca.crt", rig.pki);
+    struct tls_files t;
+    struct buf err;
+    bool busy;
+    buf_init(&err, 1000);
+    assert_int_equal(tls_files_load(&t, &(struct tls_paths){p[0], p[1], p[2]}, &err), 0);
+    rig.platform = grpc_serve_open(
+        &(struct grpc_serve_args){.hub = rig.hub, .port = rig.port, .methods = methods, .tls = &t}, &err, &busy);
+    if (rig.platform == NULL)
+        fail_msg("%s", buf_cstr(&err));
+    rig.port = grpc_serve_port(rig.platform);
+    tls_files_free(&t);
+}
+
+static inline void rig_stop_platform(void)
+{
+    grpc_serve_free(rig.platform);
+    rig.platform = NULL;
+}
+
+/* --- the actor ------------------------------------------------------------------------------------------------------
+ */
+
+static inline void rig_on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
+{
+    (void)k;
+    (void)peer;
+    rig.ups++;
+    rig.fresh_ups += fresh;
+}
+
+static inline void rig_keep_done(const Plane__JobDone *m)
+{
+    uint8_t bytes[4096];
+    assert_true(plane__job_done__get_packed_size(m) <= sizeof bytes);
+    size_t n = plane__job_done__pack(m, bytes);
+    assert_true(rig.done_cnt < RIG_KEPT);
+    rig.done[rig.done_cnt++] = plane__job_done__unpack(NULL, n, bytes);
+}
+
+static inline void rig_on_terminate(const Plane__Terminate *m)
+{
+    rig.terminate_cnt++;
+    (void)snprintf(rig.asked_by, sizeof rig.asked_by, "%s", m->asked_by);
+    if (rig.terminated < 0)
+        return;
+    Plane__Terminated t = PLANE__TERMINATED__INIT;
+    t.id = m->id;
+    t.result = (Plane__Terminated__Result)rig.terminated;
+    (void)bus_send(rig.actor, PLANE_CALL_TERMINATED, &t.base);
+}
+
+static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    (void)k;
+    const Plane__JobStep *s = (const void *)m;
+    const Plane__Dependencies *d = (const void *)m;
+    switch (type) {
+    case PLANE_ORCH_JOB_DONE:
+        rig_keep_done((const void *)m);
+        break;
+    case PLANE_ORCH_JOB_STEP:
+        (void)snprintf(rig.steps[rig.step_cnt++ % RIG_KEPT], sizeof rig.steps[0], "%.15s %.20s", s->step, s->outcome);
+        break;
+    case PLANE_ORCH_DEPENDENCIES:
+        for (size_t i = 0; i < d->n_list && i < SVC_COUNT; i++)
+            (void)snprintf(rig.dep_state[i], sizeof rig.dep_state[i], "%.15s", d->list[i]->state);
+        break;
+    case PLANE_CALL_TERMINATE:
+        rig_on_terminate((const void *)m);
+        break;
+    default:
+        break;
+    }
+}
+
+static inline void rig_start_actor(void)
+{
+    Plane__Hello me = PLANE__HELLO__INIT;
+    me.proc = PLANE__PROC__PROC_CALL;
+    me.epoch = id_random_u64();
+    me.version = (char *)"test";
+    me.plane_version = PLANE_VERSION;
+    rig.actor_loop = loop_new(false);
+    rig.call_bus = bus_new(rig.actor_loop, &me);
+    char path[108];
+    (void)snprintf(path, sizeof path, "%s/plane/call0-orchestrator", rig.dir);
+    struct bus_link_args a = {
+        .path = path, .listen = true, .peer = PLANE__PROC__PROC_ORCH, .on_up = rig_on_up, .on_msg = rig_on_msg};
+    rig.actor = bus_link_open(rig.call_bus, &a);
+    assert_non_null(rig.actor);
+}
+
+static inline void rig_stop_actor(void)
+{
+    if (rig.call_bus == NULL)
+        return;
+    bus_free(rig.call_bus);
+    loop_free(rig.actor_loop);
+    rig.call_bus = NULL;
+    rig.actor_loop = NULL;
+    rig.actor = NULL;
+}
+
+static inline bool rig_actor_up(void)
+{
+    return bus_link_is_up(rig.actor);
+}
+
+static inline bool rig_actor_down(void)
+{
+    return !bus_link_is_up(rig.actor);
+}
+
+/* --- the orchestrator ------------------------------------------------------------------------------------------------
+ */
+
+static inline int rig_slice(void)
+{
+    char env[16][160];
+    char *envp[17] = {NULL};
+    size_t n = 0;
+#define PUT(...)                                                                                                       \
+    do {                                                                                                               \
+        (void)snprintf(env[n], sizeof env[n], __VA_ARGS__);                                                            \
+        envp[n] = env[n];                                                                                              \
+        n++;                                                                                                           \
+    } while (0)
+    PUT("SIP_SIGNALING_SERVICE_PUBLIC_IP=127.0.0.1");
+    PUT("SIP_SIGNALING_SERVICE_CERT_PATH=%s/sip-signaling.crt", rig.pki);
+    PUT("SIP_SIGNALING_SERVICE_KEY_PATH=%s/sip-signaling.key", rig.pki);
+    PUT("GRPC_TLS_CA_PATH=%s/ca.crt", rig.pki);
+    PUT("USER_SERVICE_TARGET_GRPC_URL=http://127.0.0.1:%u", rig.port);
+    PUT("DIALPLAN_SERVICE_TARGET_GRPC_URL=127.0.0.1:%u", rig.port);
+    PUT("MEDIA_SERVICE_TARGET_GRPC_URL=https://127.0.0.1:%u", rig.port);
+    PUT("RABBITMQ_URL=amqp://guest:guest@127.0.0.1:1/");
+    PUT("SIP_SIGNALING_SERVICE_RUNTIME_DIR=%s", rig.dir);
+    PUT("SIP_SIGNALING_SERVICE_GRPC_PORT=%u", rig.grpc_port);
+    PUT("SIP_SIGNALING_SERVICE_MEDIA_DEADLINE_MS=" RIG_MEDIA_DEADLINE);
+    PUT("LOG_LEVEL=error");
+#undef PUT
+    struct conf c;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    conf_init(&c);
+    if (conf_load(&c, NULL, envp, &b) != 0)
+        fail_msg("%s", buf_cstr(&b));
+    conf_slice(&c, CONF_ORCH, &b);
+    conf_fini(&c);
+    int fd = memfd_create("slice", 0);
+    assert_int_equal(write(fd, b.p, b.len), b.len);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    buf_fini(&b);
+    return fd;
+}
+
+static inline void rig_spawn(void)
+{
+    int fd = rig_slice();
+    char arg[16];
+    (void)snprintf(arg, sizeof arg, "%d", fd);
+    rig.pid = fork();
+    assert_true(rig.pid >= 0);
+    if (rig.pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        (void)execl("/proc/self/exe", "orchestrator", "--instance", "0", "--conf-fd", arg, NULL);
+        _exit(127);
+    }
+    close(fd);
+}
+
+static inline bool rig_gone(void)
+{
+    return rig.pid == 0;
+}
+
+static inline bool rig_all_ready(void)
+{
+    for (size_t i = 0; i < SVC_COUNT; i++)
+        if (strcmp(rig.dep_state[i], "ready") != 0)
+            return false;
+    return true;
+}
+
+static inline void rig_forget_answers(void)
+{
+    for (size_t i = 0; i < rig.done_cnt; i++)
+        plane__job_done__free_unpacked(rig.done[i], NULL);
+    rig.done_cnt = 0;
+}
+
+static inline void rig_forget(void)
+{
+    rig_forget_answers();
+    rig.step_cnt = 0;
+    rig.find = rig.resolve = rig.allocate = rig.release = rig.play = (struct rpc_seen){0};
+    rig.old_layout = false;
+    rig.terminated = -1;
+    rig.terminate_cnt = 0;
+    memset(rig.released, 0, sizeof rig.released);
+}
+
+static inline void rig_start(void)
+{
+    memset(rig.dep_state, 0, sizeof rig.dep_state);
+    rig_spawn();
+    rig_wait(rig_all_ready, "the three channels");
+}
+
+static inline void rig_kill(int signo)
+{
+    (void)kill(rig.pid, signo);
+    rig_wait(rig_gone, "the process is gone");
+    rig_wait(rig_actor_down, "its link is down");
+}
+
+/* --- jobs ------------------------------------------------------------------------------------------------------------
+ */
+
+static inline bool rig_one_done(void)
+{
+    return rig.done_cnt >= 1;
+}
+
+static inline bool rig_two_done(void)
+{
+    return rig.done_cnt >= 2;
+}
+
+static inline void rig_ask(const char *id, Plane__RunJob__Kind kind, uint32_t port)
+{
+    Plane__RunJob m = PLANE__RUN_JOB__INIT;
+    m.id.data = (uint8_t *)(uintptr_t)id;
+    m.id.len = strlen(id);
+    m.kind = kind;
+    m.call_id = (char *)"call-1";
+    m.trace_id = (char *)"trace-1";
+    m.caller_type = (char *)"phone";
+    m.caller = (char *)"905550000001";
+    m.destination = (char *)"902121234567";
+    m.rtp_port = port;
+    m.rtp_target = (char *)"127.0.0.1:4000";
+    m.audio_uri = (char *)"file://hello.wav";
+    assert_int_equal(bus_send(rig.actor, PLANE_ORCH_RUN_JOB, &m.base), 0);
+}
+
+static inline void rig_setup_job(const char *id)
+{
+    rig_ask(id, PLANE__RUN_JOB__KIND__SETUP, 0);
+}
+
+static inline void rig_cancel(const char *id)
+{
+    Plane__CancelJob m = PLANE__CANCEL_JOB__INIT;
+    m.id.data = (uint8_t *)(uintptr_t)id;
+    m.id.len = strlen(id);
+    assert_int_equal(bus_send(rig.actor, PLANE_ORCH_CANCEL_JOB, &m.base), 0);
+}
+
+static inline void rig_expect(size_t n, Plane__JobDone__Result result, uint32_t port)
+{
+    assert_true(n < rig.done_cnt);
+    if (rig.done[n]->result != result)
+        fail_msg("result %d (%s %s: %s)", rig.done[n]->result, rig.done[n]->step, rig.done[n]->grpc_status,
+                 rig.done[n]->detail);
+    assert_int_equal(rig.done[n]->rtp_port, port);
+}
+
+/* --- frame -----------------------------------------------------------------------------------------------------------
+ */
+
+static inline int rig_open(void **state)
+{
+    (void)state;
+    (void)snprintf(rig.dir, sizeof rig.dir, "/tmp/test_orch.XXXXXX");
+    if (mkdtemp(rig.dir) == NULL)
+        return -1;
+    char cmd[256];
+    (void)snprintf(rig.pki, sizeof rig.pki, "%s/pki", rig.dir);
+    (void)snprintf(cmd, sizeof cmd, "mkdir %s/plane && scripts/pki.sh %s >/dev/null", rig.dir, rig.pki);
+    if (system(cmd) != 0)
+        return -1;
+    rig.loop = loop_new(false);
+    rig.hub = grpc_hub_new(rig.loop);
+    rig.next_port = 40000;
+    rig_start_platform();
+    rig_start_actor();
+    return 0;
+}
+
+static inline int rig_close(void **state)
+{
+    (void)state;
+    if (rig.pid != 0)
+        rig_kill(SIGKILL);
+    rig_forget();
+    rig_stop_actor();
+    rig_stop_platform();
+    grpc_hub_free(rig.hub);
+    loop_free(rig.loop);
+    char cmd[128];
+    (void)snprintf(cmd, sizeof cmd, "rm -r %s", rig.dir);
+    return system(cmd);
+}
+
+/* The test program is the orchestrator too, when it is started as the supervisor would start it. */
+static inline int rig_worker_main(int argc, char **argv)
+{
+    static const struct worker_kind kind = {
+        .name = "orchestrator",
+        .proc = PLANE__PROC__PROC_ORCH,
+        .start = orch_start,
+        .beat = orch_beat,
+        .ctl = orch_ctl,
+        .drain = orch_drain,
+        .reload = orch_reload,
+        .stop = orch_stop,
+    };
+    int code = worker_main(argc, argv, &kind);
+    orch_close();
+    return code;
+}
+
+#endif

@@ -1,0 +1,449 @@
+/* The orchestrator process between a platform, a call-actor and a caller of its own server: what a port costs, who
+ * repeats what. */
+#include "tests/unit/orchestrator/orch_rig.h"
+
+static bool allocate_held(void)
+{
+    return rig.allocate.held != NULL;
+}
+
+static bool find_held(void)
+{
+    return rig.find.held != NULL;
+}
+
+static bool one_release(void)
+{
+    return rig.release.cnt >= 1;
+}
+
+static bool three_releases(void)
+{
+    return rig.release.cnt >= 3;
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    rig_forget();
+    if (rig.platform == NULL)
+        rig_start_platform();
+    if (rig.call_bus == NULL)
+        rig_start_actor();
+    if (rig.pid == 0)
+        rig_start();
+    rig_wait(rig_actor_up, "the link to the actor");
+    return 0;
+}
+
+static uint32_t set_up(const char *id)
+{
+    uint32_t port = rig.next_port;
+    size_t n = rig.done_cnt;
+    rig_setup_job(id);
+    rig_wait(n == 0 ? rig_one_done : rig_two_done, "the answer");
+    rig_expect(n, PLANE__JOB_DONE__RESULT__OK, port);
+    return port;
+}
+
+/* --- set-up ----------------------------------------------------------------------------------------------------------
+ */
+
+static void test_setup(void **state)
+{
+    (void)state;
+    (void)set_up("s1");
+    assert_string_equal(rig.done[0]->user->id, "u1");
+    assert_string_equal(rig.done[0]->plan->dialplan_id, "DP_TEST");
+    assert_string_equal(rig.done[0]->plan->action, "ECHO");
+    assert_int_equal(rig.done[0]->plan->action_type, 3);
+    assert_memory_equal(rig.done[0]->id.data, "s1", 2);
+    assert_int_equal(rig.find.cnt + rig.resolve.cnt + rig.allocate.cnt, 3);
+}
+
+static void test_asked_again_when_done(void **state)
+{
+    (void)state;
+    uint32_t port = set_up("again");
+    rig_setup_job("again");
+    rig_wait(rig_two_done, "the same answer");
+    rig_expect(1, PLANE__JOB_DONE__RESULT__OK, port);
+    assert_string_equal(rig.done[1]->plan->dialplan_id, "DP_TEST");
+    assert_int_equal(rig.allocate.cnt, 1);
+}
+
+static bool step_told(void)
+{
+    return rig.step_cnt >= 1;
+}
+
+static void test_asked_again_while_it_runs(void **state)
+{
+    (void)state;
+    rig.find.hold = true;
+    rig_setup_job("twice");
+    rig_wait(find_held, "FindUserByContact");
+    rig_wait(step_told, "the step that takes long");
+    assert_string_equal(rig.steps[0], "user started");
+    rig.step_cnt = 0;
+    rig_setup_job("twice");
+    rig_wait(step_told, "the step again");
+    assert_string_equal(rig.steps[0], "user started");
+    rig.step_cnt = 0;
+    serve_answer(rig.find.held, RPC_INTERNAL, "no", NULL);
+    rig_wait(rig_one_done, "the answer");
+    assert_null(rig.done[0]->user);
+    assert_string_equal(rig.done[0]->detail, "user-service: INTERNAL no");
+    assert_string_equal(rig.steps[0], "user guest");
+    assert_string_equal(rig.steps[1], "dialplan resolved");
+    assert_int_equal(rig.find.cnt, 1);
+    assert_int_equal(rig.allocate.cnt, 1);
+}
+
+static void test_failures(void **state)
+{
+    (void)state;
+    rig.resolve.next[0] = RPC_PERMISSION_DENIED;
+    rig_setup_job("denied");
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__DENIED, 0);
+    assert_string_equal(rig.done[0]->step, "dialplan");
+    assert_string_equal(rig.done[0]->grpc_status, "PERMISSION_DENIED");
+    rig.allocate.next[0] = RPC_RESOURCE_EXHAUSTED;
+    rig_setup_job("full");
+    rig_wait(rig_two_done, "the answer");
+    rig_expect(1, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+}
+
+/* --- cancel, late ----------------------------------------------------------------------------------------------------
+ */
+
+static void test_cancel_before_the_port(void **state)
+{
+    (void)state;
+    rig.find.hold = true;
+    rig_setup_job("c1");
+    rig_wait(find_held, "FindUserByContact");
+    rig_cancel("c1");
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
+    serve_answer(rig.find.held, RPC_NOT_FOUND, "", NULL); /* its client has gone */
+    rig_cancel("never heard of");
+    rig_wait(rig_two_done, "an answer nevertheless");
+    rig_expect(1, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
+    assert_int_equal(rig.resolve.cnt, 0);
+}
+
+static void test_cancel_while_the_port_comes(void **state)
+{
+    (void)state;
+    uint32_t port = rig.next_port;
+    rig.allocate.hold = true;
+    rig_setup_job("c2");
+    rig_wait(allocate_held, "AllocatePort");
+    rig_cancel("c2");
+    rig_ask("nothing", PLANE__RUN_JOB__KIND__RELEASE_PORT, 4);
+    rig_wait(rig_one_done, "what was asked after the cancel");
+    assert_memory_equal(rig.done[0]->id.data, "nothing", 7);
+    rig_give_port(rig.allocate.held);
+    rig_wait(rig_two_done, "the answer");
+    rig_expect(1, PLANE__JOB_DONE__RESULT__CANCELLED, port);
+    assert_int_equal(rig.release.cnt, 1); /* only "nothing": giving it back is the actor's */
+}
+
+static void test_late_port_is_given_back(void **state)
+{
+    (void)state;
+    uint32_t port = rig.next_port;
+    rig.allocate.hold = true;
+    rig_setup_job("late");
+    rig_wait(rig_one_done, "the answer at the deadline");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    assert_string_equal(rig.done[0]->grpc_status, "DEADLINE_EXCEEDED");
+    assert_string_equal(rig.done[0]->step, "media");
+    rig_setup_job("late"); /* asked again: nothing new */
+    rig_wait(rig_two_done, "the same answer");
+    rig_expect(1, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    rig.release.next[0] = RPC_UNAVAILABLE;
+    rig.release.next[1] = RPC_INTERNAL;
+    rig_give_port(rig.allocate.held);
+    rig_wait(three_releases, "ReleasePort, until it is OK");
+    assert_int_equal(rig.released[port % RIG_KEPT], 1);
+    assert_int_equal(rig.allocate.cnt, 1);
+    assert_int_equal(rig.done_cnt, 2);
+}
+
+static void test_release_is_tried_again(void **state)
+{
+    (void)state;
+    rig.release.next[0] = RPC_UNAVAILABLE;
+    rig.release.next[1] = RPC_RESOURCE_EXHAUSTED;
+    rig_ask("r", PLANE__RUN_JOB__KIND__RELEASE_PORT, 40002);
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_int_equal(rig.release.cnt, 3);
+    rig_ask("r", PLANE__RUN_JOB__KIND__RELEASE_PORT, 40002); /* by now it may be another call's */
+    rig_wait(rig_two_done, "the same answer");
+    assert_int_equal(rig.release.cnt, 3);
+}
+
+/* --- who is away -----------------------------------------------------------------------------------------------------
+ */
+
+static void test_actor_is_replaced(void **state)
+{
+    (void)state;
+    uint32_t port = rig.next_port;
+    rig.allocate.hold = true;
+    rig_setup_job("orphan");
+    rig_wait(allocate_held, "AllocatePort");
+    rig_stop_actor();
+    rig_give_port(rig.allocate.held);
+    rig_start_actor();
+    rig_wait(rig_actor_up, "the new actor");
+    rig_setup_job("orphan");
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, port);
+    assert_int_equal(rig.allocate.cnt, 1);
+}
+
+static bool media_is_down(void)
+{
+    return strcmp(rig.dep_state[SVC_MEDIA], "connecting") == 0;
+}
+
+static void test_platform_is_away(void **state)
+{
+    (void)state;
+    rig_stop_platform();
+    rig_wait(media_is_down, "the actor is told");
+    rig_setup_job("away");
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    assert_string_equal(rig.done[0]->step, "dialplan");
+    rig_start_platform();
+    rig_wait(rig_all_ready, "the platform is back");
+    rig_forget_answers();
+    (void)set_up("back");
+}
+
+static void test_kill_and_again(void **state)
+{
+    (void)state;
+    rig.find.hold = true;
+    rig_setup_job("k");
+    rig_wait(find_held, "FindUserByContact");
+    unsigned before = rig.fresh_ups;
+    rig_kill(SIGKILL);
+    rig_start();
+    rig_wait(rig_actor_up, "the new process");
+    assert_true(rig.fresh_ups > before);
+    (void)set_up("k");
+    serve_answer(rig.find.held, RPC_NOT_FOUND, "", NULL);
+}
+
+/* --- PlayAudio -------------------------------------------------------------------------------------------------------
+ */
+
+static void punch(const char *id)
+{
+    rig_forget_answers();
+    rig_ask(id, PLANE__RUN_JOB__KIND__PUNCH, 40000);
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, 0);
+}
+
+static void test_layout_is_learned(void **state)
+{
+    (void)state;
+    rig_kill(SIGTERM);
+    rig_start();
+    rig.old_layout = true;
+    punch("p1");
+    assert_int_equal(rig.play.cnt, 2);
+    assert_string_equal(rig.play_first[0], "control://set_target");
+    assert_string_equal(rig.play_first[1], "127.0.0.1:4000");
+    punch("p2"); /* at once in the layout that worked */
+    assert_int_equal(rig.play.cnt, 3);
+    assert_string_equal(rig.play_first[2], "127.0.0.1:4000");
+    rig_stop_platform();
+    rig_wait(media_is_down, "the connection is lost");
+    rig_start_platform();
+    rig_wait(rig_all_ready, "another server");
+    rig.old_layout = false;
+    punch("p3");
+    assert_int_equal(rig.play.cnt, 4);
+    assert_string_equal(rig.play_first[3], "control://set_target");
+}
+
+/* --- stop ------------------------------------------------------------------------------------------------------------
+ */
+
+static void test_stop_waits_for_a_port(void **state)
+{
+    (void)state;
+    uint32_t port = rig.next_port;
+    rig.allocate.hold = true;
+    rig_setup_job("stop");
+    rig_wait(allocate_held, "AllocatePort");
+    (void)kill(rig.pid, SIGTERM);
+    rig_wait(rig_one_done, "the answer at the deadline");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    assert_int_not_equal(rig.pid, 0);
+    rig_give_port(rig.allocate.held);
+    rig_wait(one_release, "the port is given back");
+    assert_int_equal(rig.released[port % RIG_KEPT], 1);
+    rig_wait(rig_gone, "then it leaves");
+    assert_true(WIFEXITED(rig.status));
+    assert_int_equal(WEXITSTATUS(rig.status), EX_OK);
+}
+
+static void test_port_in_use(void **state)
+{
+    (void)state;
+    rig_kill(SIGTERM);
+    uint16_t was = rig.grpc_port;
+    rig.grpc_port = rig.port; /* the platform's */
+    rig_spawn();
+    rig_wait(rig_gone, "it leaves at once");
+    rig.grpc_port = was;
+    assert_true(WIFEXITED(rig.status));
+    assert_int_equal(WEXITSTATUS(rig.status), EX_BUSY);
+}
+
+/* --- TerminateCall ---------------------------------------------------------------------------------------------------
+ */
+
+static struct {
+    bool ended;
+    int code;
+    bool success;
+} reply;
+
+static bool replied(void)
+{
+    return reply.ended;
+}
+
+static void on_reply(void *user, const struct rpc_reply *r)
+{
+    (void)user;
+    Sentiric__Sip__V1__TerminateCallResponse *re =
+        sentiric__sip__v1__terminate_call_response__unpack(NULL, r->body.len, (const uint8_t *)r->body.p);
+    reply.ended = true;
+    reply.code = r->code;
+    reply.success = re->success;
+    sentiric__sip__v1__terminate_call_response__free_unpacked(re, NULL);
+}
+
+static void on_change(struct grpc_link *k, void *user)
+{
+    (void)k;
+    (void)user;
+}
+
+static struct grpc_link *caller(void)
+{
+    static const char *const paths[] = {"/sentiric.sip.v1.SipSignalingService/TerminateCall", NULL};
+    char p[3][128];
+    (void)snprintf(p[0], sizeof p[0], "%s/client.crt", rig.pki);
+    (void)snprintf(p[1], sizeof p[1], "%s/client.key", rig.pki);
+    (void)snprintf(p[2], sizeof p[2], "%s/ca.crt", rig.pki);
+    struct tls_files t;
+    struct buf err;
+    buf_init(&err, 1000);
+    assert_int_equal(tls_files_load(&t, &(struct tls_paths){p[0], p[1], p[2]}, &err), 0);
+    char url[40];
+    (void)snprintf(url, sizeof url, "127.0.0.1:%u", rig.grpc_port);
+    struct grpc_link *k = grpc_link_new(&(struct grpc_link_args){.hub = rig.hub,
+                                                                 .name = "agent",
+                                                                 .url = url,
+                                                                 .tls_name = "sip-signaling-service",
+                                                                 .methods = paths,
+                                                                 .tls = &t,
+                                                                 .on_change = on_change});
+    tls_files_free(&t);
+    return k;
+}
+
+static void terminate_begin(struct grpc_link *k, const char *call_id)
+{
+    Sentiric__Sip__V1__TerminateCallRequest q = SENTIRIC__SIP__V1__TERMINATE_CALL_REQUEST__INIT;
+    q.call_id = (char *)(uintptr_t)call_id;
+    q.reason = (char *)"completed_by_user_request";
+    memset(&reply, 0, sizeof reply);
+    (void)grpc_link_call(
+        k, &(struct rpc_args){.request = &q.base, .deadline_ms = 15000, .trace_id = "t", .done = on_reply});
+}
+
+static void terminate(struct grpc_link *k, const char *call_id, int answer, int code)
+{
+    rig.terminated = answer;
+    terminate_begin(k, call_id);
+    rig_wait(replied, "TerminateCall");
+    assert_int_equal(reply.code, code);
+    assert_int_equal(reply.success, code == RPC_OK);
+}
+
+static bool terminate_asked(void)
+{
+    return rig.terminate_cnt >= 1;
+}
+
+static bool terminate_asked_twice(void)
+{
+    return rig.terminate_cnt >= 2;
+}
+
+static void test_terminate(void **state)
+{
+    (void)state;
+    struct grpc_link *k = caller();
+    terminate(k, "c", PLANE__TERMINATED__RESULT__ENDING, RPC_OK);
+    assert_string_equal(rig.asked_by, "grpc:agent-service");
+    terminate(k, "c", PLANE__TERMINATED__RESULT__NOT_FOUND, RPC_NOT_FOUND);
+    terminate(k, "c", PLANE__TERMINATED__RESULT__BUSY, RPC_UNAVAILABLE);
+    terminate(k, "", -1, RPC_INVALID_ARGUMENT);
+    terminate(k, "c", -1, RPC_UNAVAILABLE); /* no answer in time */
+    /* An actor that is replaced while the caller waits is asked again. */
+    rig.terminate_cnt = 0;
+    terminate_begin(k, "c");
+    rig_wait(terminate_asked, "the actor is asked");
+    rig_stop_actor();
+    rig.terminated = PLANE__TERMINATED__RESULT__ENDING;
+    rig_start_actor();
+    rig_wait(terminate_asked_twice, "the new actor is asked");
+    rig_wait(replied, "the answer");
+    assert_int_equal(reply.code, RPC_OK);
+    grpc_link_free(k);
+}
+
+static int open_rig(void **state)
+{
+    rig.grpc_port = (uint16_t)(18000 + getpid() % 2000);
+    return rig_open(state);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return rig_worker_main(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_setup, fresh),
+        cmocka_unit_test_setup(test_asked_again_when_done, fresh),
+        cmocka_unit_test_setup(test_asked_again_while_it_runs, fresh),
+        cmocka_unit_test_setup(test_failures, fresh),
+        cmocka_unit_test_setup(test_cancel_before_the_port, fresh),
+        cmocka_unit_test_setup(test_cancel_while_the_port_comes, fresh),
+        cmocka_unit_test_setup(test_late_port_is_given_back, fresh),
+        cmocka_unit_test_setup(test_release_is_tried_again, fresh),
+        cmocka_unit_test_setup(test_actor_is_replaced, fresh),
+        cmocka_unit_test_setup(test_platform_is_away, fresh),
+        cmocka_unit_test_setup(test_kill_and_again, fresh),
+        cmocka_unit_test_setup(test_layout_is_learned, fresh),
+        cmocka_unit_test_setup(test_stop_waits_for_a_port, fresh),
+        cmocka_unit_test_setup(test_port_in_use, fresh),
+        cmocka_unit_test_setup(test_terminate, fresh),
+    };
+    return cmocka_run_group_tests(tests, open_rig, rig_close);
+}
