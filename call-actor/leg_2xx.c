@@ -37,7 +37,6 @@ void leg_2xx_done(struct call *c, struct call_effects *fx)
     Store__ServerTxn *txn = leg_txn_unacked(c);
     fx_disarm(c, fx, CALL_TMR_2XX);
     fx_disarm(c, fx, CALL_TMR_NO_ACK);
-    c->row->delayed_offer = false;
     if (txn == NULL)
         return;
     if (span_eq(row_span(txn->key), row_span(c->row->invite_key)))

@@ -43,6 +43,10 @@ static void bye_tells_its_cause(void **s)
     KIT_REQUEST(k, .method = "BYE", .cseq = 11,
                 .more = "Reason: SIP;cause=200, q.850 ;cause=31;text=\"x;cause=1\"\r\n");
     assert_int_equal(k->c->row->end_q850, 31);
+    kit_assert_has(kit_event(k, "call.ended"), "\"q850Cause\":31");
+    kit_assert_has(kit_event(k, "call.ended"), "\"endedBy\":\"caller\"");
+    kit_assert_has(kit_event(k, "call.ended"), "\"stage\":\"established\"");
+    assert_true(k->c->row->started_published && k->c->row->answered_published && k->c->row->ended_published);
     assert_ended_once(k, "normal_clearing");
 }
 
@@ -241,6 +245,22 @@ static void bye_of_ours_is_in_the_dialog(void **s)
     assert_string_equal(strndupa(e->raw, e->raw_len), want); /* no Via: the edge's; no Contact: lesson 16 */
 }
 
+static void bye_is_kept_until_it_is_answered(void **s)
+{
+    struct kit *k = *s;
+    struct kit other;
+    kit_established(k);
+    kit_terminate(k, "amqp");
+    const Store__ClientTxn *txn = k->c->row->client_txns[0];
+    assert_string_equal(txn->method, "BYE");
+    assert_int_equal(txn->cseq, 1);
+    kit_init(&other); /* another life with the same key: branches are never used twice (§8.1.1.7) */
+    kit_established(&other);
+    kit_terminate(&other, "amqp");
+    assert_false(span_eq(row_span(txn->branch), row_span(other.c->row->client_txns[0]->branch)));
+    kit_fini(&other);
+}
+
 static void any_end_of_our_bye_ends(void **s)
 {
     static const unsigned finals[] = {0, 200, 401, 408, 481, 500, 603};
@@ -411,6 +431,7 @@ int main(void)
         KIT_TEST(cancelled_without_a_port_is_done),
         KIT_TEST(terminate_sends_bye),
         KIT_TEST(bye_of_ours_is_in_the_dialog),
+        KIT_TEST(bye_is_kept_until_it_is_answered),
         KIT_TEST(any_end_of_our_bye_ends),
         KIT_TEST(answer_to_another_branch_is_nothing),
         KIT_TEST(glare_answers_both),

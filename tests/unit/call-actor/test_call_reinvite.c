@@ -116,6 +116,20 @@ static void reinvite_is_repeated_until_its_ack(void **s)
     assert_int_equal(k->c->row->timers[CALL_TMR_2XX], 0);
 }
 
+/* The first gap of each 2xx is T1, however often the one before was repeated. */
+static void every_2xx_starts_at_t1(void **s)
+{
+    struct kit *k = *s;
+    kit_answered(k);
+    kit_timer(k, CALL_TMR_2XX);
+    kit_timer(k, CALL_TMR_2XX);
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
+    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], (uint64_t)k->now.wall_ms + KIT_T1);
+    kit_timer(k, CALL_TMR_2XX);
+    assert_int_equal(k->c->row->timers[CALL_TMR_2XX], (uint64_t)k->now.wall_ms + 2 * KIT_T1);
+}
+
 static void reinvite_without_ack_ends_with_bye(void **s)
 {
     struct kit *k = *s;
@@ -225,6 +239,7 @@ int main(void)
         KIT_TEST(version_stays_when_nothing_changes),
         KIT_TEST(new_media_address_is_punched),
         KIT_TEST(reinvite_is_repeated_until_its_ack),
+        KIT_TEST(every_2xx_starts_at_t1),
         KIT_TEST(reinvite_without_ack_ends_with_bye),
         KIT_TEST(reinvite_with_unusable_offer_changes_nothing),
         KIT_TEST(reinvite_with_bad_contact_gets_400),

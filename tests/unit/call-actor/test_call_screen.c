@@ -33,6 +33,7 @@ static void other_body_gets_415(void **s)
     KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = "hi", .type = "text/plain");
     assert_turned_away(k, 415);
     kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept: application/sdp\r\n");
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept-Encoding: identity\r\n");
     kit_assert_hasnt(kit_effect(k, CALL_EFF_REPLY, 0), "Warning");
 }
 
@@ -146,6 +147,63 @@ static void long_value_gets_513(void **s)
     assert_turned_away(k, 513);
 }
 
+/* At the limit and one past it. */
+static void long_values_are_bounded_one_by_one(void **s)
+{
+    (void)s;
+    char value[DIALOG_VALUE_BYTES_MAX + 64];
+    static const char *const before[] = {"Contact: <sip:", "Record-Route: <sip:"};
+    static const char *const after[] = {"@h>", "@h;lr>"};
+    static const size_t around[] = {sizeof("<sip:@h>") - 1, sizeof("<sip:@h;lr>") - 1};
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t over = 0; over < 2; over++) {
+            char user[DIALOG_VALUE_BYTES_MAX], line[DIALOG_VALUE_BYTES_MAX + 64];
+            struct kit k;
+            size_t n = DIALOG_VALUE_BYTES_MAX - around[i] + over;
+            memset(user, 'u', n);
+            user[n] = '\0';
+            (void)snprintf(line, sizeof(line), "%s%s%s\r\n", before[i], user, after[i]);
+            kit_init(&k);
+            KIT_REQUEST(&k, .method = "INVITE", .cseq = 1, .contact = i == 0 ? line : NULL,
+                        .more = i == 1 ? line : NULL);
+            if (over > 0)
+                (void)kit_assert_reply(&k, 513);
+            else
+                kit_assert_state(&k, CALL_ST_SETUP);
+            kit_fini(&k);
+        }
+    }
+    for (size_t over = 0; over < 2; over++) {
+        struct kit k;
+        size_t n = DIALOG_VALUE_BYTES_MAX - sizeof("<sip:1@h>") + over;
+        memset(value, 'a', n);
+        (void)snprintf(value + n, sizeof(value) - n, " <sip:1@h>");
+        assert_int_equal(strlen(value), DIALOG_VALUE_BYTES_MAX + over);
+        kit_init(&k);
+        KIT_REQUEST(&k, .method = "INVITE", .cseq = 1, .to = value);
+        assert_int_equal(call_state(k.c), over > 0 ? CALL_ST_ENDED : CALL_ST_SETUP);
+        kit_fini(&k);
+        kit_init(&k);
+        KIT_REQUEST(&k, .method = "INVITE", .cseq = 1, .from = value);
+        assert_int_equal(call_state(k.c), over > 0 ? CALL_ST_ENDED : CALL_ST_SETUP);
+        kit_fini(&k);
+    }
+}
+
+static void contact_without_a_host_gets_400(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .contact = "Contact: <sip:a@>\r\n");
+    assert_turned_away(k, 400);
+}
+
+static void route_without_a_host_gets_400(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .more = "Record-Route: <sip:;lr>\r\n");
+    assert_turned_away(k, 400);
+}
+
 static void other_scheme_gets_416(void **s)
 {
     struct kit *k = *s;
@@ -187,16 +245,29 @@ static void unreadable_offer_gets_400(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        KIT_TEST(unknown_extension_gets_420),    KIT_TEST(other_body_gets_415),
-        KIT_TEST(untyped_body_gets_415),         KIT_TEST(encoded_body_gets_415),
-        KIT_TEST(malformed_type_gets_400),       KIT_TEST(optional_body_is_passed_over),
-        KIT_TEST(offer_in_a_multipart_is_found), KIT_TEST(multipart_without_an_offer_gets_415),
-        KIT_TEST(broken_multipart_gets_400),     KIT_TEST(no_contact_gets_400),
-        KIT_TEST(two_contacts_get_400),          KIT_TEST(contact_of_another_scheme_gets_400),
-        KIT_TEST(unreadable_route_gets_400),     KIT_TEST(too_many_routes_get_513),
-        KIT_TEST(long_value_gets_513),           KIT_TEST(other_scheme_gets_416),
-        KIT_TEST(no_destination_gets_484),       KIT_TEST(impossible_destination_gets_404),
-        KIT_TEST(no_common_codec_gets_488),      KIT_TEST(unreadable_offer_gets_400),
+        KIT_TEST(unknown_extension_gets_420),
+        KIT_TEST(other_body_gets_415),
+        KIT_TEST(untyped_body_gets_415),
+        KIT_TEST(encoded_body_gets_415),
+        KIT_TEST(malformed_type_gets_400),
+        KIT_TEST(optional_body_is_passed_over),
+        KIT_TEST(offer_in_a_multipart_is_found),
+        KIT_TEST(multipart_without_an_offer_gets_415),
+        KIT_TEST(broken_multipart_gets_400),
+        KIT_TEST(no_contact_gets_400),
+        KIT_TEST(two_contacts_get_400),
+        KIT_TEST(contact_of_another_scheme_gets_400),
+        KIT_TEST(unreadable_route_gets_400),
+        KIT_TEST(too_many_routes_get_513),
+        KIT_TEST(long_value_gets_513),
+        KIT_TEST(long_values_are_bounded_one_by_one),
+        KIT_TEST(contact_without_a_host_gets_400),
+        KIT_TEST(route_without_a_host_gets_400),
+        KIT_TEST(other_scheme_gets_416),
+        KIT_TEST(no_destination_gets_484),
+        KIT_TEST(impossible_destination_gets_404),
+        KIT_TEST(no_common_codec_gets_488),
+        KIT_TEST(unreadable_offer_gets_400),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,7 @@ static void setup_ok_answers(void **s)
     assert_int_equal(k->c->row->rtp_port, KIT_PORT);
     assert_int_equal(k->c->row->n_jobs, 0);
     assert_int_equal(k->c->row->offer.len, 0);
+    assert_int_equal(k->c->row->server_txns[0]->head.len, 0); /* the reply is there: what made it is not needed */
     assert_true(k->c->row->started_published && !k->c->row->answered_published);
 }
 
@@ -295,6 +296,45 @@ static void both_formats_are_two_events(void **s)
     assert_string_equal(kit_effect(k, CALL_EFF_PUBLISH, 0)->content_type, "application/protobuf");
 }
 
+/* cdr-service sorts by tenant. */
+static void answered_tells_the_tenant(void **s)
+{
+    struct kit *k = *s;
+    k->conf.events_json = false;
+    k->conf.events_protobuf = true;
+    kit_answered(k);
+    kit_ack(k, 10);
+    kit_assert_has(kit_event(k, "call.answered"), "acme");
+}
+
+static void plan_too_large_to_publish_is_said(void **s)
+{
+    struct kit *k = *s;
+    size_t size = PLANE_BODY_MAX - 2000u; /* as much as an answer of the orchestrator can bring */
+    char *text = malloc(size + 1);
+    Plane__Pair pair = PLANE__PAIR__INIT, *pairs[] = {&pair};
+    Plane__Plan plan = PLANE__PLAN__INIT;
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    assert_non_null(text);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    pair.key = (char *)(uintptr_t) "definition";
+    pair.value = text;
+    plan.action = (char *)(uintptr_t) "ECHO";
+    plan.action_data = pairs;
+    plan.n_action_data = 1;
+    kit_invite(k);
+    done.id = k->c->row->jobs[0]->id;
+    done.plan = &plan;
+    done.rtp_port = KIT_PORT;
+    struct call_input in = {.type = CALL_IN_JOB_DONE, .done = &done};
+    kit_step(k, &in);
+    kit_assert_state(k, CALL_ST_ANSWERED);
+    assert_true(kit_event(k, "call.started")->raw_len <= PLANE_BODY_MAX);
+    kit_assert_log(k, CALL_LOG_WARN, "call.started is published without its whole plan");
+    free(text);
+}
+
 static void any_action_with_a_port_is_answered(void **s)
 {
     static const char *const actions[] = {"PROCESS_GUEST_CALL",
@@ -360,6 +400,8 @@ int main(void)
         KIT_TEST(contact_tells_a_stream_transport),
         KIT_TEST(started_tells_all),
         KIT_TEST(both_formats_are_two_events),
+        KIT_TEST(answered_tells_the_tenant),
+        KIT_TEST(plan_too_large_to_publish_is_said),
         KIT_TEST(any_action_with_a_port_is_answered),
         KIT_TEST(punch_is_asked_and_not_waited_for),
         KIT_TEST(punch_can_be_off),

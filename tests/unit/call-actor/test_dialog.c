@@ -102,6 +102,8 @@ static void shrinking_keeps_the_names(void **s)
     dialog_shrink(d);
     assert_int_equal(d->n_routes, 0);
     assert_string_equal(d->remote_target, "");
+    assert_string_equal(d->local_value, "");
+    assert_string_equal(d->remote_value, "");
     assert_string_equal(d->call_id, "c1");
     assert_string_equal(d->local_tag, "a0-tag");
     assert_string_equal(d->remote_tag, "f1");
