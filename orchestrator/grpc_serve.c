@@ -314,6 +314,8 @@ static struct span reason_in(const char *line)
 {
     static const char mark[] = "os_error:\"";
     const char *p = strstr(line, mark);
+    if (p == NULL && strstr(line, "create secure server") != NULL)
+        return SPAN("our certificate and key cannot be used");
     if (p == NULL)
         return span_cstr(line);
     p += sizeof mark - 1;

@@ -420,8 +420,10 @@ void orch_jobs_init(struct orch *o)
 
 void orch_jobs_fini(struct orch *o)
 {
-    for (struct list *n; (n = list_first(&o->jobs)) != NULL;)
+    for (struct list *n = o->jobs.next, *next; n != &o->jobs; n = next) {
+        next = n->next;
         job_end(LIST_ENTRY(n, struct orch_job, node));
+    }
     loop_timer_cancel(o->loop, &o->quiet_timer);
     answers_fini(&o->answers);
     map_fini(&o->jobs_by_key);

@@ -1,7 +1,7 @@
 #include "orchestrator/svc.h"
 #include "orchestrator/wire.h"
 
-#define SILENCE_SAMPLES 8000
+#define SILENCE_SAMPLES ((size_t)8000)
 #define SILENCE_TYPE "data:audio/L16;rate=8000;base64,"
 /* 16,000 zero bytes: every three make "AAAA", the last one "AA==" */
 #define SILENCE_TEXT ((SILENCE_SAMPLES * 2 / 3 + 1) * 4)

@@ -51,13 +51,9 @@ void text_mend_utf8(char *z)
 /* `at`: a char * or a ProtobufCMessage * as protobuf-c keeps them. */
 static bool value_ok(const ProtobufCFieldDescriptor *f, const void *at)
 {
-    if (f->type == PROTOBUF_C_TYPE_STRING) {
-        const char *z;
-        memcpy(&z, at, sizeof z);
-        return text_is_utf8(span_cstr(z));
-    }
-    const ProtobufCMessage *m;
-    memcpy(&m, at, sizeof m);
+    if (f->type == PROTOBUF_C_TYPE_STRING)
+        return text_is_utf8(span_cstr(*(const char *const *)at));
+    const ProtobufCMessage *m = *(const ProtobufCMessage *const *)at;
     return m == NULL || text_message_ok(m);
 }
 
@@ -66,12 +62,10 @@ static bool field_ok(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
     const char *base = (const char *)m;
     if (f->label != PROTOBUF_C_LABEL_REPEATED)
         return value_ok(f, base + f->offset);
-    size_t n;
-    const char *list;
-    memcpy(&n, base + f->quantifier_offset, sizeof n);
-    memcpy(&list, base + f->offset, sizeof list);
+    size_t n = *(const size_t *)(const void *)(base + f->quantifier_offset);
+    const void *const *list = *(const void *const *const *)(const void *)(base + f->offset);
     for (size_t i = 0; i < n; i++)
-        if (!value_ok(f, list + i * sizeof(void *)))
+        if (!value_ok(f, &list[i]))
             return false;
     return true;
 }

@@ -1,4 +1,5 @@
-/* Answers of user-, dialplan- and media-service: whatever is taken is well-formed, bounded and says the same when packed. */
+/* Answers of user-, dialplan- and media-service: whatever is taken is well-formed, bounded and says the same when
+ * packed. */
 #include "orchestrator/svc.h"
 #include "orchestrator/text.h"
 #include "tests/fuzz/fuzz.h"

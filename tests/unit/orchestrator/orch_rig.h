@@ -19,14 +19,11 @@
 #include "proto/platform/media.pb-c.h"
 #include "proto/platform/sip.pb-c.h"
 #include "proto/platform/user.pb-c.h"
-#include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
