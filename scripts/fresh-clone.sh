@@ -18,7 +18,7 @@ for arg in "$@"; do
 done
 [ "$(id -u)" -eq 0 ] || { echo "fresh-clone: needs root for debootstrap and chroot" >&2 && exit 1; }
 mirror=${MIRROR:-$(sed -nE 's/^URIs: *(\S*debian\.org\S*).*/\1/p; s/^deb (\[[^]]*\] )?(\S*debian\.org\S*) .*/\2/p' \
-    /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1)}
+    /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1 || true)}
 mirror=${mirror:-http://deb.debian.org/debian}
 [ -n "$root" ] || root=$(mktemp -d /var/tmp/fresh-clone.XXXXXX)
 
