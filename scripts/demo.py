@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Places one call against the service that ./run runs and shows what happened at each process.
 
-usage: scripts/demo.py [NUMBER] [--caller NUMBER] [--seconds S]        (./run demo starts the service when it is not there)
+usage: scripts/demo.py [NUMBER] [--caller NUMBER] [--seconds S]     (./run demo starts the service when it is not there)
 
 SIPp makes the call; this program is the caller's ear and mouth (RTP), and looks into the service meanwhile.
 """
@@ -55,8 +55,8 @@ def lines_of(path):
 def start_sipp(folder, target, args, rtp_port):
     return subprocess.Popen(
         ["sipp", target, "-sf", os.path.join(TOP, "tests/scenario/demo_call.xml"), "-s", args.number, "-key", "caller",
-         args.caller, "-key", "rtp_port", str(rtp_port), "-i", target.rsplit(":", 1)[0], "-m", "1", "-d", str(args.seconds * 1000),
-         "-nostdin", "-timeout", "40s", "-trace_msg", "-message_file", f"{folder}/messages"],
+         args.caller, "-key", "rtp_port", str(rtp_port), "-i", target.rsplit(":", 1)[0], "-m", "1", "-d",
+         str(args.seconds * 1000), "-nostdin", "-timeout", "40s", "-trace_msg", "-message_file", f"{folder}/messages"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder)
 
 

@@ -43,8 +43,8 @@ export_settings() {
     mkdir -p -m 0700 "$SIP_SIGNALING_SERVICE_RUNTIME_DIR"
 }
 
-# The local platform's configuration (LOCAL_PLATFORM_CONFIG, or the one in the tree) with what development wants: each RPC in
-# the ledger for ./run demo, and media ports enough for SIPp at 200 calls/s (a port rests 5 to 10 s after its release).
+# The local platform's configuration (LOCAL_PLATFORM_CONFIG, or the one in the tree) with what development wants: each RPC
+# in the ledger for ./run demo, and media ports enough for SIPp at 200 calls/s (a port rests 5 to 10 s after its release).
 platform_config() {
     $PYTHON - "${LOCAL_PLATFORM_CONFIG:-tests/platform/default.json}" <<'PY'
 import json, sys

@@ -4,7 +4,7 @@
 usage: scripts/events.py --url AMQP_URL declare
        scripts/events.py --url AMQP_URL show [-f] [--call CALL_ID] [--json]
 
-declare makes a durable queue that sees everything and keeps the last ones; show prints what is in it and leaves it there.
+declare makes a durable queue that sees everything and keeps the last ones; show prints what is in it and leaves it.
 On a broker without that queue, show -f listens with a queue of its own.
 """
 import argparse
@@ -44,8 +44,9 @@ def describe(key, event):
     if key == "call.started":
         plan = event.get("dialplanResolution", {})
         media = event.get("mediaInfo", {})
-        text += (f"  {event.get('fromUri')} -> {event.get('toUri')}  plan {plan.get('dialplanId')}"
-                 f" ({plan.get('action', {}).get('action')})  rtp {media.get('callerRtpAddr')} -> {media.get('serverRtpPort')}")
+        text += (f"  {event.get('fromUri')} -> {event.get('toUri')}"
+                 f"  plan {plan.get('dialplanId')} ({plan.get('action', {}).get('action')})"
+                 f"  rtp {media.get('callerRtpAddr')} -> {media.get('serverRtpPort')}")
     elif key == "call.ended":
         text += f"  reason {event.get('reason')}"
     return text

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Does a stranger's first minute work? An empty Debian 12, a clone of HEAD, ./run until a call is answered, then ./run test.
+# Does a stranger's first minute work? An empty Debian 12, a clone of HEAD, ./run and a call, then ./run test.
 # Needs root and the packages debootstrap and git. Nothing of this machine but its kernel and network is used.
 #
-# usage: scripts/fresh-clone.sh [--keep] [--no-test] [DIR]     DIR: where the Debian goes (default: a new folder in /var/tmp)
+# usage: scripts/fresh-clone.sh [--keep] [--no-test] [DIR]     DIR: where the Debian goes (default: new, in /var/tmp)
 #   MIRROR=URL    the Debian mirror (default: apt's first one, else deb.debian.org)
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -75,7 +75,8 @@ begin=$SECONDS
 kill -TERM "$(cat "$root/root/tree/build/dev/run.pid")"
 wait $service || { say "./run ended with $?" && exit 1; }
 service=
-say "SIGTERM: ended after $((SECONDS - begin)) s; left running in the chroot: $(find /proc -maxdepth 2 -name root -lname "$root" 2>/dev/null | wc -l) processes"
+left=$(find /proc -maxdepth 2 -name root -lname "$root" 2>/dev/null | wc -l)
+say "SIGTERM: ended after $((SECONDS - begin)) s; left running in the chroot: $left processes"
 [ $code -eq 0 ] || exit 1
 
 if [ $test -eq 1 ]; then

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""What one call costs: CPU of each of our processes at a rate, beside the floor measured in the same run, and memory per call.
+"""What one call costs: CPU of each of our processes at a rate, beside the floor measured in the same run; memory per call.
 
 usage: tests/bench/bench.py [--rates 200,1000] [--seconds 15] [--hold 5000] [--json FILE]     (make bench builds first)
 
-A call is SIPp's own uac scenario: INVITE, ACK, one second, BYE; behind it FindUserByContact, ResolveDialplan, AllocatePort, a
-hole punch, ReleasePort over mutual TLS, and three confirmed events. The floor is the least that the same libraries need on the
-client side: four RPCs (floor_grpc, 50 in flight), three confirmed publishes (floor_amqp, 500 in flight) and SIPp's own uas, all
-at the same rate. CPU is user and system time of all threads, from /proc/PID/stat.
+A call is SIPp's own uac scenario: INVITE, ACK, one second, BYE; behind it FindUserByContact, ResolveDialplan, AllocatePort,
+a hole punch, ReleasePort over mutual TLS, and three confirmed events. The floor is the least that the same libraries need
+on the client side: four RPCs (floor_grpc, 50 in flight), three confirmed publishes (floor_amqp, 500 in flight) and SIPp's
+own uas, all at the same rate. CPU is user and system time of all threads, from /proc/PID/stat.
 """
 import argparse
 import glob
@@ -65,7 +65,7 @@ def percentile(values, p):
 
 
 class Probe(threading.Thread):
-    """A caller beside the load, PROBE_RATE calls a second: INVITE to 200 to the microsecond, where SIPp counts milliseconds."""
+    """A caller beside the load, PROBE_RATE calls a second: INVITE to 200 to the microsecond; SIPp counts milliseconds."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -91,7 +91,8 @@ class Probe(threading.Thread):
 
 def load(port, calls, rate, hold_ms, service="902121234567"):
     with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
-        process = sipp.start(port, folder, calls=calls, rate=rate, hold_ms=hold_ms, service=service, limit=rate * 5 + 1000)
+        process = sipp.start(port, folder, calls=calls, rate=rate, hold_ms=hold_ms, service=service,
+                             limit=rate * 5 + 1000)
         cpu = 0
         while process.poll() is None:
             try:
@@ -131,7 +132,8 @@ def floor(stack, broker, calls, rate):
     target = f"127.0.0.1:{stack.platform.port}"
     rpcs = ("floor_grpc", "--target", target, "--pki", stack.pki, "--calls", calls, "--rate", rate)
     publishes = ("floor_amqp", "--target", broker.host, "--calls", calls, "--rate", rate)
-    return {"grpc": 4 * floor_program(*rpcs, "--in-flight", 50), "amqp": 3 * floor_program(*publishes, "--in-flight", 500),
+    return {"grpc": 4 * floor_program(*rpcs, "--in-flight", 50),
+            "amqp": 3 * floor_program(*publishes, "--in-flight", 500),
             "uas": floor_uas(calls, rate),
             # For comparison: one call's worth at a time, evenly spaced, nothing to share a wake-up with.
             "alone": 4 * floor_program(*rpcs, "--in-flight", 1) + 3 * floor_program(*publishes, "--in-flight", 3)}
@@ -162,10 +164,12 @@ def measure_rate(stack, rate, seconds):
     cost = {name: (cpu_us(pid) - before[name]) / done for name, pid in pids.items()}
     restarted = [n for n, p in pids_of(stack).items() if p != pids[n]]
     return {"rate": rate, "calls": calls, "ok": r.ok, "failed": calls - r.ok, "seconds": took, "cpu": cost,
-            "wake_ups": {name: (wake_ups(pid) - slept[name]) / done for name, pid in pids.items()}, "sum": sum(cost.values()),
+            "wake_ups": {name: (wake_ups(pid) - slept[name]) / done for name, pid in pids.items()},
+            "sum": sum(cost.values()),
             "p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "restarted": restarted,
             "retransmissions": int(r.stats.get("Retransmissions(C)") or 0),
-            "others": {"sipp": sipp_cpu / done, "platform": (cpu_us(stack.platform.process.pid) - idle_platform) / done}}
+            "others": {"sipp": sipp_cpu / done,
+                       "platform": (cpu_us(stack.platform.process.pid) - idle_platform) / done}}
 
 
 def measure_memory(stack, calls):
@@ -187,7 +191,8 @@ def measure_memory(stack, calls):
     after = {name: memory_kb(pid) for name, pid in pids.items()}
     return {"calls": calls, "failed": calls - r.ok, "per_call": {
         n: {k: (held[n][k] - before[n][k]) * 1024 / calls for k in ("pss", "anon")} for n in pids},
-        "rss_mb": {n: {"idle": before[n]["rss"] / 1024, "held": held[n]["rss"] / 1024, "after": after[n]["rss"] / 1024} for n in pids}}
+        "rss_mb": {n: {"idle": before[n]["rss"] / 1024, "held": held[n]["rss"] / 1024, "after": after[n]["rss"] / 1024}
+                   for n in pids}}
 
 
 # --- tables ---
@@ -213,7 +218,8 @@ def print_memory(m):
     print("  process        RSS idle MB   RSS held MB   after MB   bytes per call (PSS)   (anonymous)")
     for n, v in m["per_call"].items():
         r = m["rss_mb"][n]
-        print(f"  {n:<14} {r['idle']:>11.1f}   {r['held']:>11.1f}   {r['after']:>8.1f}   {v['pss']:>20.0f}   {v['anon']:>11.0f}")
+        print(f"  {n:<14} {r['idle']:>11.1f}   {r['held']:>11.1f}   {r['after']:>8.1f}"
+              f"   {v['pss']:>20.0f}   {v['anon']:>11.0f}")
     print(f"  sum{'':<50} {sum(v['pss'] for v in m['per_call'].values()):>18.0f}   "
           f"{sum(v['anon'] for v in m['per_call'].values()):>11.0f}", flush=True)
 
@@ -222,7 +228,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument("--rates", default="200,1000")
     a.add_argument("--seconds", type=int, default=15)
-    a.add_argument("--hold", type=int, default=5000, help="calls held at once for the memory figures; 0: leave them out")
+    a.add_argument("--hold", type=int, default=5000, help="calls held at once for the memory figures; 0: none")
     a.add_argument("--json", help="write all figures there too")
     args = a.parse_args()
     results, good = {"rates": []}, True

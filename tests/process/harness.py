@@ -366,7 +366,8 @@ class Stack:
         return self
 
     def wait_ready(self, seconds=15, ready=True):
-        wait_for("the service is ready" if ready else "the service is not ready", seconds, lambda: self.is_ready() is ready)
+        what = "the service is ready" if ready else "the service is not ready"
+        wait_for(what, seconds, lambda: self.is_ready() is ready)
         return self
 
     def is_ready(self):

@@ -20,8 +20,8 @@ def peer(name, *args, timeout=20):
 
 def terminate(stack, call_id, reason, cert="client", ca="ca"):
     """SipSignalingService.TerminateCall as agent-service sends it."""
-    return peer("terminate.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt", "--key",
-                f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", "--reason", reason, call_id)
+    return peer("terminate.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
+                "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", "--reason", reason, call_id)
 
 
 def amqp_terminate(stack, call_id, *how):
@@ -37,8 +37,7 @@ def publish(broker, key, body):
 
 
 class PythonPlatform(harness.Platform):
-    """tests/peers/platform_peer.py in the place of local-platform: the same contracts by grpcio, from the contract alone.
-    Its ledger is its stdout."""
+    """tests/peers/platform_peer.py in the place of local-platform: the same contracts by grpcio. Its ledger is its stdout."""
 
     def start(self, cert="platform", ca="ca.crt"):
         with open(self.ledger_path, "ab") as out, open(self.log_path, "ab") as err:
@@ -96,7 +95,7 @@ class Heard:
 
 
 def baresip(port, folder, number, seconds, codec="PCMU/8000/1"):
-    """A real softphone without a sound card calls, plays a tone, records what it hears, and hangs up after `seconds`."""
+    """A real softphone without a sound card calls, plays a tone, records what it hears, hangs up after `seconds`."""
     tone(os.path.join(folder, "tone.wav"), seconds + 5)
     files = {"config": BARESIP_CONFIG.format(folder=folder), "contacts": "",
              "accounts": f"<sip:905551234567@127.0.0.1>;regint=0;audio_codecs={codec}\n"}

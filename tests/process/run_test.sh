@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# ./run itself, as a stranger uses it: up, a call, its events, Ctrl-C, nothing left. Ports of its own, a checkout of its own.
+# ./run itself, as a stranger uses it: up, a call, its events, Ctrl-C, nothing left. Own ports, own checkout.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 top=$PWD
 work=$(mktemp -d /tmp/sig-run.XXXXXX)
+PYTHON=/usr/bin/python3
 passed=0 failed=0
 service=
 
@@ -33,7 +34,9 @@ wait_for() { # SECONDS COMMAND...
         sleep 0.1
     done
 }
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() {
+    $PYTHON -c 'import socket; s = socket.socket(type=2); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
 
 # A copy with its own build/dev; what is built already is taken over, so that only ./run is tried and not the compiler.
 git clone --quiet --no-hardlinks "$top" "$work/tree" || exit 1
@@ -52,13 +55,20 @@ unset BUILD
 check "help" ./run help
 check "an unknown command is refused" bash -c '! ./run nonsense'
 # As from a terminal: a shell without job control would have its background jobs ignore SIGINT, and ./run with them.
-/usr/bin/python3 -c "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv('./run', ['./run'])" >"$work/log" 2>&1 &
+$PYTHON -c "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv('./run', ['./run'])" \
+    >"$work/log" 2>&1 &
 service=$!
 check "ready" wait_for 300 grep -q '^run: ready' "$work/log"
 check "a second ./run in the same checkout says who runs" bash -c './run 2>&1 | grep -q "runs already in this checkout"'
 check "sipp -sn uac is answered" sipp -sn uac "127.0.0.1:$port" -r 10 -m 10 -d 100 -nostdin -timeout 30s
 check "ctl status" bash -c './run ctl status | grep -q sip-edge'
-check "events: ten of each" bash -c 'for k in started answered ended; do [ "$(./run events | grep -c call.$k)" -eq 10 ] || exit 1; done'
+ten_of_each() {
+    local kind
+    for kind in started answered ended; do
+        [ "$(./run events | grep -c "call.$kind")" -eq 10 ] || return 1
+    done
+}
+check "events: ten of each" ten_of_each
 check "demo" ./run demo
 check "Ctrl-C" kill -INT $service
 stopped() { ! kill -0 "$service" 2>/dev/null; }
@@ -66,10 +76,8 @@ check "ends within 20 s" wait_for 20 stopped
 left() { find /proc -maxdepth 2 -name cwd -lname "$work/*" 2>/dev/null | grep -v "/$$/" | grep -qv /self/; }
 nothing_left() { ! left; }
 check "leaves nothing running" wait_for 3 nothing_left
-check "the socket is closed" /usr/bin/python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(('127.0.0.1', $port))"
-/usr/bin/python3 -c "
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', $port)); time.sleep(60)" &
+check "the socket is closed" $PYTHON -c "import socket; socket.socket(type=2).bind(('127.0.0.1', $port))"
+$PYTHON -c "import socket, time; s = socket.socket(type=2); s.bind(('127.0.0.1', $port)); time.sleep(60)" &
 holder=$!
 check "a port in use is named in one line" bash -c './run 2>&1 | grep -i "in use" | grep -q '"$port"
 kill $holder

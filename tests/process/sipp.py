@@ -19,17 +19,17 @@ def scenario(name):
 def argv(port, folder, calls, rate, hold_ms, service, name, extra, limit):
     """SIPp's command line. It opens a media port though it sends nothing from it."""
     scenario_args = ["-sn", "uac"] if name is None else ["-sf", scenario(name)]
-    return ["sipp", f"127.0.0.1:{port}", *scenario_args, "-s", service, "-m", str(calls), "-r", str(rate), "-d", str(hold_ms),
-            "-i", "127.0.0.1", "-p", str(harness.free_port(socket.SOCK_DGRAM)), "-mp", str(harness.free_port(socket.SOCK_DGRAM)), "-l", str(limit),
-            "-nostdin", "-trace_err", "-error_file", f"{folder}/errors", "-trace_stat", "-stf", f"{folder}/stat.csv", "-fd", "1",
-            *extra]
+    sip_port, media_port = (str(harness.free_port(socket.SOCK_DGRAM)) for _ in range(2))
+    return ["sipp", f"127.0.0.1:{port}", *scenario_args, "-s", service, "-m", str(calls), "-r", str(rate),
+            "-d", str(hold_ms), "-l", str(limit), "-i", "127.0.0.1", "-p", sip_port, "-mp", media_port, "-nostdin",
+            "-trace_err", "-error_file", f"{folder}/errors", "-trace_stat", "-stf", f"{folder}/stat.csv", "-fd", "1", *extra]
 
 
 def start(port, folder, calls=1, rate=1, hold_ms=0, service="service", name=None, extra=(), limit=None):
     limit = limit or max(10, int(rate * (hold_ms / 1000 + 2) * 2))
     with open(f"{folder}/screen", "w", encoding="utf-8") as out:
-        return subprocess.Popen(argv(port, folder, calls, rate, hold_ms, service, name, extra, limit), stdin=subprocess.DEVNULL,
-                                stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+        return subprocess.Popen(argv(port, folder, calls, rate, hold_ms, service, name, extra, limit), cwd=folder,
+                                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
 
 def finish(process, folder, seconds):

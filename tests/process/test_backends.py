@@ -1,4 +1,4 @@
-"""Each backend down, slow, or failing with each status of the contract: what the caller, the ports and the events show."""
+"""Each backend down, slow, or failing with each status of the contract: what caller, ports and events show."""
 import unittest
 
 import harness

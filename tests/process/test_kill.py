@@ -75,7 +75,7 @@ class TestKillEstablished(OneCall):
 
 
 class TestKillDuringSetUp(unittest.TestCase):
-    """The dialplan takes a second; the worker dies in it. The caller repeats its INVITE (timer A) and gets one answer."""
+    """The dialplan takes a second; the worker dies in it. The caller repeats its INVITE (timer A), one answer comes."""
 
     def test_each_worker(self):
         with Stack().start() as stack, Ua(stack.sip_port) as ua:

@@ -90,7 +90,8 @@ class TestControl(OneCall):
         call = Call(self.ua)
         call.answered()
         shown = self.stack.calls()[0]
-        self.assertLessEqual({"call_id", "trace_id", "state", "direction", "from", "to", "rtp_port", "started_at"}, set(shown))
+        self.assertLessEqual({"call_id", "trace_id", "state", "direction", "from", "to", "rtp_port", "started_at"},
+                             set(shown))
         self.assertEqual(shown["direction"], "inbound")
         one = self.stack.ctl("call", call.call_id)
         self.assertIn(call.call_id, str(one))
@@ -182,7 +183,8 @@ class TestRefusedStart(unittest.TestCase):
             with Stack(events=False, **{P + "GRPC_PORT": port}) as stack:
                 stack.platform.start()
                 stack.spawn()
-                harness.wait_for("the log names the port", 15, lambda: f"{port}" in stack.log() and "in use" in stack.log())
+                harness.wait_for("the log names the port", 15,
+                                 lambda: f"{port}" in stack.log() and "in use" in stack.log())
 
     def test_second_instance(self):
         with Stack(platform=False, events=False).spawn() as first:

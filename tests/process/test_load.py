@@ -34,10 +34,11 @@ class TestLoad(unittest.TestCase):
                   f"{calls} ports taken and given back, outbox 0", flush=True)
 
     def test_workers_killed_under_load(self):
-        """Each worker is killed once while calls run: no call that was up is lost, nothing is told twice or not at all."""
+        """Each worker is killed once while calls run: no call that was up is lost, nothing is told twice or not."""
         rate, calls = (10, 150) if SAN else (50, 1000)
         with Stack(LOG_LEVEL="warn").start() as stack, tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
-            load = sipp.start(stack.sip_port, folder, calls=calls, rate=rate, hold_ms=1500, service="902121234567", limit=2000)
+            load = sipp.start(stack.sip_port, folder, calls=calls, rate=rate, hold_ms=1500, service="902121234567",
+                              limit=2000)
             for name in WORKERS:
                 seen = len(stack.events.all())
                 harness.wait_for("some more events", 20, lambda: len(stack.events.all()) > seen + 100)
@@ -48,10 +49,11 @@ class TestLoad(unittest.TestCase):
             stack.wait_outbox_empty(30)
             orders = collections.Counter(tuple(keys) for keys in stack.events.by_call().values())
             status = stack.platform.status()
-            print(f"  each worker killed at {rate} calls/s: {r.ok} of {calls} calls went well, {r.failed} failed; events "
-                  f"{dict(orders)}; ports {status['allocated']} taken, {status['released']} given back", flush=True)
+            print(f"  each worker killed at {rate} calls/s: {r.ok} of {calls} calls went well, {r.failed} failed; "
+                  f"events {dict(orders)}; ports {status['allocated']} taken, {status['released']} given back", flush=True)
             if r.failed:
-                print("  " + "\n  ".join(x[:160] for x in r.text.split("\n") if "Aborting" in x or x.startswith("SIP/2.0")), flush=True)
+                told = [x[:160] for x in r.text.split("\n") if "Aborting" in x or x.startswith("SIP/2.0")]
+                print("\n".join("  " + x for x in told), flush=True)
             for keys in orders:
                 self.assertIn(keys, (KINDS, ("call.started", "call.ended")))
             self.assertGreaterEqual(orders[KINDS], r.ok)

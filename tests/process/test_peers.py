@@ -1,4 +1,4 @@
-"""Whole calls with software that is not ours: grpcio serves the platform, pika reads the events, baresip and sipsak call."""
+"""Whole calls with software that is not ours: grpcio serves the platform, pika reads events, baresip and sipsak call."""
 import tempfile
 import unittest
 
@@ -47,7 +47,8 @@ class TestPythonPlatform(unittest.TestCase):
             call.bye()
             lines = peers.finish_events(listener)
             self.assertEqual([(e["key"], e.get("message")) for e in lines], [
-                ("call.started", "CallStartedEvent"), ("call.answered", "GenericEvent"), ("call.ended", "CallEndedEvent")])
+                ("call.started", "CallStartedEvent"), ("call.answered", "GenericEvent"),
+                ("call.ended", "CallEndedEvent")])
             for e in lines:
                 self.assertEqual(e["body"]["trace_id"], call.call_id)
             self.assertEqual(lines[0]["body"]["dialplan_resolution"]["dialplan_id"], "DP_DEMO_AI")

@@ -1,4 +1,4 @@
-"""A caller that says exactly what it is told to, right or wrong: SIP over UDP, one socket, no state machine of its own."""
+"""A caller that says exactly what it is told to, right or wrong: SIP over UDP, one socket, no state machine."""
 import collections
 import os
 import select
@@ -125,7 +125,8 @@ class Call:
         return self
 
     def mine(self, m, method):
-        return status(m) is not None and header(m, "Call-ID") == self.call_id and header(m, "CSeq").endswith(" " + method)
+        ours = status(m) is not None and header(m, "Call-ID") == self.call_id
+        return ours and header(m, "CSeq").endswith(" " + method)
 
     def response(self, code, seconds=5, method="INVITE"):
         return self.ua.expect(f"{code} to {method}", seconds, lambda m: self.mine(m, method) and status(m) == code)
@@ -170,8 +171,8 @@ def rtp_port_of(answer):
 
 
 def echo_test(port, packets=20, local_port=0):
-    """Sends RTP to the port and returns how many packets came back with what was sent. Others, such as those that open the
-    caller's NAT, are passed over."""
+    """Sends RTP to the port and returns how many packets came back with what was sent. Others, such as those that open
+    the caller's NAT, are passed over."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", local_port))
         back = 0
