@@ -6,7 +6,8 @@ void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, u
     *a = (struct answers){.max = max, .on_orphan = on_orphan, .user = user};
     map_init(&a->by_key);
     list_init(&a->by_age);
-    list_init(&a->waiting);
+    for (size_t i = 0; i < ANSWERS_ASKERS_MAX; i++)
+        list_init(&a->waiting[i]);
 }
 
 static void drop(struct answers *a, struct answer *x)
@@ -39,24 +40,32 @@ static void forget(struct answers *a, struct answer *x)
         a->on_orphan(a->user, orphan);
 }
 
-struct answer *answers_put(struct answers *a, struct span key, struct span body, uint32_t port, int64_t now_ms)
+static struct answer *answer_new(const struct answer_args *args, int64_t now_ms)
 {
-    struct answer *x = malloc(sizeof *x + key.len + body.len);
+    struct answer *x = malloc(sizeof *x + args->key.len + args->body.len);
     if (x == NULL)
         return NULL;
     char *bytes = (char *)(x + 1);
-    memcpy(bytes, key.p, key.len);
-    if (body.len > 0)
-        memcpy(bytes + key.len, body.p, body.len);
+    memcpy(bytes, args->key.p, args->key.len);
+    if (args->body.len > 0)
+        memcpy(bytes + args->key.len, args->body.p, args->body.len);
     *x = (struct answer){
         .at_ms = now_ms,
-        .port = port,
-        .key = span_of(bytes, key.len),
-        .body = span_of(bytes + key.len, body.len),
+        .port = args->port,
+        .key = span_of(bytes, args->key.len),
+        .body = span_of(bytes + args->key.len, args->body.len),
     };
     list_init(&x->by_age);
     list_init(&x->waiting);
-    struct answer *old = answers_get(a, key);
+    return x;
+}
+
+struct answer *answers_put(struct answers *a, const struct answer_args *args, int64_t now_ms)
+{
+    struct answer *x = answer_new(args, now_ms);
+    if (x == NULL)
+        return NULL;
+    struct answer *old = answers_get(a, args->key);
     if (old != NULL)
         drop(a, old);
     if (map_put(&a->by_key, &x->by_key, x->key) != 0) {
@@ -64,7 +73,7 @@ struct answer *answers_put(struct answers *a, struct span key, struct span body,
         return NULL;
     }
     list_append(&a->by_age, &x->by_age);
-    list_append(&a->waiting, &x->waiting);
+    list_append(&a->waiting[args->asker], &x->waiting);
     a->cnt++;
     if (a->cnt > a->max)
         forget(a, oldest(a));
@@ -82,9 +91,9 @@ void answers_delivered(struct answer *x)
     list_remove(&x->waiting);
 }
 
-struct answer *answers_waiting(struct answers *a)
+struct answer *answers_waiting(struct answers *a, uint32_t asker)
 {
-    struct list *n = list_first(&a->waiting);
+    struct list *n = list_first(&a->waiting[asker]);
     return n != NULL ? LIST_ENTRY(n, struct answer, waiting) : NULL;
 }
 

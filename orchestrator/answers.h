@@ -13,11 +13,12 @@
 
 #define ANSWERS_MAX 32768
 #define ANSWERS_KEEP_MS 60000
+#define ANSWERS_ASKERS_MAX 16 /* actors that may be owed one */
 
 struct answer {
     struct map_node by_key;
     struct list by_age;
-    struct list waiting; /* in answers->waiting until delivered */
+    struct list waiting; /* in answers->waiting[asker] until delivered */
     int64_t at_ms;
     uint32_t port; /* of a set-up; 0: none */
     struct span key;
@@ -26,8 +27,8 @@ struct answer {
 
 struct answers {
     struct map by_key;
-    struct list by_age;  /* oldest first */
-    struct list waiting; /* not delivered yet, oldest first */
+    struct list by_age;                      /* oldest first */
+    struct list waiting[ANSWERS_ASKERS_MAX]; /* not delivered yet, oldest first */
     size_t cnt;
     size_t max;
     void (*on_orphan)(void *user, uint32_t port);
@@ -37,16 +38,22 @@ struct answers {
 void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port), void *user);
 /** Forgets everything without on_orphan. */
 void answers_fini(struct answers *a);
+struct answer_args {
+    struct span key; /* copied, like the body */
+    struct span body;
+    uint32_t asker; /* below ANSWERS_ASKERS_MAX */
+    uint32_t port;  /* 0: none */
+};
 /**
- * Keep one; key and body are copied. The oldest goes when there are too many. An answer with this key is replaced.
- * returns the kept one (owned by `a`), or NULL when memory is out
+ * Keep one; it waits until answers_delivered. The oldest goes when there are too many. An answer with this key is
+ * replaced. returns the kept one (owned by `a`), or NULL when memory is out
  */
-struct answer *answers_put(struct answers *a, struct span key, struct span body, uint32_t port, int64_t now_ms);
+struct answer *answers_put(struct answers *a, const struct answer_args *args, int64_t now_ms);
 struct answer *answers_get(const struct answers *a, struct span key);
 /** It was queued for a link that was up. */
 void answers_delivered(struct answer *x);
-/** The oldest that was not delivered; NULL: none. */
-struct answer *answers_waiting(struct answers *a);
+/** The oldest that this asker was not sent; NULL: none. */
+struct answer *answers_waiting(struct answers *a, uint32_t asker);
 /** Drops what is older than ANSWERS_KEEP_MS. */
 void answers_expire(struct answers *a, int64_t now_ms);
 

@@ -11,10 +11,11 @@
 #include "orchestrator/job.h"
 #include "orchestrator/svc.h"
 
-#define ORCH_SHARDS_MAX 16
+#define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
 #define ORCH_SETUPS_MAX 8192   /* set-ups at once; one more is answered UNAVAILABLE */
 #define ORCH_JOBS_MAX 65536    /* jobs of any kind at once, waiting releases included */
 #define ORCH_STEP_AFTER_MS 20  /* a set-up quicker than this reports no steps: its answer says it all */
+#define ORCH_GATHER_MS 25      /* releases and hole punches, and their answers, wait this long for others */
 #define ORCH_TICK_MS 250       /* answers that a full link refused are tried again, old ones forgotten */
 #define ORCH_TERMINATE_MS 3000 /* how long a caller of TerminateCall waits for the actors */
 #define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
@@ -32,8 +33,9 @@ struct shard {
 struct orch_job {
     struct job *job;
     struct map_node by_key;
-    struct list node;  /* in orch->jobs */
-    struct list quiet; /* in orch->quiet until its steps are told */
+    struct list node;   /* in orch->jobs */
+    struct list quiet;  /* in orch->quiet until its steps are told */
+    struct list gather; /* in orch->gathered until it is begun */
     struct timer timer;
     struct orch *orch;
     struct shard *shard; /* NULL: our own release */
@@ -62,6 +64,8 @@ struct orch {
     struct map jobs_by_key;
     struct list jobs;
     struct list quiet; /* oldest first */
+    struct list gathered;
+    struct timer gather_timer;
     uint32_t job_cnt;
     uint32_t setup_cnt;
     struct timer quiet_timer;
@@ -87,7 +91,7 @@ void orch_jobs_init(struct orch *o);
 void orch_jobs_fini(struct orch *o);
 void orch_run_job(struct shard *s, const Plane__RunJob *m);
 void orch_cancel_job(struct shard *s, const Plane__CancelJob *m);
-/** Tries again to send the answers that a full link refused, and forgets old ones. */
+/** Sends the answers that an actor has not been sent, and forgets old ones. */
 void orch_jobs_tick(struct orch *o);
 /** A job whose port would be lost if the process left now. */
 bool orch_jobs_at_stake(const struct orch *o);

@@ -25,6 +25,21 @@ static struct stat_series ports_leaked = {
 
 static void perform_and_end(struct orch_job *x, const struct job_effects *fx);
 
+/*
+ * An RPC or a message alone costs several times what it costs among others, because waking threads is what costs.
+ * Nobody waits for a release or a hole punch, so those of a short while begin together and are answered together.
+ */
+static bool is_patient(const struct job *j)
+{
+    return j->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT || j->kind == PLANE__RUN_JOB__KIND__PUNCH;
+}
+
+static void set_gather_timer(struct orch *o)
+{
+    if (!timer_is_set(&o->gather_timer))
+        loop_timer_in(o->loop, &o->gather_timer, ORCH_GATHER_MS);
+}
+
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
 /* returns false when the link is down or full */
@@ -40,10 +55,11 @@ static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
     if (bytes == NULL)
         return NULL;
     protobuf_c_message_pack(&d->base, bytes);
-    struct answer *a = answers_put(&x->orch->answers, x->key, span_of((const char *)bytes, n), d->rtp_port,
-                                   loop_now(x->orch->loop).mono_ms);
+    struct answer_args a = {
+        .key = x->key, .body = span_of((const char *)bytes, n), .asker = x->shard->no, .port = d->rtp_port};
+    struct answer *kept = answers_put(&x->orch->answers, &a, loop_now(x->orch->loop).mono_ms);
     free(bytes);
-    return a;
+    return kept;
 }
 
 /* The same answer once more. returns false when the link is down or full */
@@ -56,6 +72,14 @@ static bool send_kept(struct shard *s, struct answer *a)
     if (d != NULL)
         plane__job_done__free_unpacked(d, NULL);
     return sent;
+}
+
+/* What this actor has not been sent yet, as far as its link takes it. */
+static void send_waiting(struct shard *s)
+{
+    struct answer *a;
+    while (bus_link_is_up(s->link) && (a = answers_waiting(&s->orch->answers, s->no)) != NULL && send_kept(s, a))
+        ;
 }
 
 static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
@@ -76,10 +100,14 @@ static void answer(struct orch_job *x, Plane__JobDone__Result result)
     job_answer(x->job, result, &d);
     d.id.data = (uint8_t *)(uintptr_t)x->id.p;
     d.id.len = x->id.len;
-    bool sent = send_done(x->shard, &d);
     struct answer *a = keep(x, &d);
-    if (a != NULL && sent)
-        answers_delivered(a);
+    if (a != NULL && is_patient(x->job)) {
+        set_gather_timer(x->orch); /* it goes along with the next one, or then */
+    } else {
+        if (send_done(x->shard, &d) && a != NULL)
+            answers_delivered(a);
+        send_waiting(x->shard);
+    }
     x->steps_cnt = 0;
     log_answer(x, &d);
     if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
@@ -222,6 +250,7 @@ static void job_end(struct orch_job *x)
     loop_timer_cancel(o->loop, &x->timer);
     drop_rpc(x);
     list_remove(&x->quiet);
+    list_remove(&x->gather);
     list_remove(&x->node);
     if (x->key.len > 0)
         map_del(&o->jobs_by_key, &x->by_key);
@@ -260,6 +289,7 @@ static struct orch_job *job_begin(struct orch *o, struct shard *s, struct job *j
     timer_init(&x->timer, on_timer, x);
     list_init(&x->node);
     list_init(&x->quiet);
+    list_init(&x->gather);
     list_append(&o->jobs, &x->node);
     if (key.len > 0) {
         memcpy(x + 1, key.p, key.len);
@@ -282,6 +312,33 @@ static void job_go(struct orch_job *x)
     if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
         keep_quiet(x);
     perform_and_end(x, &fx);
+}
+
+/* --- jobs nobody waits for -----------------------------------------------------------------------------------------
+ */
+
+static bool is_gathered(const struct orch_job *x)
+{
+    return !list_empty(&x->gather);
+}
+
+static void gather(struct orch_job *x)
+{
+    struct orch *o = x->orch;
+    list_append(&o->gathered, &x->gather);
+    set_gather_timer(o);
+}
+
+static void on_gather_timer(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct orch *o = t->owner;
+    for (struct list *n; (n = list_first(&o->gathered)) != NULL;) {
+        list_remove(n);
+        job_go(LIST_ENTRY(n, struct orch_job, gather));
+    }
+    for (uint32_t i = 0; i < o->shard_cnt; i++)
+        send_waiting(&o->shards[i]);
 }
 
 /* A port whose set-up answer reached nobody: the actor, when it asks again, gets a new one. */
@@ -326,7 +383,7 @@ static bool repeat(struct shard *s, const Plane__RunJob *m, struct span key)
         (void)send_kept(s, a);
     else if (x->job->answered) /* long ago; it only gives its late port back by now */
         answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "answered before");
-    else
+    else if (!is_gathered(x))
         tell_steps(x);
     return true;
 }
@@ -354,7 +411,9 @@ void orch_run_job(struct shard *s, const Plane__RunJob *m)
         return;
     }
     struct orch_job *x = job_begin(o, s, job_new(m, &o->limits, loop_now(o->loop)), key);
-    if (x != NULL)
+    if (x != NULL && is_patient(x->job))
+        gather(x);
+    else if (x != NULL)
         job_go(x);
     else
         answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__FAILED, "a job of a kind unknown here");
@@ -372,6 +431,10 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
         (void)send_kept(s, a); /* crossed it, or it was lost */
     } else if (x != NULL) {
         struct job_effects fx;
+        if (is_gathered(x)) {
+            list_remove(&x->gather);
+            job_go(x);
+        }
         (void)job_cancel(x->job, &fx, loop_now(s->orch->loop));
         perform_and_end(x, &fx);
     } else {
@@ -381,19 +444,10 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
 
 /* --- all of them ------------------------------------------------------------------------------------------------- */
 
-/* The shard an answer is for; its number begins the key. */
-static struct shard *shard_of(struct orch *o, const struct answer *a)
-{
-    uint32_t no;
-    memcpy(&no, a->key.p, KEY_SHARD);
-    return &o->shards[no];
-}
-
 void orch_jobs_tick(struct orch *o)
 {
-    struct answer *a;
-    while ((a = answers_waiting(&o->answers)) != NULL && send_kept(shard_of(o, a), a))
-        ;
+    for (uint32_t i = 0; i < o->shard_cnt; i++)
+        send_waiting(&o->shards[i]);
     answers_expire(&o->answers, loop_now(o->loop).mono_ms);
 }
 
@@ -414,6 +468,8 @@ void orch_jobs_init(struct orch *o)
     map_init(&o->jobs_by_key);
     list_init(&o->jobs);
     list_init(&o->quiet);
+    list_init(&o->gathered);
+    timer_init(&o->gather_timer, on_gather_timer, o);
     timer_init(&o->quiet_timer, on_quiet_timer, o);
     answers_init(&o->answers, ANSWERS_MAX, on_orphan, o);
 }
@@ -425,6 +481,7 @@ void orch_jobs_fini(struct orch *o)
         job_end(LIST_ENTRY(n, struct orch_job, node));
     }
     loop_timer_cancel(o->loop, &o->quiet_timer);
+    loop_timer_cancel(o->loop, &o->gather_timer);
     answers_fini(&o->answers);
     map_fini(&o->jobs_by_key);
 }

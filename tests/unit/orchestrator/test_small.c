@@ -96,25 +96,31 @@ static void on_orphan(void *user, uint32_t port)
     orphans[orphan_cnt++] = port;
 }
 
+static struct answer *put(struct answers *a, struct span key, struct span body, uint32_t port, int64_t now_ms)
+{
+    return answers_put(a, &(struct answer_args){.key = key, .body = body, .asker = 2, .port = port}, now_ms);
+}
+
 static void test_answers(void **state)
 {
     (void)state;
     struct answers a;
     orphan_cnt = 0;
     answers_init(&a, 3, on_orphan, NULL);
-    struct answer *x = answers_put(&a, SPAN("one"), SPAN("body1"), 40000, 0);
-    assert_ptr_equal(answers_waiting(&a), x);
+    struct answer *x = put(&a, SPAN("one"), SPAN("body1"), 40000, 0);
+    assert_ptr_equal(answers_waiting(&a, 2), x);
+    assert_null(answers_waiting(&a, 1)); /* not that asker's */
     answers_delivered(x);
-    assert_null(answers_waiting(&a));
-    (void)answers_put(&a, SPAN("two"), SPAN("body2"), 40002, 10);
-    (void)answers_put(&a, SPAN("three"), SPAN(""), 0, 20);
+    assert_null(answers_waiting(&a, 2));
+    (void)put(&a, SPAN("two"), SPAN("body2"), 40002, 10);
+    (void)put(&a, SPAN("three"), SPAN(""), 0, 20);
     assert_true(span_eq(answers_get(&a, SPAN("one"))->body, SPAN("body1")));
     assert_null(answers_get(&a, SPAN("four")));
-    (void)answers_put(&a, SPAN("four"), SPAN("body4"), 40004, 30); /* "one" goes; its actor has it */
+    (void)put(&a, SPAN("four"), SPAN("body4"), 40004, 30); /* "one" goes; its actor has it */
     assert_int_equal(a.cnt, 3);
     assert_null(answers_get(&a, SPAN("one")));
     assert_int_equal(orphan_cnt, 0);
-    (void)answers_put(&a, SPAN("five"), SPAN("body5"), 0, 40); /* "two" goes, and nobody has heard of its port */
+    (void)put(&a, SPAN("five"), SPAN("body5"), 0, 40); /* "two" goes, and nobody has heard of its port */
     assert_int_equal(orphan_cnt, 1);
     assert_int_equal(orphans[0], 40002);
     answers_expire(&a, ANSWERS_KEEP_MS + 20);
@@ -132,12 +138,12 @@ static void test_answer_replaced(void **state)
     (void)state;
     struct answers a;
     answers_init(&a, 3, on_orphan, NULL);
-    (void)answers_put(&a, SPAN("one"), SPAN("old"), 0, 0);
-    (void)answers_put(&a, SPAN("one"), SPAN("new"), 0, 5);
+    (void)put(&a, SPAN("one"), SPAN("old"), 0, 0);
+    (void)put(&a, SPAN("one"), SPAN("new"), 0, 5);
     assert_int_equal(a.cnt, 1);
     assert_true(span_eq(answers_get(&a, SPAN("one"))->body, SPAN("new")));
     testkit_fail_alloc(0);
-    assert_null(answers_put(&a, SPAN("two"), SPAN("x"), 0, 5));
+    assert_null(put(&a, SPAN("two"), SPAN("x"), 0, 5));
     assert_true(testkit_alloc_failed());
     answers_fini(&a);
 }
