@@ -35,6 +35,10 @@ def binary(name):
     return os.path.join(BUILD, "bin", name)
 
 
+# In front of a program that must not outlive the tests, however they end.
+WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+
+
 def wait_for(what, seconds, condition):
     """Waits until condition() is true and returns its value; fails naming what it waited for."""
     deadline = time.monotonic() + seconds * SLOW
@@ -227,7 +231,7 @@ class Platform:
     def start(self, cert="platform", ca="ca.crt"):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [binary("local-platform"), "--config", self.config_path, "--cert", f"{self.pki}/{cert}.crt", "--key",
+            [*WITH_US, binary("local-platform"), "--config", self.config_path, "--cert", f"{self.pki}/{cert}.crt", "--key",
              f"{self.pki}/{cert}.key", "--ca", f"{self.pki}/{ca}", "--ledger", self.ledger_path, "--listen",
              f"127.0.0.1:{self.port}"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
@@ -352,18 +356,21 @@ class Stack:
     def spawn(self):
         self.write_config()
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([binary("supervisor"), "--config", self.config_path], stdout=log, stderr=log,
-                                        stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.dir,
+        self.process = subprocess.Popen([*WITH_US, binary("supervisor"), "--config", self.config_path],
+                                        stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.dir,
                                         env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
         log.close()
         return self
 
     def start(self):
-        if self.platform:
-            self.platform.start()
-        self.spawn()
-        self.wait_ready()
-        return self
+        try:
+            if self.platform:
+                self.platform.start()
+            self.spawn()
+            return self.wait_ready()
+        except BaseException:
+            self.close(failed=True)
+            raise
 
     def wait_ready(self, seconds=15, ready=True):
         what = "the service is ready" if ready else "the service is not ready"

@@ -42,7 +42,7 @@ class PythonPlatform(harness.Platform):
     def start(self, cert="platform", ca="ca.crt"):
         with open(self.ledger_path, "ab") as out, open(self.log_path, "ab") as err:
             self.process = subprocess.Popen(
-                [PYTHON, os.path.join(PEERS, "platform_peer.py"), "--config", self.config_path, "--cert",
+                [*harness.WITH_US, PYTHON, os.path.join(PEERS, "platform_peer.py"), "--config", self.config_path, "--cert",
                  f"{self.pki}/{cert}.crt", "--key", f"{self.pki}/{cert}.key", "--ca", f"{self.pki}/{ca}", "--listen",
                  f"127.0.0.1:{self.port}"], stdout=out, stderr=err, stdin=subprocess.DEVNULL)
         harness.wait_for("the Python platform is ready", 15, lambda: self.ledger("ready"))

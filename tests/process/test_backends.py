@@ -50,12 +50,7 @@ class TestFaults(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(SETUP_S=4, USER_DEADLINE_MS=3000, DIALPLAN_DEADLINE_MS=3000, MEDIA_DEADLINE_MS=3000)
-        try:
-            cls.stack.start()
-        except BaseException:
-            cls.stack.close(failed=True)
-            raise
+        cls.stack = Stack(SETUP_S=4, USER_DEADLINE_MS=3000, DIALPLAN_DEADLINE_MS=3000, MEDIA_DEADLINE_MS=3000).start()
         row("RPC", "fault", "the caller gets", "ports in use", "events")
 
     @classmethod

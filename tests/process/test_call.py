@@ -18,12 +18,7 @@ class OneCall(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(**cls.settings)
-        try:
-            cls.stack.start()
-        except BaseException:
-            cls.stack.close(failed=True)
-            raise
+        cls.stack = Stack(**cls.settings).start()
 
     @classmethod
     def tearDownClass(cls):

@@ -61,8 +61,7 @@ class TestOurServer(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(events=False)
-        cls.stack.start()
+        cls.stack = Stack(events=False).start()
 
     @classmethod
     def tearDownClass(cls):
