@@ -12,11 +12,11 @@
 #include "orchestrator/svc.h"
 
 #define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
-#define ORCH_SETUPS_MAX 8192   /* set-ups at once; one more is answered UNAVAILABLE */
-#define ORCH_JOBS_MAX 65536    /* jobs of any kind at once, waiting releases included */
-#define ORCH_STEP_AFTER_MS 20  /* a set-up quicker than this reports no steps: its answer says it all */
-#define ORCH_GATHER_MS 25      /* releases and hole punches, and their answers, wait this long for others */
-#define ORCH_TICK_MS 250       /* answers that a full link refused are tried again, old ones forgotten */
+#define ORCH_SETUPS_MAX 8192  /* set-ups at once; one more is answered UNAVAILABLE */
+#define ORCH_JOBS_MAX 65536   /* jobs of any kind at once, waiting releases included */
+#define ORCH_STEP_AFTER_MS 20 /* a set-up quicker than this reports no steps: its answer says it all */
+#define ORCH_GATHER_MS 25     /* releases and hole punches wait this long for others, and so do answers to the latter */
+#define ORCH_TICK_MS 250      /* answers that a full link refused are tried again, old ones forgotten */
 #define ORCH_TERMINATE_MS 3000 /* how long a caller of TerminateCall waits for the actors */
 #define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
 #define ORCH_STEPS_KEPT 4

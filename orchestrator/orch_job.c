@@ -101,7 +101,7 @@ static void answer(struct orch_job *x, Plane__JobDone__Result result)
     d.id.data = (uint8_t *)(uintptr_t)x->id.p;
     d.id.len = x->id.len;
     struct answer *a = keep(x, &d);
-    if (a != NULL && is_patient(x->job)) {
+    if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
         set_gather_timer(x->orch); /* it goes along with the next one, or then */
     } else {
         if (send_done(x->shard, &d) && a != NULL)
@@ -311,7 +311,7 @@ static void job_go(struct orch_job *x)
     (void)job_run(x->job, &fx, loop_now(x->orch->loop));
     if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
         keep_quiet(x);
-    perform_and_end(x, &fx);
+    perform(x, &fx); /* no job ends as it begins */
 }
 
 /* --- jobs nobody waits for -----------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ static bool field_ok(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *
     return true;
 }
 
-bool text_message_ok(const ProtobufCMessage *m) /* NOLINT(misc-no-recursion): as deep as our own messages nest */
+bool text_message_ok(const ProtobufCMessage *m) /* recurses as deep as our own messages nest */
 {
     for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
