@@ -254,6 +254,7 @@ def fresh_stack():
     """Memory wants a service that has not grown yet; a ledger line an RPC would be the platform's cost, not ours."""
     stack = harness.Stack(LOG_LEVEL="warn")
     stack.platform.config["ledger_rpcs"] = False
+    stack.platform.config["rtp"].update(port_min=18000, port_max=32766)
     stack.platform.write_config()
     stack.events.close()
     stack.events = DrainedQueue(stack.broker)

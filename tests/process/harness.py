@@ -448,6 +448,11 @@ class Stack:
     def calls(self):
         return self.ctl("calls")["calls"]
 
+    def wait_established(self, call):
+        """Until the ACK has been taken: before that, a kill loses it, as the network may."""
+        wait_for("the call is established", 5, lambda: [
+            c for c in self.calls() if c["call_id"] == call.call_id and c["state"].lower() == "established"])
+
     def worker(self, name):
         """A worker's status; a sharded one is called NAME.SHARD."""
         return next(w for w in self.ctl("status")["workers"] if w["name"] in (name, name + ".0"))

@@ -12,6 +12,7 @@ class TestKillEstablished(OneCall):
         stack = self.stack
         call = Call(self.ua)
         port, _ = rtp_port_of(call.answered())
+        stack.wait_established(call)
         # Wait until started and answered are out: what comes twice or never now is the kill's doing.
         stack.wait_outbox_empty()
         before = stack.platform.status()
@@ -60,6 +61,7 @@ class TestKillEstablished(OneCall):
             with self.subTest(worker=name):
                 call = Call(self.ua)
                 call.answered()
+                self.stack.wait_established(call)
                 self.stack.kill_worker(name)
                 call.request("BYE")
                 deadline = time.monotonic() + 10

@@ -26,6 +26,7 @@ class TestStop(unittest.TestCase):
         with Stack(DRAIN_S=1).start() as stack, Ua(stack.sip_port) as ua:
             call = Call(ua)
             call.answered()
+            stack.wait_established(call)
             stack.process.send_signal(signal.SIGTERM)
             call.expect_bye(10)
             stack.process.wait(15 * harness.SLOW)
@@ -50,6 +51,7 @@ class TestStop(unittest.TestCase):
         with Stack().start() as stack, Ua(stack.sip_port) as ua:
             call = Call(ua)
             call.answered()
+            stack.wait_established(call)
             stack.process.kill()
             stack.process.wait()
             harness.wait_for("the workers are gone", 10, lambda: not harness.processes_of_session(stack.process.pid))
