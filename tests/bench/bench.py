@@ -117,13 +117,16 @@ def floor_program(name, *args):
 def floor_uas(calls, rate):
     """CPU per call of SIPp answering SIPp."""
     port = harness.free_port(socket.SOCK_DGRAM)
-    uas = subprocess.Popen(["sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", "37000", "-nostdin"],
+    media = str(harness.free_port(socket.SOCK_DGRAM))
+    uas = subprocess.Popen(["sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mp", media, "-nostdin"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
         before = cpu_us(uas.pid)
         r, _ = load(port, calls, rate, 1000)
-        return (cpu_us(uas.pid) - before) / max(1, r.ok)
+        if uas.poll() is not None or r.ok == 0:
+            sys.exit(f"bench: SIPp's uas answered {r.ok} of {calls} calls")
+        return (cpu_us(uas.pid) - before) / r.ok
     finally:
         harness.stop_process(uas, 2)
 
@@ -167,6 +170,7 @@ def measure_rate(stack, rate, seconds):
             "wake_ups": {name: (wake_ups(pid) - slept[name]) / done for name, pid in pids.items()},
             "sum": sum(cost.values()),
             "p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "restarted": restarted,
+            "errors": r.text,
             "retransmissions": int(r.stats.get("Retransmissions(C)") or 0),
             "others": {"sipp": sipp_cpu / done,
                        "platform": (cpu_us(stack.platform.process.pid) - idle_platform) / done}}
@@ -209,6 +213,8 @@ def print_rate(m, f):
     print(f"  one call at a time   RPCs and publishes {f['alone']:.1f} instead of {f['grpc'] + f['amqp']:.1f}: "
           f"ratio {m['sum'] / (f['alone'] + f['uas']):.2f}")
     print(f"  beside it            SIPp {m['others']['sipp']:.1f}  local platform {m['others']['platform']:.1f}")
+    if m["failed"]:
+        print("  " + "\n  ".join(x[:160] for x in m["errors"].split("\n") if "Aborting" in x or x.startswith("SIP/2.0")))
     if m["restarted"]:
         print(f"  RESTARTED: {m['restarted']}")
 
