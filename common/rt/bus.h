@@ -49,9 +49,8 @@ const Plane__Hello *bus_link_peer(const struct bus_link *k); /* last Hello seen,
 size_t bus_link_queued(const struct bus_link *k);
 
 /**
- * Queue one message for the end of this turn: nothing leaves before every other turn-end hook has run. The body is copied
- * (encoded) at once.
- * returns 0, -BUS_EDOWN or -BUS_EFULL; saying what the catalogue does not allow is a BUG
+ * Queue one message for the end of this turn: nothing leaves before every other turn-end hook has run. The body is
+ * copied (encoded) at once. returns 0, -BUS_EDOWN or -BUS_EFULL; saying what the catalogue does not allow is a BUG
  */
 int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
