@@ -73,7 +73,7 @@ void admit_init(struct actor *a);
 void admit_update(struct actor *a, bool always);
 /** Everything set-up needs is there; else *why names what is missing. */
 bool admit_ready(struct actor *a, const char **why);
-void admit_take_dependencies(struct actor *a, const Plane__Dependencies *d);
+void admit_take_dependencies(struct actor *a, const Plane__Dependencies *m);
 
 /* stop.c */
 void actor_stop(struct worker *w, uint32_t grace_ms);
