@@ -48,7 +48,7 @@ LIBS_call-actor   = $(L_RT) $(L_SIP) $(L_PROTO) $(L_BASE)
 LIBS_orchestrator = $(L_RT) $(L_PROTO) $(L_BASE)
 LIBS_publisher    = $(L_RT) $(L_PROTO) $(L_BASE)
 SYS_base          = -lcjson -lm
-SYS_rt            = -lev -lnng -lcrypto -lprotobuf-c $(SYS_base) -lpthread
+SYS_rt            = -lev -lcrypto -lprotobuf-c $(SYS_base) -lpthread
 SYS_supervisor    = $(SYS_rt)
 SYS_sip-edge      = $(SYS_rt)
 SYS_call-actor    = -llmdb $(SYS_rt)
@@ -111,7 +111,6 @@ UNIT_BIN := $(UNIT_SRC:tests/%.c=$(BUILD)/test/%)
 TESTKIT  := $(BUILD)/obj/tests/unit/testkit.o
 # Functions a test replaces by its own __wrap_ ones.
 WRAP_test_outbox := bus_send bus_link_is_up
-WRAP_test_bus_late := nng_pipe_notify
 TESTKIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define unit-bin
 $(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(TESTKIT) $(2)

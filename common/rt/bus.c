@@ -1,45 +1,29 @@
-/* The only home of nng. */
 #include "common/rt/bus.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/stat.h"
+#include "common/rt/bus_conn.h"
 #include <errno.h>
-#include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define BUS_LINKS_MAX 64
-#define BUS_NNG_DEPTH 64        /* batches nng holds before we do */
-#define BUS_BATCHES_PER_TURN 64 /* then other watchers get their turn */
-#define BUS_REDIAL_MIN_MS 10
-#define BUS_REDIAL_MAX_MS 100
 
 struct bus_link {
     struct bus *bus;
     struct bus_link_args args;
-    char *path;
-    nng_socket sock;
-    struct loop_io *rx;
-    struct loop_io *tx; /* watched only while nng takes no more */
-    struct buf out;     /* the batch of this turn */
-    bool blocked;
-    uint32_t pipe; /* the connection we speak on; 0: none */
-    bool up;       /* its Hello has come */
+    struct bus_conn *conn;
+    struct buf out;   /* the batch of this turn, and what may wait from earlier ones */
+    bool urgent;      /* something in it leaves at this turn's end */
+    struct timer due; /* else when the first of it does */
+    bool up;          /* its Hello has come */
     int64_t down_since;
     Plane__Hello *peer;
     uint64_t peer_epoch;
     bool peer_known;
-    pthread_mutex_t lock; /* live_pipe is written by nng's threads */
-    uint32_t live_pipe;
-    uint32_t dead_pipe; /* the last one that went */
 };
 
 struct bus {
     struct loop *loop;
-    struct loop_wake *wake;
     Plane__Hello me;
     char *version;
     struct bus_link *links[BUS_LINKS_MAX];
@@ -51,37 +35,6 @@ static struct stat_series stat_sent = {.name = "sip_signaling_plane_batches_sent
 static struct stat_series stat_full = {.name = "sip_signaling_plane_full_total",
                                        .help = "messages a full link did not take"};
 
-/* --- connections come and go: nng's threads note it, the loop acts -------------------------------------------------
- */
-
-static void on_pipe(nng_pipe p, nng_pipe_ev ev, void *arg)
-{
-    struct bus_link *k = arg;
-    uint32_t id = (uint32_t)nng_pipe_id(p);
-    pthread_mutex_lock(&k->lock);
-    if (ev == NNG_PIPE_EV_ADD_POST)
-        k->live_pipe = id;
-    else
-        k->dead_pipe = id;
-    if (k->live_pipe == k->dead_pipe)
-        k->live_pipe = 0;
-    pthread_mutex_unlock(&k->lock);
-    loop_wake_post(k->bus->wake);
-}
-
-static void link_went_down(struct bus_link *k)
-{
-    bool was_up = k->up;
-    k->up = false;
-    k->pipe = 0;
-    k->blocked = false;
-    loop_io_set(k->tx, 0);
-    buf_reset(&k->out);
-    k->down_since = loop_now(k->bus->loop).mono_ms;
-    if (was_up && k->args.on_down != NULL)
-        k->args.on_down(k);
-}
-
 static int put(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body)
 {
     if (k->out.len == 0)
@@ -92,34 +45,26 @@ static int put(struct bus_link *k, enum plane_type type, const ProtobufCMessage 
     return -BUS_EFULL;
 }
 
-/* nng starts a connection before it tells us of it: its first message, the Hello, may be here sooner than on_pipe. */
-static void notice_pipe(struct bus_link *k, uint32_t id)
+/* --- connections come and go ------------------------------------------------------------------------------------- */
+
+static void on_open(void *user)
 {
-    pthread_mutex_lock(&k->lock);
-    if (id != k->dead_pipe)
-        k->live_pipe = id;
-    pthread_mutex_unlock(&k->lock);
+    struct bus_link *k = user;
+    k->urgent = true;
+    (void)put(k, PLANE_HELLO, &k->bus->me.base); /* an empty batch always takes a Hello */
 }
 
-static void follow_pipe(struct bus_link *k)
+static void on_close(void *user)
 {
-    pthread_mutex_lock(&k->lock);
-    uint32_t live = k->live_pipe;
-    pthread_mutex_unlock(&k->lock);
-    if (live == k->pipe)
-        return;
-    if (k->pipe != 0)
-        link_went_down(k);
-    k->pipe = live;
-    if (live != 0)
-        (void)put(k, PLANE_HELLO, &k->bus->me.base); /* an empty batch always takes a Hello */
-}
-
-static void on_wake(void *user)
-{
-    struct bus *b = user;
-    for (size_t i = 0; i < b->link_cnt; i++)
-        follow_pipe(b->links[i]);
+    struct bus_link *k = user;
+    bool was_up = k->up;
+    k->up = false;
+    k->urgent = false;
+    loop_timer_cancel(k->bus->loop, &k->due);
+    buf_reset(&k->out);
+    k->down_since = loop_now(k->bus->loop).mono_ms;
+    if (was_up && k->args.on_down != NULL)
+        k->args.on_down(k);
 }
 
 /* --- receiving -------------------------------------------------------------------------------------------------- */
@@ -172,65 +117,27 @@ static void take_record(struct bus_link *k, const struct plane_record *rec)
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
-static void take_batch(struct bus_link *k, nng_msg *msg)
+static void on_batch(void *user, struct span batch)
 {
-    if ((uint32_t)nng_pipe_id(nng_msg_get_pipe(msg)) != k->pipe)
-        return;
+    struct bus_link *k = user;
     struct plane_reader r;
     struct plane_record rec;
-    if (plane_read_begin(&r, span_of(nng_msg_body(msg), nng_msg_len(msg))))
+    if (plane_read_begin(&r, batch))
         while (plane_read_next(&r, &rec))
             take_record(k, &rec);
     if (r.bad)
         refuse(k, 0, "batch cut short or not a batch");
 }
 
-static void on_readable(void *user, int fd, int dirs)
-{
-    (void)fd;
-    (void)dirs;
-    struct bus_link *k = user;
-    for (int i = 0; i < BUS_BATCHES_PER_TURN; i++) {
-        nng_msg *msg;
-        if (nng_recvmsg(k->sock, &msg, NNG_FLAG_NONBLOCK) != 0)
-            return;
-        notice_pipe(k, (uint32_t)nng_pipe_id(nng_msg_get_pipe(msg)));
-        follow_pipe(k); /* its connection may be newer than the last wake */
-        take_batch(k, msg);
-        nng_msg_free(msg);
-    }
-}
-
 /* --- sending ---------------------------------------------------------------------------------------------------- */
 
 static void flush_link(struct bus_link *k)
 {
-    if (k->pipe == 0 || k->out.len == 0 || k->blocked)
+    if (!k->urgent || k->out.len == 0 || !bus_conn_send(k->conn, &k->out))
         return;
-    nng_msg *msg;
-    if (nng_msg_alloc(&msg, k->out.len) != 0)
-        return; /* next turn */
-    memcpy(nng_msg_body(msg), k->out.p, k->out.len);
-    int rv = nng_sendmsg(k->sock, msg, NNG_FLAG_NONBLOCK);
-    if (rv != 0) {
-        nng_msg_free(msg);
-        if (rv == NNG_EAGAIN) {
-            k->blocked = true;
-            loop_io_set(k->tx, LOOP_READ); /* nng makes its send descriptor readable when there is room */
-        }
-        return;
-    }
+    k->urgent = false;
+    loop_timer_cancel(k->bus->loop, &k->due);
     stat_inc(&stat_sent);
-    buf_reset(&k->out);
-}
-
-static void on_sendable(void *user, int fd, int dirs)
-{
-    (void)fd;
-    (void)dirs;
-    struct bus_link *k = user;
-    k->blocked = false; /* sent at this turn's end, not now: what waits may not be committed yet */
-    loop_io_set(k->tx, 0);
 }
 
 static void on_turn_end(void *user)
@@ -240,12 +147,33 @@ static void on_turn_end(void *user)
         flush_link(b->links[i]);
 }
 
+static void on_due(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct bus_link *k = t->owner;
+    k->urgent = true; /* leaves at this turn's end, not now: another part of it may not be committed yet */
+}
+
 int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body)
 {
     BUG_ON(!plane_may_send((uint16_t)type, k->bus->me.proc, k->args.peer));
     if (!k->up)
         return -BUS_EDOWN;
+    k->urgent = true;
     return put(k, type, body);
+}
+
+int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body)
+{
+    BUG_ON(!plane_may_send((uint16_t)type, k->bus->me.proc, k->args.peer));
+    if (!k->up)
+        return -BUS_EDOWN;
+    int rc = put(k, type, body);
+    if (rc != 0 || k->out.len > BUS_LATER_BYTES)
+        k->urgent = true;
+    else if (!k->urgent && !timer_is_set(&k->due))
+        loop_timer_in(k->bus->loop, &k->due, BUS_LATER_MS);
+    return rc;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
@@ -259,7 +187,6 @@ struct bus *bus_new(struct loop *l, const Plane__Hello *me)
     b->me = *me;
     b->version = strdup(me->version);
     b->me.version = b->version;
-    b->wake = loop_wake_new(l, on_wake, b);
     loop_last_at_turn_end(l, on_turn_end, b);
     stat_register(&stat_bad);
     stat_register(&stat_sent);
@@ -269,15 +196,11 @@ struct bus *bus_new(struct loop *l, const Plane__Hello *me)
 
 static void link_free(struct bus_link *k)
 {
-    if (k->sock.id != 0)
-        nng_close(k->sock); /* no callback of nng's runs after this */
-    loop_io_free(k->rx);
-    loop_io_free(k->tx);
+    loop_timer_cancel(k->bus->loop, &k->due);
+    bus_conn_free(k->conn);
     buf_fini(&k->out);
     if (k->peer != NULL)
         plane__hello__free_unpacked(k->peer, NULL);
-    pthread_mutex_destroy(&k->lock);
-    free(k->path);
     free(k);
 }
 
@@ -285,36 +208,8 @@ void bus_free(struct bus *b)
 {
     for (size_t i = 0; i < b->link_cnt; i++)
         link_free(b->links[i]);
-    loop_wake_free(b->wake);
     free(b->version);
     free(b);
-}
-
-static int open_socket(struct bus_link *k)
-{
-    char url[256];
-    snprintf(url, sizeof(url), "ipc://%s", k->path);
-    int rv = nng_pair0_open(&k->sock);
-    if (rv != 0)
-        return rv;
-    nng_socket_set_size(k->sock, NNG_OPT_RECVMAXSZ, PLANE_BATCH_MAX);
-    nng_socket_set_int(k->sock, NNG_OPT_SENDBUF, BUS_NNG_DEPTH);
-    nng_socket_set_int(k->sock, NNG_OPT_RECVBUF, BUS_NNG_DEPTH);
-    nng_socket_set_ms(k->sock, NNG_OPT_RECONNMINT, BUS_REDIAL_MIN_MS);
-    nng_socket_set_ms(k->sock, NNG_OPT_RECONNMAXT, BUS_REDIAL_MAX_MS);
-    nng_pipe_notify(k->sock, NNG_PIPE_EV_ADD_POST, on_pipe, k);
-    nng_pipe_notify(k->sock, NNG_PIPE_EV_REM_POST, on_pipe, k);
-    int rfd;
-    int sfd;
-    if ((rv = nng_socket_get_int(k->sock, NNG_OPT_RECVFD, &rfd)) != 0 ||
-        (rv = nng_socket_get_int(k->sock, NNG_OPT_SENDFD, &sfd)) != 0)
-        return rv;
-    k->rx = loop_io_new(k->bus->loop, rfd, LOOP_READ, on_readable, k);
-    k->tx = loop_io_new(k->bus->loop, sfd, 0, on_sendable, k);
-    if (!k->args.listen)
-        return nng_dial(k->sock, url, NULL, NNG_FLAG_NONBLOCK);
-    unlink(k->path); /* what a killed predecessor left; one instance at a time is the supervisor's promise */
-    return nng_listen(k->sock, url, NULL, 0);
 }
 
 struct bus_link *bus_link_open(struct bus *b, const struct bus_link_args *args)
@@ -325,17 +220,24 @@ struct bus_link *bus_link_open(struct bus *b, const struct bus_link_args *args)
         return NULL;
     k->bus = b;
     k->args = *args;
-    k->path = strdup(args->path);
     k->down_since = loop_now(b->loop).mono_ms;
-    pthread_mutex_init(&k->lock, NULL);
     buf_init(&k->out, PLANE_BATCH_MAX);
-    int rv = k->path != NULL ? open_socket(k) : NNG_ENOMEM;
-    if (rv != 0) {
-        log_ev(LOG_ERROR, "cannot open the link", log_z("path", args->path), log_z("why", nng_strerror(rv)));
+    timer_init(&k->due, on_due, k);
+    k->conn = bus_conn_new(b->loop, &(struct bus_conn_args){.path = args->path,
+                                                            .listen = args->listen,
+                                                            .batch_max = PLANE_BATCH_MAX,
+                                                            .on_open = on_open,
+                                                            .on_close = on_close,
+                                                            .on_batch = on_batch,
+                                                            .user = k});
+    if (k->conn == NULL) {
+        int why = errno;
+        log_ev(LOG_ERROR, "cannot open the link", log_z("path", args->path), log_z("why", strerror(why)));
         link_free(k);
-        errno = rv == NNG_EADDRINUSE ? EADDRINUSE : EIO;
+        errno = why;
         return NULL;
     }
+    k->args.path = NULL; /* the caller's */
     b->links[b->link_cnt++] = k;
     return k;
 }

@@ -1,5 +1,5 @@
 /*
- * bus: the message plane: nng pair sockets over ipc://, one per pair of processes. Layer: common/rt.
+ * bus: the message plane: unix stream sockets, one per pair of processes. Layer: common/rt.
  *
  * Messages to a peer gather during a turn and leave as one batch at its end (wake-ups are what costs). A link is up
  * from the peer's Hello until its connection closes; whatever arrives on a connection before its Hello is dropped, and
@@ -53,5 +53,12 @@ size_t bus_link_queued(const struct bus_link *k);
  * copied (encoded) at once. returns 0, -BUS_EDOWN or -BUS_EFULL; saying what the catalogue does not allow is a BUG
  */
 int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
+
+#define BUS_LATER_MS 20              /* what nobody waits for leaves at most this much later */
+#define BUS_LATER_BYTES (128u << 10) /* ... or when this much has gathered */
+
+/** As bus_send, for what nobody waits for: it leaves with the next message that somebody does wait for, or when
+ * BUS_LATER_MS or BUS_LATER_BYTES are over. Order among all messages of a link is kept. */
+int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/testkit.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/rt/bus.h"
 #include <signal.h>
@@ -248,6 +249,45 @@ static void a_full_link_says_so_and_takes_nothing(void **state)
     end(&s);
 }
 
+static int say_later(struct seen *s, uint64_t seq)
+{
+    Plane__Event e = PLANE__EVENT__INIT;
+    e.seq = seq;
+    e.message_id = (char *)"m";
+    e.routing_key = (char *)"call.ended";
+    return bus_send_later(s->link, PLANE_PUB_EVENT, &e.base);
+}
+
+static bool has_two(const struct seen *s)
+{
+    return s->last_seq == 2;
+}
+static bool has_four(const struct seen *s)
+{
+    return s->last_seq == 4;
+}
+
+static void what_may_wait_leaves_in_time_and_in_order(void **state)
+{
+    (void)state;
+    struct seen s = begin();
+    open_link(&s);
+    assert_int_equal(say_later(&s, 1), -BUS_EDOWN);
+    pid_t pid = start_peer(1);
+    assert_true(wait_until(&s, is_up));
+    assert_int_equal(say_later(&s, 1), 0);
+    assert_int_equal(say(&s, 2), 0); /* takes the first along */
+    assert_true(wait_until(&s, has_two));
+    assert_int_equal(s.msgs, 2);
+    int64_t began = clock_mono_ms();
+    assert_int_equal(say_later(&s, 3), 0);
+    assert_int_equal(say_later(&s, 4), 0);
+    assert_true(wait_until(&s, has_four)); /* by itself */
+    assert_true(clock_mono_ms() - began >= BUS_LATER_MS - 1);
+    kill_peer(pid);
+    end(&s);
+}
+
 static void say_what_only_others_may(void)
 {
     struct seen s = begin();
@@ -277,10 +317,10 @@ int main(int argc, char **argv)
     snprintf(path, sizeof(path), "%s/bus-%d.sock", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (int)getpid());
     log_init("test", false, LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        /* First: it forks, which nng forbids once it runs. */
         cmocka_unit_test_teardown(saying_what_the_catalogue_forbids_is_a_bug, cleanup),
         cmocka_unit_test_teardown(a_killed_peer_is_seen_and_its_successor_is_fresh, cleanup),
         cmocka_unit_test_teardown(a_full_link_says_so_and_takes_nothing, cleanup),
+        cmocka_unit_test_teardown(what_may_wait_leaves_in_time_and_in_order, cleanup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
