@@ -76,57 +76,37 @@ static void refuse(struct actor *a, const Plane__RxRequest *rx, const struct sip
     buf_fini(&out);
 }
 
-static struct entry *find_call(struct actor *a, const struct sip_msg *msg)
-{
-    struct entry *e = calls_by_dialog(&a->calls, msg->call_id, msg->from_tag);
-    return e != NULL && !e->gone ? e : NULL;
-}
-
-static bool is_our_tag(const struct entry *e, struct span tag)
-{
-    const Store__CallRow *row = e->call->row;
-    return row->a != NULL && span_eq(span_cstr(row->a->local_tag), tag);
-}
-
-static bool has_answered(const struct entry *e, struct span txn)
-{
-    const Store__CallRow *row = e->call->row;
-    for (size_t i = 0; i < row->n_server_txns; i++)
-        if (span_eq(txn, span_of((const char *)row->server_txns[i]->key.data, row->server_txns[i]->key.len)))
-            return true;
-    return false;
-}
-
-/*
- * An INVITE outside a dialog. The one we know is answered again by its call; the same call on another branch is a
- * request that reached us over two ways (RFC 3261 §8.2.2.2) unless the call is over: then the caller tries again, with
- * credentials for instance, and that is a new call.
- */
 static struct entry *call_for_invite(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg,
                                      struct span txn)
 {
-    struct entry *e = find_call(a, msg);
-    if (e != NULL && has_answered(e, txn))
-        return e;
-    if (e != NULL && call_state(e->call) != CALL_ST_ENDED) {
+    struct entry *e;
+    enum invite_is is = calls_match_invite(&a->calls, msg, txn, &e);
+    if (is == INVITE_MERGED)
         refuse(a, rx, msg, 482);
-        return NULL;
-    }
-    if (a->live_cnt >= a->calls_max || a->draining || (e = new_call(a)) == NULL) {
+    if (is != INVITE_NEW)
+        return e;
+    if (a->live_cnt >= a->calls_max || a->draining || (e = new_call(a)) == NULL)
         refuse(a, rx, msg, 503);
-        return NULL;
-    }
     return e;
+}
+
+/* CANCEL is for the INVITE that the edge says it cancels (§9.2), and carries no tag of ours while there is no answer. */
+static struct entry *call_for_cancel(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg)
+{
+    struct entry *e;
+    struct span invite = span_of((const char *)rx->cancels.data, rx->cancels.len);
+    if (msg->to_tag.len > 0)
+        return calls_by_dialog(&a->calls, msg);
+    return calls_match_invite(&a->calls, msg, invite, &e) == INVITE_KNOWN ? e : NULL;
 }
 
 static struct entry *call_in_dialog(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg)
 {
-    struct entry *e = find_call(a, msg);
     bool cancels = msg->method == SIP_M_CANCEL && rx->cancels.len > 0;
-    if (e != NULL && (cancels || is_our_tag(e, msg->to_tag)))
-        return e;
-    refuse(a, rx, msg, 481);
-    return NULL;
+    struct entry *e = cancels ? call_for_cancel(a, rx, msg) : calls_by_dialog(&a->calls, msg);
+    if (e == NULL)
+        refuse(a, rx, msg, 481);
+    return e;
 }
 
 static void on_request(struct actor *a, const Plane__RxRequest *rx)

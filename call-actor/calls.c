@@ -1,13 +1,16 @@
 #include "call-actor/calls.h"
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define DIALOG_TEXT_MAX 1024u
+#define INVITE_TEXT_MAX 640u /* Call-ID and tag, each at its limit (sip_limits.h), and a number */
 
 void calls_init(struct calls *cs)
 {
     *cs = (struct calls){0};
     map_init(&cs->by_key);
-    map_init(&cs->by_dialog);
+    map_init(&cs->by_tag);
+    map_init(&cs->by_invite);
     map_init(&cs->by_call_id);
     map_init(&cs->by_trace);
     list_init(&cs->all);
@@ -19,7 +22,8 @@ void calls_fini(struct calls *cs)
     while ((n = list_first(&cs->all)) != NULL)
         calls_remove(cs, LIST_ENTRY(n, struct entry, all));
     map_fini(&cs->by_key);
-    map_fini(&cs->by_dialog);
+    map_fini(&cs->by_tag);
+    map_fini(&cs->by_invite);
     map_fini(&cs->by_call_id);
     map_fini(&cs->by_trace);
 }
@@ -64,40 +68,45 @@ static void put_newest(struct map *m, struct map_node *n, struct span key)
     (void)map_put(m, n, key);
 }
 
-static void dialog_text(struct buf *out, struct span call_id, struct span tag)
+/* Bytes written, 0 when they do not fit. The separator is in none of the three. */
+static size_t invite_text(char out[INVITE_TEXT_MAX], struct span call_id, struct span tag, uint32_t cseq)
 {
-    buf_put_span(out, call_id);
-    buf_putc(out, '\n'); /* in neither of the two */
-    buf_put_span(out, tag);
+    int n = snprintf(out, INVITE_TEXT_MAX, "%" PRIu32 "\n%.*s\n%.*s", cseq, SPAN_ARG(call_id), SPAN_ARG(tag));
+    return n > 0 && (size_t)n < INVITE_TEXT_MAX ? (size_t)n : 0;
+}
+
+static void index_invite(struct calls *cs, struct entry *e, const Store__CallRow *row)
+{
+    char text[INVITE_TEXT_MAX];
+    size_t n = invite_text(text, span_cstr(row->a->call_id), span_cstr(row->a->remote_tag), row->invite_cseq);
+    if (n > 0)
+        e->invite_text = span_dup(span_of(text, n));
+    if (e->invite_text != NULL)
+        put_newest(&cs->by_invite, &e->by_invite, span_of(e->invite_text, n));
 }
 
 void calls_index(struct calls *cs, struct entry *e)
 {
     const Store__CallRow *row = e->call->row;
-    if (e->dialog_text == NULL && row->a != NULL && row->a->call_id[0] != '\0') {
-        struct buf b;
-        buf_init(&b, DIALOG_TEXT_MAX);
-        dialog_text(&b, span_cstr(row->a->call_id), span_cstr(row->a->remote_tag));
-        size_t len;
-        e->dialog_text = buf_take(&b, &len);
-        if (e->dialog_text != NULL)
-            put_newest(&cs->by_dialog, &e->by_dialog, span_of(e->dialog_text, len));
-        buf_fini(&b);
-        put_newest(&cs->by_call_id, &e->by_call_id, span_cstr(row->a->call_id));
-    }
+    if (e->invite_text != NULL || row->a == NULL || row->a->call_id[0] == '\0')
+        return; /* nothing of what follows changes in a call's life */
+    index_invite(cs, e, row);
+    put_newest(&cs->by_tag, &e->by_tag, span_cstr(row->a->local_tag));
+    put_newest(&cs->by_call_id, &e->by_call_id, span_cstr(row->a->call_id));
     put_newest(&cs->by_trace, &e->by_trace, span_cstr(row->trace_id));
 }
 
 void calls_remove(struct calls *cs, struct entry *e)
 {
     map_del(&cs->by_key, &e->by_key);
-    map_del(&cs->by_dialog, &e->by_dialog);
+    map_del(&cs->by_tag, &e->by_tag);
+    map_del(&cs->by_invite, &e->by_invite);
     map_del(&cs->by_call_id, &e->by_call_id);
     map_del(&cs->by_trace, &e->by_trace);
     list_remove(&e->all);
     list_remove(&e->dirty);
     call_free(e->call);
-    free(e->dialog_text);
+    free(e->invite_text);
     free(e);
 }
 
@@ -107,18 +116,38 @@ struct entry *calls_by_key(const struct calls *cs, uint64_t key)
     return n != NULL ? MAP_ENTRY(n, struct entry, by_key) : NULL;
 }
 
-struct entry *calls_by_dialog(const struct calls *cs, struct span call_id, struct span remote_tag)
+struct entry *calls_by_dialog(const struct calls *cs, const struct sip_msg *request)
 {
-    char text[DIALOG_TEXT_MAX];
-    size_t len = call_id.len + 1 + remote_tag.len;
-    if (len > sizeof(text))
+    struct map_node *n = map_get(&cs->by_tag, request->to_tag);
+    if (n == NULL)
         return NULL;
-    memcpy(text, call_id.p, call_id.len);
-    text[call_id.len] = '\n';
-    if (remote_tag.len > 0)
-        memcpy(text + call_id.len + 1, remote_tag.p, remote_tag.len);
-    struct map_node *n = map_get(&cs->by_dialog, span_of(text, len));
-    return n != NULL ? MAP_ENTRY(n, struct entry, by_dialog) : NULL;
+    struct entry *e = MAP_ENTRY(n, struct entry, by_tag);
+    const Store__Dialog *d = e->call->row->a;
+    bool same = !e->gone && span_eq(span_cstr(d->call_id), request->call_id) &&
+                span_eq(span_cstr(d->remote_tag), request->from_tag);
+    return same ? e : NULL;
+}
+
+static struct entry *newest_of_invite(const struct calls *cs, const struct sip_msg *msg)
+{
+    char text[INVITE_TEXT_MAX];
+    size_t n = invite_text(text, msg->call_id, msg->from_tag, msg->cseq.num);
+    struct map_node *node = n > 0 ? map_get(&cs->by_invite, span_of(text, n)) : NULL;
+    struct entry *e = node != NULL ? MAP_ENTRY(node, struct entry, by_invite) : NULL;
+    return e != NULL && !e->gone ? e : NULL;
+}
+
+enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e)
+{
+    struct entry *found = newest_of_invite(cs, msg);
+    *e = NULL;
+    if (found == NULL)
+        return INVITE_NEW;
+    if (call_knows(found->call, txn)) {
+        *e = found;
+        return INVITE_KNOWN;
+    }
+    return call_state(found->call) == CALL_ST_ENDED ? INVITE_NEW : INVITE_MERGED;
 }
 
 struct entry *calls_by_name(const struct calls *cs, struct span name)

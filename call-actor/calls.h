@@ -1,5 +1,6 @@
 /*
- * calls: the shard's table of calls, found by row key, dialog, Call-ID or trace id. Layer: call-actor (shell).
+ * calls: the shard's table of calls, found by row key, first INVITE, dialog, Call-ID or trace id. Layer: call-actor
+ * (shell).
  */
 #ifndef CALL_ACTOR_CALLS_H
 #define CALL_ACTOR_CALLS_H
@@ -13,10 +14,11 @@
 struct entry {
     struct call *call;
     struct map_node by_key;
-    struct map_node by_dialog;  /* Call-ID and the caller's tag: what requests from the caller carry */
+    struct map_node by_tag;     /* our tag: what requests in the dialog carry in To */
+    struct map_node by_invite;  /* Call-ID, From tag and CSeq number of its first INVITE: the newest call with them */
     struct map_node by_call_id; /* the newest call with this Call-ID */
     struct map_node by_trace;
-    char *dialog_text;
+    char *invite_text; /* key in by_invite */
     struct list all;
     struct list dirty; /* to be committed at this turn's end */
     struct timer timers[CALL_TIMERS];
@@ -28,7 +30,8 @@ struct entry {
 
 struct calls {
     struct map by_key;
-    struct map by_dialog;
+    struct map by_tag;
+    struct map by_invite;
     struct map by_call_id;
     struct map by_trace;
     struct list all; /* oldest first */
@@ -43,14 +46,34 @@ void calls_fini(struct calls *cs);
 uint64_t calls_next_key(struct calls *cs, struct now now);
 /** Takes ownership of `c`. NULL when memory is out (the call is freed). Indexed by row key only until calls_index. */
 struct entry *calls_add(struct calls *cs, struct call *c);
-/** Enter a call's dialog, Call-ID and trace id, once its machine has set them. A newer call takes an older one's place.
+/**
+ * Enter a call's dialog, first INVITE, Call-ID and trace id, once its machine has set them. Where two calls have the
+ * same, the newer one is found; each is always found by its own tag.
  */
 void calls_index(struct calls *cs, struct entry *e);
 /** Leaves every index and is freed, the call with it. */
 void calls_remove(struct calls *cs, struct entry *e);
 
 struct entry *calls_by_key(const struct calls *cs, uint64_t key);
-struct entry *calls_by_dialog(const struct calls *cs, struct span call_id, struct span remote_tag);
+/** The call whose dialog a request is in (RFC 3261 §12.2.2): Call-ID, From tag and To tag are the dialog's. */
+struct entry *calls_by_dialog(const struct calls *cs, const struct sip_msg *request);
+
+/* What an INVITE outside any dialog is to the calls there are. */
+enum invite_is {
+    INVITE_NEW = 0,    /* of a call we do not have */
+    INVITE_KNOWN = 1,  /* repeated, or asked about again by the edge: *e is its call */
+    INVITE_MERGED = 2, /* the INVITE of a call in progress that reached us over a second way: 482 (§8.2.2.2) */
+};
+
+/**
+ * msg   an INVITE without a tag in To, or the CANCEL of one
+ * txn   the INVITE's server transaction
+ * e     set for INVITE_KNOWN, else NULL
+ * The same Call-ID and From tag under another CSeq is another request: the caller tries again, with credentials for
+ * instance. So is the same CSeq once the call it began is over.
+ */
+enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn,
+                                  struct entry **e);
 /** By Call-ID or trace id: what people and services know. */
 struct entry *calls_by_name(const struct calls *cs, struct span name);
 static inline size_t calls_count(const struct calls *cs)
