@@ -90,7 +90,8 @@ static struct entry *call_for_invite(struct actor *a, const Plane__RxRequest *rx
     return e;
 }
 
-/* CANCEL is for the INVITE that the edge says it cancels (§9.2), and carries no tag of ours while there is no answer. */
+/* CANCEL is for the INVITE that the edge says it cancels (§9.2), and carries no tag of ours while there is no answer.
+ */
 static struct entry *call_for_cancel(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg)
 {
     struct entry *e;

@@ -72,8 +72,7 @@ enum invite_is {
  * The same Call-ID and From tag under another CSeq is another request: the caller tries again, with credentials for
  * instance. So is the same CSeq once the call it began is over.
  */
-enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn,
-                                  struct entry **e);
+enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
 /** By Call-ID or trace id: what people and services know. */
 struct entry *calls_by_name(const struct calls *cs, struct span name);
 static inline size_t calls_count(const struct calls *cs)

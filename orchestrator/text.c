@@ -1,27 +1,18 @@
 #include "orchestrator/text.h"
 #include "common/base/map.h"
+#include "common/base/utf8.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define TRACE_HEX 32
 
-/* Length of the well-formed character s begins with, or 0. */
+/* Length of the well-formed character s begins with, or 0; NUL is none. */
 static size_t char_len(struct span s)
 {
-    static const uint32_t smallest[] = {0, 1, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)s.p[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
-    if (len == 0 || len > s.len)
-        return 0;
-    uint32_t code = len == 1 ? lead : lead & (0x7fU >> len);
-    for (size_t i = 1; i < len; i++) {
-        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | ((unsigned char)s.p[i] & 0x3f);
-    }
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code >= smallest[len] && code <= 0x10ffff && !surrogate ? len : 0;
+    uint32_t code = 0;
+    size_t len = utf8_char(s, &code);
+    return code != 0 ? len : 0;
 }
 
 bool text_is_utf8(struct span s)

@@ -1,5 +1,6 @@
 #include "proto/control.h"
 
+#include "common/base/utf8.h"
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
@@ -28,37 +29,6 @@ int control_find(struct span name)
 
 /* --- requests --- */
 
-/* Length of the well-formed UTF-8 character s begins with (RFC 3629 §4), 0 for anything else; *code: its number. */
-static size_t utf8_char(struct span s, uint32_t *code)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)s.p[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
-    if (len == 0 || len > s.len)
-        return 0;
-    *code = len == 1 ? lead : lead & (0x7fU >> len);
-    for (size_t i = 1; i < len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | (c & 0x3f);
-    }
-    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
-    return *code >= smallest[len] && *code <= 0x10ffff && !surrogate ? len : 0;
-}
-
-static bool is_utf8(struct span s)
-{
-    while (s.len > 0) {
-        uint32_t code = 0;
-        size_t len = utf8_char(s, &code);
-        if (len == 0)
-            return false;
-        s = span_from(s, len);
-    }
-    return true;
-}
-
 /* returns 0, or -1: there, and not a text that fits */
 static int take_arg(const cJSON *root, const char *key, char out[CONTROL_ARG_MAX])
 {
@@ -69,7 +39,7 @@ static int take_arg(const cJSON *root, const char *key, char out[CONTROL_ARG_MAX
     if (!cJSON_IsString(item))
         return -1;
     struct span text = span_cstr(item->valuestring);
-    return is_utf8(text) && span_copy(out, CONTROL_ARG_MAX, text) ? 0 : -1;
+    return utf8_is_valid(text) && span_copy(out, CONTROL_ARG_MAX, text) ? 0 : -1;
 }
 
 static int refuse(const char **error, const char **message, const char *word, const char *text)
@@ -196,20 +166,13 @@ void control_put_help(struct buf *out)
     }
 }
 
-/* Characters that drive a terminal or turn the text around. */
-static bool drives_terminal(uint32_t code)
-{
-    return (code < 0x20 && code != '\n') || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-}
-
 void control_put_printable(struct buf *out, struct span s)
 {
     while (s.len > 0) {
         uint32_t code = 0;
         size_t len = utf8_char(s, &code);
         size_t used = len > 0 ? len : 1;
-        if (len > 0 && !drives_terminal(code)) {
+        if (len > 0 && (code == '\n' || !utf8_is_control(code))) {
             buf_put(out, s.p, len);
         } else {
             for (size_t i = 0; i < used; i++)

@@ -1,5 +1,7 @@
 #include "proto/event_part.h"
 
+#include "common/base/utf8.h"
+
 const char *event_key(enum event_kind kind)
 {
     static const char *const keys[] = {"call.started", "call.answered", "call.ended"};
@@ -22,31 +24,11 @@ struct span event_cut(struct span s)
     return span_of(s.p, n);
 }
 
-static bool is_tail(struct span s, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)s.p[i] & 0xC0) != 0x80)
-            return false;
-    }
-    return true;
-}
-
 size_t event_utf8_len(struct span s)
 {
-    if (s.len == 0)
-        return 0;
-    unsigned lead = (unsigned char)s.p[0];
-    if (lead < 0x80)
-        return lead != 0;
-    size_t n = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
-    if (n == 0 || n > s.len || !is_tail(s, n))
-        return 0;
-    unsigned second = (unsigned char)s.p[1];
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) /* overlong; surrogates */
-        return 0;
-    if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) /* overlong; past U+10FFFF */
-        return 0;
-    return n;
+    uint32_t code = 0;
+    size_t n = s.len > 0 ? utf8_char(s, &code) : 0;
+    return code != 0 ? n : 0;
 }
 
 static int write_part(struct buf *out, enum event_kind kind, enum event_format format, enum event_shape shape,

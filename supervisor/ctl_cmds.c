@@ -65,17 +65,9 @@ static void run_status(struct sup *s, struct conn *c, const struct control_reque
 static void run_restart(struct sup *s, struct conn *c, const struct control_request *r)
 {
     struct buf members;
-    size_t from = 0;
-    size_t count = 0;
     buf_init(&members, SMALL_MAX);
-    buf_puts(&members, "\"restarted\":[");
-    for (struct child *w; (w = sup_find_child(s, span_cstr(r->arg[0]), &from)) != NULL; count++) {
-        buf_puts(&members, count > 0 ? "," : "");
-        control_put_string(&members, span_cstr(w->name));
-        watch_event(w, r->flag ? CHILD_EV_KILL : CHILD_EV_RESTART);
-    }
-    buf_putc(&members, ']');
-    if (count > 0)
+    buf_puts(&members, "\"restarted\":");
+    if (sup_restart(s, span_cstr(r->arg[0]), r->flag, &members) > 0)
         ctl_reply(c, &members);
     else
         ctl_reply_error(c, CONTROL_ENOTFOUND, "no worker has that name; status lists them");

@@ -7,6 +7,7 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/rt/crypt.h"
+#include "proto/control.h"
 #include "supervisor/ctl_ask.h"
 #include <signal.h>
 #include <unistd.h>
@@ -55,6 +56,68 @@ static bool is_drained(const struct sup *s)
             return false;
     }
     return true;
+}
+
+/* --- restarts one by one --- */
+
+static void restart_now(struct child *c, bool kill)
+{
+    c->roll = false;
+    watch_event(c, kill ? CHILD_EV_KILL : CHILD_EV_RESTART);
+}
+
+size_t sup_restart(struct sup *s, struct span name, bool kill, struct buf *names)
+{
+    struct child *c = NULL;
+    struct child *one = NULL;
+    size_t count = 0;
+    buf_putc(names, '[');
+    for (size_t from = 0; (c = sup_find_child(s, name, &from)) != NULL; count++, one = c) {
+        buf_puts(names, count > 0 ? "," : "");
+        control_put_string(names, span_cstr(c->name));
+        c->roll = true;
+        c->roll_kill = kill;
+    }
+    buf_putc(names, ']');
+    if (count == 1)
+        restart_now(one, kill);
+    return count; /* several: roll_next, at the end of this turn and of later ones */
+}
+
+static bool siblings_run(const struct sup *s, const struct child *c)
+{
+    for (size_t i = 0; i < s->child_cnt; i++) {
+        const struct child *d = &s->child[i];
+        if (d->life.kind == c->life.kind && !(watch_is_up(d) && d->beat.known))
+            return false;
+    }
+    return true;
+}
+
+static bool sibling_failed(const struct sup *s, const struct child *c)
+{
+    for (size_t i = 0; i < s->child_cnt; i++) {
+        const struct child *d = &s->child[i];
+        if (d->life.kind == c->life.kind && !d->roll && d->life.state == CHILD_ST_FAILED)
+            return true;
+    }
+    return false;
+}
+
+/* One that is down anyway is started at once; one that works is stopped only while all others of its kind work. */
+static void roll_next(struct sup *s)
+{
+    for (size_t i = 0; i < s->child_cnt; i++) {
+        struct child *c = &s->child[i];
+        if (!c->roll)
+            continue;
+        if (sibling_failed(s, c)) {
+            log_ev(LOG_ERROR, "not restarted, because another of its kind has failed", log_z("worker", c->name));
+            c->roll = false;
+        } else if (!watch_is_up(c) || siblings_run(s, c)) {
+            restart_now(c, c->roll_kill);
+        }
+    }
 }
 
 /* --- drain and stop --- */
@@ -174,6 +237,8 @@ static void on_turn_end(void *user)
         s->exit_code = EX_FAILED;
         begin_stopping(s);
     }
+    if (s->phase == SUP_SERVING)
+        roll_next(s);
     if (s->phase == SUP_DRAINING && is_drained(s))
         begin_stopping(s);
     if (s->phase == SUP_STOPPING)

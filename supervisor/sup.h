@@ -12,14 +12,15 @@
 #include "common/rt/conf.h"
 #include "common/rt/loop.h"
 #include "common/rt/priv.h"
+#include "common/rt/worker.h"
 #include "supervisor/child.h"
 #include "supervisor/listen.h"
 
 #define SUP_CHILDREN_MAX 32 /* CALL_ACTORS's maximum and the others */
-#define SUP_NAME_MAX 32     /* "call-actor.15" */
-#define SUP_DEATHS_MAX 8    /* remembered per worker */
-#define SUP_DEPS_MAX 16     /* dependencies one worker may report */
-#define SUP_TEXT_MAX 256    /* bytes of a reason or detail that is kept */
+#define SUP_NAME_MAX WORKER_NAME_SIZE
+#define SUP_DEATHS_MAX 8 /* remembered per worker */
+#define SUP_DEPS_MAX 16  /* dependencies one worker may report */
+#define SUP_TEXT_MAX 256 /* bytes of a reason or detail that is kept */
 #define SUP_PATH_MAX 4096
 #define SUP_LOCKS 2            /* runtime and state directory */
 #define SUP_STOP_SLACK_MS 2000 /* on top of all graces together: then everything is killed */
@@ -60,6 +61,8 @@ struct child {
     uint32_t instance;
     int pid;           /* 0: none */
     const char *cause; /* why we are ending it, for the death history; NULL: it goes by itself */
+    bool roll;         /* waits for its turn in a restart of all shards */
+    bool roll_kill;    /* which is to be by SIGKILL */
     struct timer timer;
     struct bus_link *link;
     struct loop_child *reaper;
@@ -142,6 +145,13 @@ void sup_log_level(struct sup *s, const char *level, struct child *only);
 /** Next child that is meant by `name`: "call-actor.1", or "call-actor" for all shards. *from: 0 at first; NULL: no
  * more. */
 struct child *sup_find_child(struct sup *s, struct span name, size_t *from);
+/**
+ * Restart what `name` means: one child at once, several one by one: the next when all of its kind are running again, so
+ * that one shard at most is away. A shard that fails on the way ends that; the rest is left as it is.
+ * names   gets a JSON array of theirs
+ * returns how many are meant
+ */
+size_t sup_restart(struct sup *s, struct span name, bool kill, struct buf *names);
 
 /* --- status.c --- */
 /** Ready to take calls? why (SUP_TEXT_MAX bytes) gets the first reason if not. */

@@ -6,7 +6,6 @@
 
 #include "common/base/err.h"
 #include "common/base/log.h"
-#include "common/rt/worker.h"
 #include "supervisor/ctl_ask.h"
 #include <errno.h>
 #include <signal.h>
@@ -302,10 +301,7 @@ void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, u
     c->instance = instance;
     child_life_init(&c->life, kind);
     timer_init(&c->timer, on_timer, c);
-    if (kind->sharded)
-        (void)snprintf(c->name, sizeof c->name, "%s.%u", kind->name, instance);
-    else
-        (void)snprintf(c->name, sizeof c->name, "%s", kind->name);
+    worker_name(kind->name, instance, kind->sharded ? conf_u32(&s->conf, SET_CALL_ACTORS) : 1, c->name);
     add_stats(c);
     worker_sup_path(conf_str(&s->conf, SET_RUNTIME_DIR), kind->name, instance, path);
     struct bus_link_args args = {

@@ -1,6 +1,7 @@
 #include "common/base/log.h"
 
 #include "common/base/clock.h"
+#include "common/base/utf8.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -74,32 +75,6 @@ static void put_text(struct line *l, const char *z)
     put(l, z, strlen(z));
 }
 
-/* Length of the well-formed UTF-8 character s begins with (RFC 3629 §4), 0 for anything else; *code: its number. */
-static size_t utf8_char(struct span s, uint32_t *code)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)s.p[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf8 ? 4 : 0;
-    if (len == 0 || len > s.len)
-        return 0;
-    *code = len == 1 ? lead : lead & (0x7fU >> len);
-    for (size_t i = 1; i < len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | (c & 0x3f);
-    }
-    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
-    return *code >= smallest[len] && *code <= 0x10ffff && !surrogate ? len : 0;
-}
-
-/* Characters that would end a line, drive a terminal or turn the text around. */
-static bool is_unprintable(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-}
-
 static void put_escaped_char(struct line *l, struct span s, size_t len, uint32_t code)
 {
     char out[8];
@@ -107,7 +82,7 @@ static void put_escaped_char(struct line *l, struct span s, size_t len, uint32_t
         (void)snprintf(out, sizeof out, "\\ufffd");
     else if (len == 0)
         (void)snprintf(out, sizeof out, "\\x%02x", (unsigned char)s.p[0]);
-    else if (is_unprintable(code))
+    else if (utf8_is_control(code))
         (void)snprintf(out, sizeof out, "\\u%04x", code & 0xffff);
     else
         (void)snprintf(out, sizeof out, "\\%c", s.p[0]);
@@ -132,7 +107,7 @@ static void put_escaped(struct line *l, struct span value)
     while (s.len > 0) {
         uint32_t code = 0;
         size_t len = utf8_char(s, &code);
-        if (len == 0 || is_unprintable(code) || code == '"' || code == '\\')
+        if (len == 0 || utf8_is_control(code) || code == '"' || code == '\\')
             put_escaped_char(l, s, len, code);
         else
             put(l, s.p, len);

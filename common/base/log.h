@@ -19,7 +19,7 @@ enum log_level {
     LOG_DEBUG = 3,
 };
 
-/** proc: name on each line ("call-actor.0", copied); json: format. Before it: text at info, proc "-". */
+/** proc: name on each line ("call-actor", copied); json: format. Before it: text at info, proc "-". */
 void log_init(const char *proc, bool json, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

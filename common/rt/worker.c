@@ -33,7 +33,7 @@ struct worker {
     uint64_t beat_seq;
     void *state;
     int exit_code;
-    char log_name[64];
+    char name[WORKER_NAME_SIZE];
 };
 
 struct loop *worker_loop(struct worker *w)
@@ -79,6 +79,14 @@ void worker_exit(struct worker *w, int code)
     loop_stop(w->loop);
 }
 
+void worker_name(const char *kind, uint32_t instance, uint32_t of, char *out)
+{
+    if (of > 1)
+        (void)snprintf(out, WORKER_NAME_SIZE, "%s.%u", kind, instance);
+    else
+        (void)snprintf(out, WORKER_NAME_SIZE, "%s", kind);
+}
+
 #define LINK_PATH_SIZE 108
 
 void worker_link_path(struct worker *w, uint32_t shard, const char *peer, char *out)
@@ -100,7 +108,7 @@ static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
     Plane__CtlReply r = PLANE__CTL_REPLY__INIT;
     r.id = q->id;
     if (strcmp(q->cmd, "metrics") == 0) {
-        stat_print(&out, w->log_name); /* text, not JSON: the supervisor passes it on as it is */
+        stat_print(&out, w->name); /* text, not JSON: the supervisor passes it on as it is */
     } else if (w->kind->ctl != NULL) {
         r.exit = (uint32_t)w->kind->ctl(w, q->cmd, q->args, &out);
     } else {
@@ -302,11 +310,9 @@ int worker_main(int argc, char **argv, const struct worker_kind *kind)
     int code = parse_args(&w, argc, argv);
     if (code >= 0)
         return code;
-    if (kind->proc == PLANE__PROC__PROC_CALL)
-        snprintf(w.log_name, sizeof(w.log_name), "%s.%u", kind->name, w.instance);
-    else
-        snprintf(w.log_name, sizeof(w.log_name), "%s", kind->name);
-    log_init(w.log_name, conf_is(&w.conf, SET_ENV, "production"),
+    uint32_t shards = kind->proc == PLANE__PROC__PROC_CALL ? conf_u32(&w.conf, SET_CALL_ACTORS) : 1;
+    worker_name(kind->name, w.instance, shards, w.name);
+    log_init(w.name, conf_is(&w.conf, SET_ENV, "production"),
              (enum log_level)log_level_parse(span_cstr(conf_str(&w.conf, SET_LOG_LEVEL))));
     w.epoch = id_random_u64();
     w.loop = loop_new(false);

@@ -49,6 +49,11 @@ void worker_set_state(struct worker *w, void *state);
 /** Leave after this turn. */
 void worker_exit(struct worker *w, int code);
 
+#define WORKER_NAME_SIZE 32
+
+/** What a process is called in logs, metrics, status and commands: "call-actor", or "call-actor.1" where there are
+ * several (of > 1). out: WORKER_NAME_SIZE bytes. */
+void worker_name(const char *kind, uint32_t instance, uint32_t of, char *out);
 /** File of the ipc socket between call-actor shard and the named peer: "<runtime>/plane/call0-sip-edge". out: 108
  * bytes. */
 void worker_link_path(struct worker *w, uint32_t shard, const char *peer, char *out);

@@ -355,6 +355,63 @@ static void test_one_failed_worker_leaves_the_rest_serving(void **state)
     rig_fini(&part_loop);
 }
 
+/* "call-actor" means all shards, one by one: the second goes when the first is back. */
+static void test_shards_are_restarted_one_by_one(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    rig_start(&r);
+    rig_wait_ready(&r);
+    cJSON *reply = rig_ask(&r, "{\"cmd\":\"restart\",\"worker\":\"call-actor\"}");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(reply, "restarted")), 2);
+    cJSON_Delete(reply);
+    static const struct worker_is again[] = {{"call-actor.0", "running", 1}, {"call-actor.1", "running", 1}};
+    for (size_t i = 0; i < 2; i++)
+        cJSON_Delete(rig_wait_status(&r, ok_worker, &again[i], "a new shard"));
+    size_t away = rig_wait_log_at(&r, 0, "worker=call-actor.0 state=restarting");
+    size_t back = rig_wait_log_at(&r, away, "worker=call-actor.0 state=running");
+    assert_true(rig_wait_log_at(&r, 0, "worker=call-actor.1 state=restarting") > back);
+    rig_fini(&r);
+}
+
+/* A shard that does not come back stops the rest from going too. */
+static void test_a_shard_that_fails_ends_the_round(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    rig_start(&r);
+    rig_wait_ready(&r);
+    rig_do(&r, "call-actor", "die");
+    cJSON_Delete(rig_ask(&r, "{\"cmd\":\"restart\",\"worker\":\"call-actor\",\"kill\":true}"));
+    rig_wait_log(&r, "not restarted, because another of its kind has failed worker=call-actor.1");
+    cJSON *s = rig_ask(&r, "{\"cmd\":\"status\"}");
+    assert_string_equal(json_text(json_worker(s, "call-actor.1"), "state"), "running");
+    assert_true(json_num(json_worker(s, "call-actor.1"), "restarts") == 0);
+    cJSON_Delete(s);
+    rig_fini(&r);
+}
+
+static void test_one_shard_has_the_plain_name(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    rig_override(&r, "SIP_SIGNALING_SERVICE_CALL_ACTORS", "1");
+    rig_start(&r);
+    rig_wait_ready(&r);
+    int before = rig_worker_pid(&r, "call-actor");
+    assert_true(before > 0);
+    cJSON_Delete(rig_ask(&r, "{\"cmd\":\"restart\",\"worker\":\"call-actor\"}"));
+    static const struct worker_is again = {"call-actor", "running", 1};
+    cJSON_Delete(rig_wait_status(&r, ok_worker, &again, "a new call-actor"));
+    cJSON *reply = rig_ask(&r, "{\"cmd\":\"metrics\"}");
+    assert_non_null(strstr(json_text(reply, "metrics"), "{proc=\"call-actor\""));
+    cJSON_Delete(reply);
+    rig_fini(&r);
+}
+
 static int start_slow_ones(void **state)
 {
     (void)state;
@@ -388,6 +445,9 @@ int main(int argc, char **argv, char **envp)
         cmocka_unit_test(test_bad_settings_and_places),
         cmocka_unit_test(test_key_of_another_certificate),
         cmocka_unit_test(test_missing_program_is_told_and_tried),
+        cmocka_unit_test(test_shards_are_restarted_one_by_one),
+        cmocka_unit_test(test_a_shard_that_fails_ends_the_round),
+        cmocka_unit_test(test_one_shard_has_the_plain_name),
         cmocka_unit_test(test_nothing_useful_left),
         cmocka_unit_test(test_one_failed_worker_leaves_the_rest_serving),
     };
