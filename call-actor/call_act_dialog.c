@@ -3,7 +3,7 @@
 #include "call-actor/call_job.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
-#include "common/sip/sip_write.h"
+#include "common/sip/sip_caps.h"
 
 /* The peer's media address, when a session description brought another one: its NAT has to be opened again. */
 static void note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
@@ -65,8 +65,8 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     struct buf out;
     dialog_note_request(c->row->a, st->in->msg, st->in->source);
     leg_begin(&out, c, st->in, 200);
-    leg_put_dialog(&out, c, st->in->source);
-    sip_write_hdr_z(&out, SIP_H_ACCEPT, "application/sdp"); /* §11.2 */
+    leg_put_contact(&out, c, st->in->source);
+    sip_caps_write(&out); /* §11.2 */
     leg_send_once(c, fx, st->in, &out, 200);
 }
 

@@ -33,9 +33,9 @@ static enum call_event ack(const struct call *c, struct call_step *st)
  * so. */
 static enum call_event reinvite(const struct call *c, struct call_step *st)
 {
-    unsigned status = dialog_check_target(st->in->msg);
-    if (status != 0)
-        return refused(st, status);
+    st->no.status = dialog_check_target(st->in->msg, &st->no.reason);
+    if (st->no.status != 0)
+        return CALL_EV_REFUSED;
     if (call_state(c) == CALL_ST_ESTABLISHED && leg_txn_unacked(c) != NULL)
         return refused(st, 491);
     return screen_invite(c, st) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE : CALL_EV_REFUSED;
@@ -46,8 +46,10 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
     const struct sip_msg *m = st->in->msg;
     if (m->to_tag.len == 0) /* the first INVITE once more by another way (§8.2.2.2), or of no dialog at all */
         return refused(st, m->method == SIP_M_INVITE ? 482 : 481);
-    if (dialog_is_out_of_order(c->row->a, m->cseq.num))
+    if (dialog_is_out_of_order(c->row->a, m->cseq.num)) {
+        st->no.reason = "CSeq Out Of Order";
         return refused(st, 500);
+    }
     if (m->method == SIP_M_INVITE)
         return reinvite(c, st);
     if (!screen_require(st))

@@ -4,7 +4,7 @@
 #include "call-actor/number.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
-#include "common/sip/sip_multipart.h"
+#include "common/sip/sip_caps.h"
 
 static struct offer_self self_of(const struct call *c, uint32_t rtp_port, uint32_t version)
 {
@@ -21,9 +21,16 @@ static bool refuse(struct call_step *st, unsigned status)
     return false;
 }
 
+static bool refuse_because(struct call_step *st, unsigned status, const char *reason)
+{
+    st->no = (struct refusal){.status = status, .reason = reason};
+    return false;
+}
+
 static bool refuse_sdp(struct call_step *st, enum offer_err err)
 {
-    st->no = (struct refusal){.status = err == OFFER_EMALFORMED ? 400 : 488,
+    st->no = (struct refusal){.status = offer_err_status(err),
+                              .reason = err == OFFER_EMALFORMED ? sip_err_text(SIP_ESDP) : NULL,
                               .warning = offer_err_warning(err),
                               .warning_text = offer_err_text(err)};
     return false;
@@ -36,30 +43,14 @@ bool screen_require(struct call_step *st)
     return sip_msg_has(st->in->msg, SIP_H_REQUIRE) ? refuse(st, 420) : true;
 }
 
-static bool is_optional(const struct sip_msg *m)
-{
-    struct span handling, value = sip_msg_value(m, SIP_H_CONTENT_DISPOSITION);
-    struct span params = span_from(value, span_find(value, ';') + 1);
-    return sip_param_find(params, SPAN("handling"), &handling) && span_caseeq(handling, SPAN("optional"));
-}
-
-static bool is_identity(struct span encodings)
-{
-    return encodings.len == 0 || span_caseeq(encodings, SPAN("identity"));
-}
-
 /* The session description, or an empty one when there is none to be understood (§8.2.3). */
 static bool take_sdp(struct call_step *st)
 {
-    const struct sip_msg *m = st->in->msg;
-    if (m->body.len == 0)
+    int fault = sip_caps_check_body(st->in->msg, &st->sdp);
+    if (fault == 0)
         return true;
-    if (!is_identity(sip_msg_value(m, SIP_H_CONTENT_ENCODING)))
-        return is_optional(m) ? true : refuse(st, 415);
-    int rv = sip_msg_sdp(m, &st->sdp);
-    if (rv == -SIP_ENOTFOUND)
-        return is_optional(m) ? true : refuse(st, 415);
-    return rv == 0 ? true : refuse(st, 400);
+    unsigned status = sip_err_status(fault);
+    return refuse_because(st, status, status == 400 ? sip_caps_fault_text(fault) : NULL);
 }
 
 bool screen_invite(const struct call *c, struct call_step *st)
@@ -67,6 +58,8 @@ bool screen_invite(const struct call *c, struct call_step *st)
     struct offer_self self = self_of(c, 0, 0);
     if (!screen_require(st) || !take_sdp(st))
         return false;
+    if (!sip_caps_takes_sdp(st->in->msg))
+        return refuse(st, 406);
     int err = st->sdp.len > 0 ? offer_check(&self, st->sdp, st->rtp) : 0;
     return err == 0 ? true : refuse_sdp(st, (enum offer_err) - err);
 }
@@ -142,8 +135,10 @@ bool screen_initial(struct call_step *st)
     struct sip_uri uri;
     if (sip_uri_decode(&uri, m->uri) != 0 || uri.scheme == SIP_SCHEME_OTHER)
         return refuse(st, 416); /* §8.2.2.1 */
-    unsigned status = dialog_check_invite(m);
-    if (status == 0)
-        status = screen_parties(m, caller, destination);
+    const char *why = NULL;
+    unsigned status = dialog_check_invite(m, &why);
+    if (status != 0)
+        return refuse_because(st, status, why);
+    status = screen_parties(m, caller, destination);
     return status == 0 ? true : refuse(st, status);
 }

@@ -46,6 +46,7 @@ enum call_event {
 /* Why and with what a request is refused; further headers follow from the status (leg.c). */
 struct refusal {
     unsigned status;
+    const char *reason;       /* static; NULL: the registered phrase */
     unsigned warning;         /* RFC 3261 §20.43; 0: none */
     const char *warning_text; /* static */
 };

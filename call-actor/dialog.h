@@ -13,11 +13,13 @@
 /**
  * Can this INVITE open a dialog (§12.1.1)? One Contact with a sip or sips URI, readable Record-Route values, all within
  * bounds.
+ * One of RFC 2543 (no cookie in its branch) may come without Contact: its From is then the target.
+ * why      for a 400: its reason phrase, static; else NULL
  * returns  0, or the status that refuses it: 400 or 513
  */
-unsigned dialog_check_invite(const struct sip_msg *invite);
+unsigned dialog_check_invite(const struct sip_msg *invite, const char **why);
 /** May its Contact become the remote target (§12.2.2)? 0, 400 or 513; without a Contact the target stays as it is. */
-unsigned dialog_check_target(const struct sip_msg *request);
+unsigned dialog_check_target(const struct sip_msg *request, const char **why);
 /** The dialog of an INVITE that passed dialog_check_invite. local_tag: made by id_make. */
 Store__Dialog *dialog_new_uas(const struct sip_msg *invite, const Plane__Endpoint *source, const char *local_tag);
 
@@ -35,6 +37,12 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request);
  * byte as recorded. No Via: the edge puts it in.
  */
 void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq);
+/**
+ * Where a request of ours is sent (§8.1.2, §12.2.1.1): the address in the first route, or else in the remote target;
+ * where the peer's last request came from when that is a name, another transport, a connection, or when the peer is
+ * behind a NAT, so that its own words lead nowhere. The caller frees it.
+ */
+Plane__Endpoint *dialog_next_hop(const Store__Dialog *d);
 /** Drop what only requests of ours need. */
 void dialog_shrink(Store__Dialog *d);
 

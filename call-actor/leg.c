@@ -2,6 +2,7 @@
 
 #include "common/base/id.h"
 #include "common/base/map.h"
+#include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
 #include <ctype.h>
 
@@ -9,34 +10,27 @@ static const struct span sdp_type = SPAN_INIT("application/sdp");
 
 /* --- beginnings --- */
 
-/* RFC 3261 §18.2.1 and RFC 3581 §4: where the request came from goes into its top Via, unless its sent-by said so
- * already. */
-static void note_source(struct sip_reply_args *a, const struct sip_via *via, const Plane__Endpoint *source)
-{
-    struct span host = via->host;
-    if (host.len > 2 && host.p[0] == '[')
-        host = span_of(host.p + 1, host.len - 2);
-    if (via->has_rport || !span_caseeq(host, span_cstr(source->addr)))
-        a->received = span_cstr(source->addr);
-    if (via->has_rport)
-        a->rport = (uint16_t)source->port;
-}
-
 static void put_server(struct buf *out, const struct call *c)
 {
     sip_write_hdr_z(out, SIP_H_SERVER, c->conf->agent);
 }
 
-void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status)
+static void begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status,
+                  const char *reason)
 {
     buf_init(out, SIP_MSG_BYTES_MAX);
     char tag[ID_MAX];
-    struct sip_reply_args a = {.req = in->msg, .status = status};
+    struct sip_reply_args a = {.req = in->msg, .status = status, .reason = span_cstr(reason)};
     if (c->row->a == NULL) /* refused before there was a dialog to be */
         id_make(tag, c->conf->shard, LEG_TAG_RANDOM);
     a.to_tag = span_cstr(c->row->a != NULL ? c->row->a->local_tag : tag);
-    note_source(&a, &in->msg->via, in->source);
+    sip_reply_note_source(&a, span_cstr(in->source->addr), (uint16_t)in->source->port);
     sip_write_reply(out, &a);
+}
+
+void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status)
+{
+    begin(out, c, in, status, NULL);
 }
 
 void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status)
@@ -63,14 +57,16 @@ static void put_host(struct buf *out, const char *addr)
     buf_puts(out, ip6 ? "]" : "");
 }
 
-static void put_contact(struct buf *out, const struct call_conf *conf, const Plane__Endpoint *peer)
+void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
 {
+    const struct call_conf *conf = c->conf;
+    bool sips = c->row->a != NULL && c->row->a->sips;
     sip_write_hdr_begin(out, SIP_H_CONTACT);
-    buf_puts(out, "<sip:sentiric@");
+    buf_puts(out, sips ? "<sips:sentiric@" : "<sip:sentiric@");
     put_host(out, conf->contact_addr);
     buf_putc(out, ':');
     buf_put_u64(out, conf->contact_port);
-    if (strcmp(peer->transport, "UDP") != 0) {
+    if (!sips && strcmp(peer->transport, "UDP") != 0) {
         buf_puts(out, ";transport=");
         for (const char *p = peer->transport; *p != '\0'; p++)
             buf_putc(out, (char)tolower((unsigned char)*p));
@@ -81,24 +77,14 @@ static void put_contact(struct buf *out, const struct call_conf *conf, const Pla
 
 void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
 {
-    put_contact(out, c->conf, peer);
-    sip_write_hdr_z(out, SIP_H_ALLOW, LEG_ALLOW);
-    sip_write_hdr_z(out, SIP_H_SUPPORTED, ""); /* no extension yet, said as §20.37 says it */
+    leg_put_contact(out, c, peer);
+    sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
+    sip_write_hdr_z(out, SIP_H_SUPPORTED, SIP_CAPS_SUPPORTED);
 }
 
 static void put_retry_after(struct buf *out, struct span call_id, unsigned min_s, unsigned spread_s)
 {
     sip_write_hdr_num(out, SIP_H_RETRY_AFTER, min_s + map_hash(call_id) % (spread_s + 1));
-}
-
-/* Every option asked for: we have none (§8.2.2.3). */
-static void put_unsupported(struct buf *out, const struct sip_msg *m)
-{
-    struct sip_values it;
-    struct span option;
-    sip_values_init(&it, m, SIP_H_REQUIRE);
-    while (sip_values_next(&it, &option))
-        sip_write_hdr(out, SIP_H_UNSUPPORTED, option);
 }
 
 static void put_warning(struct buf *out, const struct call_conf *conf, const struct refusal *no)
@@ -116,23 +102,11 @@ static void put_warning(struct buf *out, const struct call_conf *conf, const str
 
 static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsigned status)
 {
-    switch (status) {
-    case 405:
-        sip_write_hdr_z(out, SIP_H_ALLOW, LEG_ALLOW);
-        break;
-    case 415: /* §21.4.13 */
-        sip_write_hdr(out, SIP_H_ACCEPT, sdp_type);
-        sip_write_hdr_z(out, SIP_H_ACCEPT_ENCODING, "identity");
-        break;
-    case 420:
-        put_unsupported(out, m);
-        break;
-    case 503:
+    sip_caps_write_refusal(out, m, status);
+    if (status == 503)
         put_retry_after(out, m->call_id, LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
-        break;
-    default:
-        break;
-    }
+    if (status == 500)
+        put_retry_after(out, m->call_id, 0, LEG_DISORDER_S);
 }
 
 /* --- sending --- */
@@ -172,7 +146,7 @@ void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input
                 bool kept)
 {
     struct buf out;
-    leg_begin(&out, c, in, no->status);
+    begin(&out, c, in, no->status, no->reason);
     put_what_status_asks(&out, in->msg, no->status);
     put_warning(&out, c->conf, no);
     if (kept)

@@ -11,11 +11,11 @@
 #include "call-actor/call_fx.h"
 #include "call-actor/call_step.h"
 
-#define LEG_TXNS_MAX 8    /* server transactions kept per call; the oldest answered one makes room */
-#define LEG_TAG_RANDOM 16 /* random characters of a tag of ours: 80 bits (§19.3 asks for 32) */
-#define LEG_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS"
+#define LEG_TXNS_MAX 8        /* server transactions kept per call; the oldest answered one makes room */
+#define LEG_TAG_RANDOM 16     /* random characters of a tag of ours: 80 bits (§19.3 asks for 32) */
 #define LEG_RETRY_MIN_S 5     /* Retry-After of a 503: this, and up to LEG_RETRY_SPREAD_S more, */
 #define LEG_RETRY_SPREAD_S 10 /* so that callers do not all come back in the same second */
+#define LEG_DISORDER_S 10     /* … of a 500 to a request out of turn: 0 to this (RFC 3261 §14.2) */
 
 /* --- server transactions (leg_txn.c) --- */
 
@@ -33,6 +33,8 @@ void leg_txn_drop(struct call *c, const Store__ServerTxn *txn);
 /** Begin a reply in `out` (initialised here): to the request at hand, with our tag, or to an INVITE kept. */
 void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status);
 void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status);
+/** Our Contact, as this peer may reach it. */
+void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
 /** Contact, Allow, Supported: what a reply that opens or confirms a dialog carries. */
 void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
 /** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.

@@ -26,7 +26,7 @@ static void keep_request(struct call *c, const char *branch, uint32_t cseq, stru
     row_text(&txn->method, SPAN("BYE"));
     txn->cseq = cseq;
     row_bytes(&txn->raw, raw);
-    txn->dest = row_endpoint(c->row->a->peer);
+    txn->dest = dialog_next_hop(c->row->a);
     row_list_add(&c->row->client_txns, &c->row->n_client_txns, txn);
 }
 

@@ -68,10 +68,17 @@ int codecs_parse(struct codec_list *out, struct span text, struct span *bad)
 
 /* --- errors --- */
 
+unsigned offer_err_status(enum offer_err e)
+{
+    static const unsigned status[] = {[OFFER_OK] = 200,     [OFFER_EMALFORMED] = 400, [OFFER_ENOAUDIO] = 488,
+                                      [OFFER_ECODEC] = 488, [OFFER_EFAMILY] = 488,    [OFFER_ELIMIT] = 413};
+    return status[e];
+}
+
 unsigned offer_err_warning(enum offer_err e)
 {
-    static const unsigned code[] = {
-        [OFFER_OK] = 0, [OFFER_EMALFORMED] = 399, [OFFER_ENOAUDIO] = 304, [OFFER_ECODEC] = 305, [OFFER_EFAMILY] = 300};
+    static const unsigned code[] = {[OFFER_OK] = 0,       [OFFER_EMALFORMED] = 399, [OFFER_ENOAUDIO] = 304,
+                                    [OFFER_ECODEC] = 305, [OFFER_EFAMILY] = 300,    [OFFER_ELIMIT] = 399};
     return code[e];
 }
 
@@ -81,7 +88,8 @@ const char *offer_err_text(enum offer_err e)
                                        [OFFER_EMALFORMED] = "session description cannot be read",
                                        [OFFER_ENOAUDIO] = "no audio stream over RTP/AVP",
                                        [OFFER_ECODEC] = "no codec in common",
-                                       [OFFER_EFAMILY] = "other IP version"};
+                                       [OFFER_EFAMILY] = "other IP version",
+                                       [OFFER_ELIMIT] = "session description is too large"};
     return text[e];
 }
 
@@ -270,7 +278,10 @@ static struct sdp given, said;
 
 static int read_and_pick(struct picked *p, const struct offer_self *self, struct span text)
 {
-    return sdp_decode(&given, text) != 0 ? -OFFER_EMALFORMED : pick(p, self, &given);
+    int fault = sdp_decode(&given, text);
+    if (fault != 0)
+        return fault == -SIP_ELIMIT ? -OFFER_ELIMIT : -OFFER_EMALFORMED;
+    return pick(p, self, &given);
 }
 
 int offer_check(const struct offer_self *self, struct span sdp, char *rtp)
@@ -290,6 +301,7 @@ int offer_answer(struct buf *out, const struct offer_self *self, struct span off
     if (err != 0)
         return err;
     start(&said, &t, self);
+    said.time = given.time; /* RFC 3264 §6: as offered */
     for (unsigned i = 0; i < given.media_cnt; i++) {
         const struct sdp_media *m = &given.media[i];
         if (i == p.at)
@@ -323,6 +335,8 @@ void offer_make(struct buf *out, const struct offer_self *self, struct span last
     bool have_last = last.len > 0 && sdp_decode(&given, last) == 0;
     unsigned cnt = have_last ? given.media_cnt : 1;
     start(&said, &t, self);
+    if (have_last)
+        said.time = given.time;
     for (unsigned i = 0; i < cnt; i++) {
         const struct sdp_media *m = have_last ? &given.media[i] : NULL;
         if (m != NULL && m->port == 0) {

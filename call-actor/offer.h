@@ -32,7 +32,10 @@ enum offer_err {
     OFFER_ENOAUDIO = 2,   /* no audio stream over plain RTP: 488, warning 304 */
     OFFER_ECODEC = 3,     /* no codec in common: 488, warning 305 */
     OFFER_EFAMILY = 4,    /* the other IP version: 488, warning 300 */
+    OFFER_ELIMIT = 5,     /* more of it than the grammar reads: 413 */
 };
+/** The status that refuses an offer with this error. */
+unsigned offer_err_status(enum offer_err e);
 /** Warning code (RFC 3261 §20.43) and text of an error. Static text. */
 unsigned offer_err_warning(enum offer_err e);
 const char *offer_err_text(enum offer_err e);

@@ -1,4 +1,5 @@
 #include "sip-edge/edge_reply.h"
+#include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
 #include "sip-edge/edge_stat.h"
 
@@ -34,26 +35,11 @@ uint16_t edge_reply_port(const struct sip_msg *m, const struct edge_path *from)
     return sip_via_port(&m->via);
 }
 
-static void write_unsupported(struct buf *out, const struct sip_msg *m)
-{
-    struct sip_values it;
-    struct span token;
-    sip_values_init(&it, m, SIP_H_REQUIRE);
-    while (sip_values_next(&it, &token))
-        sip_write_hdr(out, SIP_H_UNSUPPORTED, token);
-}
-
 static void write_extras(struct edge *e, struct buf *out, const struct edge_reply *r)
 {
-    if (r->status == 405 || r->status == 200) {
-        sip_write_hdr_z(out, SIP_H_ALLOW, EDGE_ALLOW);
-    }
-    if (r->status == 200) {
-        sip_write_hdr_z(out, SIP_H_ACCEPT, EDGE_ACCEPT);
-        sip_write_hdr_z(out, SIP_H_SUPPORTED, EDGE_SUPPORTED);
-    }
-    if (r->status == 420)
-        write_unsupported(out, r->req);
+    if (r->status == 200)
+        sip_caps_write(out);
+    sip_caps_write_refusal(out, r->req, r->status);
     if (r->status == 503) {
         uint32_t base = r->retry_after_s > 0 ? r->retry_after_s : EDGE_RETRY_MIN_S;
         sip_write_hdr_num(out, SIP_H_RETRY_AFTER, base + tag_hash(e, r->req) % EDGE_RETRY_SPREAD_S);
@@ -64,13 +50,8 @@ void edge_reply_write(struct edge *e, struct buf *out, const struct edge_reply *
 {
     char addr[EDGE_ADDR_TEXT_SIZE];
     char tag[TAG_SIZE];
-    const struct sip_via *via = &r->req->via;
-    struct span source = span_cstr(edge_addr_text(&r->from->peer, addr));
     struct sip_reply_args a = {.req = r->req, .status = r->status, .reason = r->reason};
-    if (via->has_rport || !span_caseeq(via->host, source))
-        a.received = source; /* §18.2.1; with rport always (RFC 3581 §4) */
-    if (via->has_rport)
-        a.rport = r->from->port;
+    sip_reply_note_source(&a, span_cstr(edge_addr_text(&r->from->peer, addr)), r->from->port);
     if (r->status != 100)
         a.to_tag = stateless_tag(e, r->req, tag);
     buf_reset(out);

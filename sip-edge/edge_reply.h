@@ -6,10 +6,6 @@
 
 #include "sip-edge/edge.h"
 
-/* What the service understands; also in the answer to OPTIONS. */
-#define EDGE_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS"
-#define EDGE_ACCEPT "application/sdp"
-#define EDGE_SUPPORTED "" /* no extension: RFC 3261 §20.37 */
 #define EDGE_RETRY_MIN_S 5
 #define EDGE_RETRY_SPREAD_S 11 /* 5..15: callers that were refused together do not come back together */
 

@@ -2,6 +2,7 @@
  * Requests, RFC 3261 §8.2 and §17.2. A request of a known transaction goes to it. A new one is answered here, with no
  * state left behind, when the answer needs no call; else it opens a transaction and goes to its call-actor.
  */
+#include "common/sip/sip_caps.h"
 #include "common/sip/sip_txn_key.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
@@ -68,6 +69,9 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_CANCEL:
     case SIP_M_OPTIONS:
         return true;
+    case SIP_M_OTHER:
+        refuse(f, 501, SPAN("")); /* §21.5.2: no method we ever heard of */
+        return false;
     default:
         refuse(f, 405, SPAN("")); /* §8.2.1 */
         return false;
@@ -83,7 +87,7 @@ static bool scheme_passes(const struct fresh *f)
     return false;
 }
 
-/* No extension is understood yet (EDGE_SUPPORTED). CANCEL is exempt: §8.2.2.3. */
+/* No extension is understood yet (SIP_CAPS_SUPPORTED). CANCEL is exempt: §8.2.2.3. */
 static bool require_passes(const struct fresh *f)
 {
     if (f->m->method == SIP_M_CANCEL || !sip_msg_has(f->m, SIP_H_REQUIRE))
@@ -144,9 +148,16 @@ static bool admission_passes(const struct fresh *f)
 
 /* --- what each method then does --- */
 
+/* §11.2: as an INVITE would be answered. */
 static void answer_options(const struct fresh *f)
 {
     const char *why;
+    struct span sdp;
+    int fault = sip_caps_check_body(f->m, &sdp);
+    if (fault != 0) {
+        refuse(f, sip_err_status(fault), span_cstr(sip_caps_fault_text(fault)));
+        return;
+    }
     refuse(f, edge_is_ready(f->e, &why) ? 200 : 503, SPAN(""));
 }
 
@@ -213,13 +224,13 @@ static void on_cancel(struct fresh *f)
 static void on_new_request(struct edge *e, const struct edge_path *from)
 {
     struct fresh f = {.e = e, .m = &e->msg, .from = from, .in_dialog = e->msg.to_tag.len > 0};
-    if (!method_passes(&f) || !scheme_passes(&f) || !require_passes(&f))
+    if (!method_passes(&f) || !scheme_passes(&f) || !merge_passes(&f) || !require_passes(&f)) /* §8.2.1, §8.2.2 */
         return;
     if (f.m->method == SIP_M_OPTIONS && !f.in_dialog) {
         answer_options(&f);
         return;
     }
-    if (!merge_passes(&f) || !hops_pass(&f) || !dialog_passes(&f) || !admission_passes(&f))
+    if (!hops_pass(&f) || !dialog_passes(&f) || !admission_passes(&f))
         return;
     if (f.m->method == SIP_M_CANCEL)
         on_cancel(&f);

@@ -52,7 +52,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
-                [IST_EV_SEND_FAILED] = TO(NULL, IST_ST_TERMINATED),
+                [IST_EV_SEND_FAILED] = IGNORE, /* RFC 6026 §7.1: or a repeat of the INVITE would pass for a new one */
             },
         [IST_ST_CONFIRMED] =
             {

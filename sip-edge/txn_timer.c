@@ -6,6 +6,8 @@
  * hour), so it ends only what the other side, or the transaction user, has forgotten. */
 #define INVITE_FORGOTTEN_MS 3700000u
 
+#define D_LEAST_MS 32000u /* RFC 3261 §17.1.1.2 */
+
 struct txn_times txn_times_of(uint32_t t1_ms)
 {
     return (struct txn_times){.t1_ms = t1_ms, .t2_ms = t1_ms * 8, .t4_ms = t1_ms * 10};
@@ -25,7 +27,8 @@ uint32_t txn_timer_ms(const struct txn_times *tt, enum txn_tmr tmr, enum txn_kin
     case TXN_TMR_L:
     case TXN_TMR_M:
         return whole;
-    case TXN_TMR_D: /* "at least 32 seconds" is 64*T1 at the default T1 */
+    case TXN_TMR_D: /* "at least 32 seconds", whatever our T1 is: the server's H runs by its own */
+        return reliable ? 0 : whole > D_LEAST_MS ? whole : D_LEAST_MS;
     case TXN_TMR_J:
         return reliable ? 0 : whole;
     case TXN_TMR_I:

@@ -37,7 +37,9 @@
     X(SIP_EMULTIPART, 400, "Malformed Multipart Body")                                                                 \
     X(SIP_ENOTFOUND, 400, "Not Found In Message") /* an optional thing is not there */                                 \
     X(SIP_EINDEX, 400, "Index Does Not Fit Message")                                                                   \
-    X(SIP_ESPACE, 500, "Output Does Not Fit")
+    X(SIP_ESPACE, 500, "Output Does Not Fit")                                                                          \
+    X(SIP_EBODYBIG, 413, "Request Entity Too Large")                                                                   \
+    X(SIP_EMEDIATYPE, 415, "Unsupported Media Type")
 
 enum sip_err {
     SIP_OK = 0,
@@ -51,7 +53,7 @@ enum sip_err {
 const char *sip_err_name(int err);
 /** Human text, fit for a reason phrase. Static text. */
 const char *sip_err_text(int err);
-/** The status code that refuses a request with this fault (400, 414, 505, 513; 500 for SIP_ESPACE). */
+/** The status code that refuses a request with this fault (400, 413, 414, 415, 505, 513; 500 for SIP_ESPACE). */
 unsigned sip_err_status(int err);
 
 #endif

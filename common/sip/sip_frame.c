@@ -78,7 +78,9 @@ static int measure(struct sip_frame *f, struct span in)
     int fault = content_length(span_of(in.p, head_len), &body_len);
     if (fault != 0)
         return fault;
-    if (body_len > SIP_BODY_BYTES_MAX || head_len + body_len > SIP_MSG_BYTES_MAX)
+    if (body_len > SIP_BODY_BYTES_MAX)
+        return -SIP_EBODYBIG;
+    if (head_len + body_len > SIP_MSG_BYTES_MAX)
         return -SIP_ETOOBIG;
     f->total_len = head_len + body_len;
     return 0;

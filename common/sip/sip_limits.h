@@ -12,7 +12,7 @@
 #define SIP_LINE_BYTES_MAX 8192    /* one header field with its folds, or the start line, without the last CRLF */
 #define SIP_HEADERS_MAX 256        /* header fields (lines, a folded one counts once) */
 #define SIP_HEAD_BYTES_MAX 32768   /* start line and headers with the blank line */
-#define SIP_BODY_BYTES_MAX 65000   /* Content-Length */
+#define SIP_BODY_BYTES_MAX 65000   /* Content-Length; over: -SIP_EBODYBIG (413) */
 #define SIP_HDR_NAME_BYTES_MAX 256 /* header field name */
 #define SIP_METHOD_BYTES_MAX 64    /* method token, request line and CSeq */
 #define SIP_URI_BYTES_MAX 2048     /* any URI; Request-URI over it: -SIP_EURILONG (414) */

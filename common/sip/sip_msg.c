@@ -266,7 +266,7 @@ static void read_body(struct decoding *d, size_t at)
             len = (size_t)m->content_length;
     }
     if (len > SIP_BODY_BYTES_MAX)
-        found(d, -SIP_ETOOBIG, SIP_H_OTHER);
+        found(d, -SIP_EBODYBIG, SIP_H_OTHER);
     m->body = span_of(m->raw.p + at, len);
     m->raw.len = at + len;
 }

@@ -65,10 +65,10 @@ struct sip_msg {
  * m        always written: after an error it holds what could be read (see have_via, have_dialog_ids), so that a
  * request can be refused with sip_write_reply; the first fault met is the one returned borrows  `in` returns  0 or a
  * fault: -SIP_EEMPTY (only CR/LF: keep-alive), -SIP_ETRUNC, -SIP_EVERSION (505), -SIP_ETOOBIG and -SIP_ELIMIT (513),
- * -SIP_EURILONG (414), any other: 400. sip_err_status maps it, sip_msg_fault_text words it. A message with 0 has a
- * well-formed start line (a sip or sips Request-URI is checked; another scheme is kept for the caller to refuse with
- * 416), one each of From, To, Call-ID, CSeq, and 1..SIP_VIA_DEPTH_MAX Via values. A missing Max-Forwards is no fault
- * (RFC 2543 peers); a missing From tag neither.
+ * -SIP_EBODYBIG (413), -SIP_EURILONG (414), any other: 400. sip_err_status maps it, sip_msg_fault_text words it. A
+ * message with 0 has a well-formed start line (a sip or sips Request-URI is checked; another scheme is kept for the
+ * caller to refuse with 416), one each of From, To, Call-ID, CSeq, and 1..SIP_VIA_DEPTH_MAX Via values. A missing
+ * Max-Forwards is no fault (RFC 2543 peers); a missing From tag neither.
  */
 int sip_msg_decode(struct sip_msg *m, struct span in);
 

@@ -202,7 +202,8 @@ int sip_msg_sdp(const struct sip_msg *m, struct span *out)
     struct sip_ctype type;
     struct span content_type = sip_msg_value(m, SIP_H_CONTENT_TYPE);
     struct span encoding = sip_msg_value(m, SIP_H_CONTENT_ENCODING);
-    if (m->body.len == 0 || content_type.len == 0 || (encoding.len > 0 && !span_caseeq(encoding, SPAN("identity"))))
+    if (m->body.len == 0 || content_type.len == 0 || (encoding.len > 0 && !span_caseeq(encoding, SPAN("identity"))) ||
+        !is_session(sip_msg_value(m, SIP_H_CONTENT_DISPOSITION)))
         return -SIP_ENOTFOUND;
     int fault = sip_ctype_decode(&type, content_type);
     if (fault != 0)

@@ -42,7 +42,8 @@ int sip_parts_next(struct sip_parts *it, struct sip_part *out);
 
 /**
  * The session description of a message: its body when that is application/sdp, or the first such part of a multipart
- * body (one nested level deep: a multipart/alternative in a multipart/mixed). A body with a Content-Encoding is none.
+ * body (one nested level deep: a multipart/alternative in a multipart/mixed). A body with a Content-Encoding, or with
+ * another disposition than session (RFC 3959: early-session), is none.
  * returns 0 and writes *out; -SIP_ENOTFOUND: none; -SIP_EMULTIPART, -SIP_ELIMIT, -SIP_EMALFORMED: the body cannot be
  * read
  */

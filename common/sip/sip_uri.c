@@ -207,3 +207,22 @@ void sip_uri_write(struct buf *out, const struct sip_uri *u)
         sip_unfold(out, u->headers);
     }
 }
+
+void sip_uri_write_target(struct buf *out, const struct sip_uri *u)
+{
+    struct sip_uri bare = *u;
+    struct span rest = u->params;
+    struct sip_param param;
+    bare.params = bare.headers = (struct span){NULL, 0};
+    sip_uri_write(out, &bare);
+    while (sip_param_next(&rest, &param) > 0) {
+        if (span_caseeq(param.name, SPAN("method")))
+            continue;
+        buf_putc(out, ';');
+        buf_put_span(out, param.name);
+        if (param.has_value) {
+            buf_putc(out, '=');
+            buf_put_span(out, param.value);
+        }
+    }
+}

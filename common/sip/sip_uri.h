@@ -37,6 +37,9 @@ struct sip_uri {
 int sip_uri_decode(struct sip_uri *out, struct span in);
 /** Writes it back from its parts (not from `all`), so a changed part takes effect. */
 void sip_uri_write(struct buf *out, const struct sip_uri *u);
+/** Writes it as a Request-URI: without headers and without a method parameter, which have no place there (RFC 3261
+ * §19.1.1 table 1, §12.2.1.1). */
+void sip_uri_write_target(struct buf *out, const struct sip_uri *u);
 /** Parameter by name ("transport", "lr"): value (may be NULL) is empty for a bare name; it stays escaped. */
 bool sip_uri_param(const struct sip_uri *u, struct span name, struct span *value);
 /** Take the next "name=value" off *rest (start with u->headers). 1, 0 at the end, or -SIP_EMALFORMED. Both stay

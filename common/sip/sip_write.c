@@ -2,6 +2,7 @@
 
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_status.h"
+#include "common/sip/sip_uri.h"
 
 static void put_eol(struct buf *out)
 {
@@ -117,6 +118,16 @@ static void write_to(struct buf *out, const struct sip_reply_args *a)
         }
     }
     put_eol(out);
+}
+
+/* A `received` that the sender wrote itself is not believed either. */
+void sip_reply_note_source(struct sip_reply_args *a, struct span addr, uint16_t port)
+{
+    const struct sip_via *via = &a->req->via;
+    if (via->has_rport || via->received.len > 0 || !sip_host_eq(via->host, addr))
+        a->received = addr;
+    if (via->has_rport)
+        a->rport = port;
 }
 
 void sip_write_reply(struct buf *out, const struct sip_reply_args *a)

@@ -38,6 +38,12 @@ struct sip_reply_args {
     uint16_t rport;       /* for the top Via only; 0: leave */
 };
 /**
+ * Note in a->received and a->rport where a->req came from, as far as its top Via must tell it: RFC 3261 §18.2.1
+ * (another address than its sent-by), RFC 3581 §4 (always, when it asks for rport). addr: without brackets; lives as
+ * long as *a.
+ */
+void sip_reply_note_source(struct sip_reply_args *a, struct span addr, uint16_t port);
+/**
  * Head of a response to req: status line, all Via in order, Record-Route (status 101..299, byte for byte, in order),
  * From, To, Call-ID, CSeq, and Timestamp in a 100. Further headers and sip_write_body follow. RFC 3261 §8.2.6, §12.1.1.
  */

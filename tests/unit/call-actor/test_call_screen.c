@@ -9,7 +9,7 @@ static void assert_turned_away(struct kit *k, unsigned status)
 {
     struct call_effect *e = kit_assert_reply(k, status);
     kit_assert_has(e, ";tag=a3-");
-    kit_assert_hasnt(e, "Record-Route");
+    kit_assert_hasnt(e, "\nRecord-Route");
     assert_true(k->forgotten); /* nothing is left of it */
     assert_false(k->c->storable || k->c->dirty);
     assert_int_equal(kit_count(k, CALL_EFF_JOB), 0);
@@ -32,16 +32,73 @@ static void other_body_gets_415(void **s)
     struct kit *k = *s;
     KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = "hi", .type = "text/plain");
     assert_turned_away(k, 415);
-    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept: application/sdp\r\n");
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept: application/sdp, ");
     kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept-Encoding: identity\r\n");
     kit_assert_hasnt(kit_effect(k, CALL_EFF_REPLY, 0), "Warning");
 }
 
-static void untyped_body_gets_415(void **s)
+/* §20.15: a body has a type. */
+static void untyped_body_gets_400(void **s)
 {
     struct kit *k = *s;
     KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .type = "");
+    assert_turned_away(k, 400);
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "SIP/2.0 400 Missing Header: Content-Type\r\n");
+}
+
+/* RFC 3959: an early-session is no offer for the session. */
+static void other_disposition_gets_415(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .more = "Content-Disposition: early-session\r\n");
     assert_turned_away(k, 415);
+}
+
+#define WITH_PART(disposition)                                                                                         \
+    "--b1\r\nContent-Type: application/x\r\n" disposition                                                              \
+    "\r\nhi\r\n--b1\r\nContent-Type: application/sdp\r\n\r\n" KIT_OFFER "\r\n--b1--\r\n"
+
+static void required_part_gets_415(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .type = "multipart/mixed;boundary=b1",
+                .body = WITH_PART("Content-Disposition: signal;handling=required\r\n"));
+    assert_turned_away(k, 415);
+}
+
+static void other_part_is_passed_over(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .type = "multipart/mixed;boundary=b1",
+                .body = WITH_PART("Content-Disposition: signal;handling=optional\r\n"));
+    kit_assert_state(k, CALL_ST_SETUP);
+}
+
+/* §21.4.7: whoever does not take session descriptions cannot be answered with one. */
+static void accept_without_sdp_gets_406(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .more = "Accept: text/plain, text/html\r\n");
+    assert_turned_away(k, 406);
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Accept: application/sdp, ");
+}
+
+static void accept_with_sdp_is_served(void **s)
+{
+    struct kit *k = *s;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER,
+                .more = "Accept: text/plain\r\nAccept: application/SDP;level=1\r\n");
+    kit_assert_state(k, CALL_ST_SETUP);
+}
+
+static void overlong_description_gets_413(void **s)
+{
+    struct kit *k = *s;
+    char body[sizeof(KIT_OFFER) + 9 * 32] = KIT_OFFER;
+    for (unsigned i = 0; i < SDP_MEDIA_MAX; i++)
+        strcat(body, "m=video 0 RTP/AVP 31\r\n");
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = body);
+    assert_turned_away(k, 413);
 }
 
 static void encoded_body_gets_415(void **s)
@@ -98,6 +155,7 @@ static void no_contact_gets_400(void **s)
     struct kit *k = *s;
     KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .contact = "");
     assert_turned_away(k, 400);
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "SIP/2.0 400 Missing Header: Contact\r\n");
 }
 
 static void two_contacts_get_400(void **s)
@@ -247,7 +305,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(unknown_extension_gets_420),
         KIT_TEST(other_body_gets_415),
-        KIT_TEST(untyped_body_gets_415),
+        KIT_TEST(untyped_body_gets_400),
+        KIT_TEST(other_disposition_gets_415),
+        KIT_TEST(required_part_gets_415),
+        KIT_TEST(other_part_is_passed_over),
+        KIT_TEST(accept_without_sdp_gets_406),
+        KIT_TEST(accept_with_sdp_is_served),
+        KIT_TEST(overlong_description_gets_413),
         KIT_TEST(encoded_body_gets_415),
         KIT_TEST(malformed_type_gets_400),
         KIT_TEST(optional_body_is_passed_over),

@@ -8,18 +8,26 @@
 
 static struct sip_msg msg;
 
-static Store__Dialog *dialog_of(const char *headers)
+static Store__Dialog *dialog_by(const char *uri, const char *via, const char *headers)
 {
     static char raw[4096];
+    const char *why;
     Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+    source.transport = (char *)(uintptr_t) "UDP";
     source.addr = (char *)(uintptr_t) "192.0.2.1";
+    source.port = 5060;
     int n = snprintf(raw, sizeof(raw),
-                     "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nCall-ID: c1\r\n"
-                     "CSeq: 7 INVITE\r\n%s\r\n",
+                     "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\n%s\r\n", uri, via,
                      headers);
     assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
-    assert_int_equal(dialog_check_invite(&msg), 0);
+    assert_int_equal(dialog_check_invite(&msg, &why), 0);
+    assert_null(why);
     return dialog_new_uas(&msg, &source, "a0-tag");
+}
+
+static Store__Dialog *dialog_of(const char *headers)
+{
+    return dialog_by("sip:b@h", "192.0.2.1;branch=z9hG4bK1", headers);
 }
 
 static void check(const char *headers, const char *request)
@@ -75,6 +83,84 @@ static void headers_of_the_contact_are_left_out(void **s)
     (void)s;
     check(PARTIES "Contact: <sip:a@192.0.2.1?Subject=x>\r\n",
           "BYE sip:a@192.0.2.1 SIP/2.0\r\nMax-Forwards: 70\r\n" ENDING);
+}
+
+/* … nor is a method parameter; a strict router's URI is treated alike (§12.2.1.1). */
+static void what_a_request_uri_may_not_have_is_left_out(void **s)
+{
+    (void)s;
+    check(PARTIES "Contact: <sip:a@192.0.2.1;ob;method=INVITE;x=1?Subject=x>\r\n",
+          "BYE sip:a@192.0.2.1;ob;x=1 SIP/2.0\r\nMax-Forwards: 70\r\n" ENDING);
+    check(PARTIES "Contact: <sip:a@192.0.2.1>\r\nRecord-Route: <sip:p2;method=INVITE;maddr=192.0.2.7?x=y>\r\n",
+          "BYE sip:p2;maddr=192.0.2.7 SIP/2.0\r\nMax-Forwards: 70\r\nRoute: <sip:a@192.0.2.1>\r\n" ENDING);
+}
+
+/* --- where it is sent --- */
+
+#define HERE "192.0.2.1;branch=z9hG4bK1"
+
+static void check_hop(const char *via, const char *headers, const char *addr, unsigned port)
+{
+    Store__Dialog *d = dialog_by("sip:b@h", via, headers);
+    Plane__Endpoint *to = dialog_next_hop(d);
+    assert_string_equal(to->addr, addr);
+    assert_int_equal(to->port, port);
+    assert_string_equal(to->transport, "UDP");
+    plane__endpoint__free_unpacked(to, NULL);
+    store__dialog__free_unpacked(d, NULL);
+}
+
+/* §8.1.2: the first route, loose or strict, or else the target. */
+static void a_request_goes_where_the_route_set_says(void **s)
+{
+    (void)s;
+    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8:5070>\r\n", "192.0.2.8", 5070);
+    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\n", "192.0.2.8", 5060);
+    check_hop(HERE, PARTIES "Contact: <sip:a@h:5070;maddr=192.0.2.8>\r\n", "192.0.2.8", 5070);
+    check_hop(HERE, PARTIES "Contact: <sip:a@[2001:db8::8]:5070>\r\n", "2001:db8::8", 5070);
+    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\nRecord-Route: <sip:192.0.2.9:5080;lr>, <sip:p1;lr>\r\n",
+              "192.0.2.9", 5080);
+    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\nRecord-Route: <sip:192.0.2.9:5080>\r\n", "192.0.2.9", 5080);
+}
+
+/* Names, other transports, and what a peer behind a NAT says of itself lead nowhere: its last packet's way does. */
+static void or_back_the_way_the_last_one_came(void **s)
+{
+    (void)s;
+    check_hop(HERE, PARTIES "Contact: <sip:a@pc.example.com>\r\n", "192.0.2.1", 5060);
+    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8;transport=tcp>\r\n", "192.0.2.1", 5060);
+    check_hop("10.0.0.1;branch=z9hG4bK1", PARTIES "Contact: <sip:a@10.0.0.1>\r\n", "192.0.2.1", 5060);
+    check_hop("192.0.2.1:5062;branch=z9hG4bK1;rport", PARTIES "Contact: <sip:a@192.0.2.1:5062>\r\n", "192.0.2.1", 5060);
+}
+
+/* §12.1.1: our Contact is a sips URI when the Request-URI, the top route, or else the Contact is. */
+static void sips_is_answered_with_sips(void **s)
+{
+    (void)s;
+    static const struct {
+        const char *uri, *headers;
+        bool sips;
+    } cases[] = {
+        {"sip:b@h", PARTIES "Contact: <sip:a@192.0.2.1>\r\n", false},
+        {"sips:b@h", PARTIES "Contact: <sip:a@192.0.2.1>\r\n", true},
+        {"sip:b@h", PARTIES "Contact: <sips:a@192.0.2.1>\r\n", true},
+        {"sip:b@h", PARTIES "Contact: <sip:a@192.0.2.1>\r\nRecord-Route: <sips:p;lr>\r\n", true},
+        {"sip:b@h", PARTIES "Contact: <sips:a@192.0.2.1>\r\nRecord-Route: <sip:p;lr>\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Store__Dialog *d = dialog_by(cases[i].uri, HERE, cases[i].headers);
+        assert_int_equal(d->sips, cases[i].sips);
+        store__dialog__free_unpacked(d, NULL);
+    }
+}
+
+/* RFC 4475 §3.4.1: an INVITE of RFC 2543 has neither cookie nor Contact. */
+static void peer_of_rfc_2543_is_reached_by_its_from(void **s)
+{
+    (void)s;
+    Store__Dialog *d = dialog_by("sip:b@h", "192.0.2.1", PARTIES);
+    assert_string_equal(d->remote_target, "sip:a@h");
+    store__dialog__free_unpacked(d, NULL);
 }
 
 static void peer_of_rfc_2543_has_no_tag(void **s)
@@ -162,6 +248,11 @@ int main(void)
         cmocka_unit_test(strict_router_is_obeyed),
         cmocka_unit_test(folded_values_become_one_line),
         cmocka_unit_test(headers_of_the_contact_are_left_out),
+        cmocka_unit_test(what_a_request_uri_may_not_have_is_left_out),
+        cmocka_unit_test(a_request_goes_where_the_route_set_says),
+        cmocka_unit_test(or_back_the_way_the_last_one_came),
+        cmocka_unit_test(sips_is_answered_with_sips),
+        cmocka_unit_test(peer_of_rfc_2543_is_reached_by_its_from),
         cmocka_unit_test(peer_of_rfc_2543_has_no_tag),
         cmocka_unit_test(order_is_checked),
         cmocka_unit_test(shrinking_keeps_the_names),

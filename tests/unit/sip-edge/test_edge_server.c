@@ -124,7 +124,9 @@ static void options_says_what_is_understood(void **state)
     kit_expect_reply(OPTIONS, "SIP/2.0 200 OK");
     const struct fake_sent *s = fake_sent_back(0);
     assert_string_equal(fake_header(s, "Allow"), "INVITE, ACK, BYE, CANCEL, OPTIONS");
-    assert_string_equal(fake_header(s, "Accept"), "application/sdp");
+    assert_string_equal(fake_header(s, "Accept"), "application/sdp, multipart/mixed, multipart/alternative");
+    assert_string_equal(fake_header(s, "Accept-Encoding"), "identity");
+    assert_string_equal(fake_header(s, "Accept-Language"), "en");
     assert_non_null(fake_header(s, "Supported"));
     fake_admit(0, false);
     kit_expect_reply(OPTIONS, "SIP/2.0 503 Service Unavailable");
@@ -139,18 +141,21 @@ static void options_in_a_dialog_goes_to_the_actor(void **state)
     assert_int_equal(fake.told_cnt, 1);
 }
 
-static void methods_not_built_get_405(void **state)
+/* §8.2.1, §21.5.2 */
+static void methods_not_built_get_405_and_unknown_ones_501(void **state)
 {
     (void)state;
-    static const char *const methods[] = {"REGISTER", "REFER",  "SUBSCRIBE", "PUBLISH", "MESSAGE",
-                                          "INFO",     "UPDATE", "PRACK",     "NOTIFY",  "FOO"};
+    static const char *const methods[] = {
+        "REGISTER", "REFER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "INFO",
+        "UPDATE",   "PRACK", "NOTIFY",    "FOO",     "invite"}; /* §7.1: methods are case-sensitive */
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         char text[1024];
         (void)snprintf(text, sizeof(text),
                        "%s sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKm\n"
                        "From: <sip:a@b>;tag=1\nTo: <sip:1@b>\nCall-ID: m\nCSeq: 1 %s\n" END,
                        methods[i], methods[i]);
-        kit_expect_reply(text, "SIP/2.0 405 Method Not Allowed");
+        bool known = i < 9;
+        kit_expect_reply(text, known ? "SIP/2.0 405 Method Not Allowed" : "SIP/2.0 501 Not Implemented");
         assert_string_equal(fake_header(fake_sent_back(0), "Allow"), "INVITE, ACK, BYE, CANCEL, OPTIONS");
     }
 }
@@ -287,7 +292,7 @@ int main(void)
         CASE(all_vias_and_record_routes_come_back_in_order),
         CASE(options_says_what_is_understood),
         CASE(options_in_a_dialog_goes_to_the_actor),
-        CASE(methods_not_built_get_405),
+        CASE(methods_not_built_get_405_and_unknown_ones_501),
         CASE(requests_that_cannot_be_served),
         CASE(options_is_answered_at_its_last_hop),
         CASE(malformed_requests_are_refused_by_name),

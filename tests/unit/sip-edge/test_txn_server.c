@@ -93,7 +93,8 @@ static void ist_accepted(void **state)
     sim_expect("0:ask 0:reply 500:reply 500:pass-ack 32000:over");
 }
 
-static void ist_transport_error_ends_only_completed(void **state)
+/* RFC 6026 §7.1: it stays, so that repeats of the INVITE are not taken for a new one; H ends it. */
+static void ist_transport_error_ends_nothing(void **state)
 {
     (void)state;
     sim_start(TXN_IST, false);
@@ -102,7 +103,8 @@ static void ist_transport_error_ends_only_completed(void **state)
     sim_expect_state(IST_ST_PROCEEDING);
     sim_happens(TXN_TX_REPLY, 486);
     sim_happens(TXN_SEND_FAILED, 0);
-    sim_expect("0:ask 0:reply 0:over");
+    sim_expect_state(IST_ST_COMPLETED);
+    sim_expect("0:ask 0:reply");
 }
 
 static void ist_never_answered_is_overdue(void **state)
@@ -254,7 +256,7 @@ int main(void)
         cmocka_unit_test(ist_reliable_without_ack_ends_by_h),
         cmocka_unit_test(ist_repeated_invite_gets_the_last_reply),
         cmocka_unit_test(ist_accepted),
-        cmocka_unit_test(ist_transport_error_ends_only_completed),
+        cmocka_unit_test(ist_transport_error_ends_nothing),
         cmocka_unit_test(ist_never_answered_is_overdue),
         cmocka_unit_test(ist_adopted_from_each_reply),
         cmocka_unit_test(nist_trying_absorbs_then_repeats_the_final_until_j),

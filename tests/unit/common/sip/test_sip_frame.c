@@ -43,8 +43,8 @@ static void decides(void **state)
         {START "l: 1x\r\n\r\na", -SIP_ELENGTH, 0},
         {START "l:\r\n\r\n", -SIP_ELENGTH, 0},
         {START "l: 18446744073709551617\r\n\r\na", -SIP_ELENGTH, 0},
-        {START "l: 4294967295\r\n\r\na", -SIP_ETOOBIG, 0},
-        {START "l: 2147483648\r\n\r\na", -SIP_ETOOBIG, 0},
+        {START "l: 4294967295\r\n\r\na", -SIP_EBODYBIG, 0},
+        {START "l: 2147483648\r\n\r\na", -SIP_EBODYBIG, 0},
         {START "Xl: 9\r\nl: 0\r\n\r\n", SIP_FRAME_MSG, 40},
         {START "a: b\r\n l: 9\r\nl: 0\r\n\r\n", SIP_FRAME_MSG, 46},
         {"garbage\r\n\r\n", -SIP_ELENGTH, 0},
@@ -147,7 +147,7 @@ static void limits(void **state)
     buf_reset(&b);
     buf_printf(&b, START "l: %d\r\n\r\n", SIP_BODY_BYTES_MAX + 1);
     f = (struct sip_frame){0};
-    assert_int_equal(sip_frame_next(&f, kit_buf(&b), &len), -SIP_ETOOBIG);
+    assert_int_equal(sip_frame_next(&f, kit_buf(&b), &len), -SIP_EBODYBIG);
     assert_int_equal(f.head_len, b.len);
     buf_fini(&b);
 }

@@ -105,7 +105,7 @@ static void of_a_message(void **state)
     LIMIT(name, SIP_HDR_NAME_BYTES_MAX, -SIP_ELIMIT);
     LIMIT(value, SIP_LINE_BYTES_MAX, -SIP_ELIMIT);
     LIMIT(via_host, SIP_HOST_BYTES_MAX, -SIP_EVIA);
-    LIMIT(body, SIP_BODY_BYTES_MAX, -SIP_ETOOBIG);
+    LIMIT(body, SIP_BODY_BYTES_MAX, -SIP_EBODYBIG);
     at_and_past(&(struct shape){.response = true, .reason = SIP_REASON_BYTES_MAX},
                 &(struct shape){.response = true, .reason = SIP_REASON_BYTES_MAX + 1}, -SIP_ELIMIT);
 }

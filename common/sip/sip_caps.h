@@ -1,0 +1,38 @@
+/*
+ * sip_caps: what this service understands, and how its replies say so. Layer: common/sip. Pure. RFC 3261 §8.2.1 to
+ * §8.2.3, §11.2, §21.4. Both processes that answer requests take it from here, so that they say the same.
+ */
+#ifndef COMMON_SIP_SIP_CAPS_H
+#define COMMON_SIP_SIP_CAPS_H
+
+#include "common/base/buf.h"
+#include "common/sip/sip_msg.h"
+
+#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS"
+#define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
+#define SIP_CAPS_ACCEPT_ENCODING "identity"
+#define SIP_CAPS_ACCEPT_LANGUAGE "en" /* of our reason phrases; a body has none that would matter to us */
+#define SIP_CAPS_SUPPORTED ""         /* no extension, said as §20.37 says it */
+
+/** All of them: what a 200 to OPTIONS tells (§11.2). */
+void sip_caps_write(struct buf *out);
+/**
+ * The headers that this status asks for in a refusal of `req`: Allow (405, 501), Accept (406, 415), Accept-Encoding and
+ * Accept-Language (415), Unsupported with every option required (420: we know none). Others: nothing.
+ */
+void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status);
+
+/**
+ * Is the body of this request understood (§8.2.3)? One that says handling=optional is passed over when it is not.
+ *
+ * sdp      its session description; empty: none, or one that was passed over
+ * returns  0, -SIP_EMEDIATYPE (415: type, encoding, disposition, or a part that says handling=required),
+ *          -SIP_EMISSING (400: a body without Content-Type), -SIP_EMULTIPART or -SIP_EMALFORMED (400), -SIP_ELIMIT
+ */
+int sip_caps_check_body(const struct sip_msg *m, struct span *sdp);
+/** Words for a fault of sip_caps_check_body, fit for a reason phrase. Static text. */
+const char *sip_caps_fault_text(int err);
+/** May a response carry application/sdp? Without Accept it may (§20.1); else 406 (§21.4.7). */
+bool sip_caps_takes_sdp(const struct sip_msg *m);
+
+#endif
