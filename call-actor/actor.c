@@ -62,7 +62,9 @@ static void refuse(struct actor *a, const Plane__RxRequest *rx, const struct sip
     id_make(tag, a->conf.shard, 10);
     struct buf out;
     buf_init(&out, REPLY_BYTES_MAX);
-    sip_write_reply(&out, &(struct sip_reply_args){.req = msg, .status = status, .to_tag = span_cstr(tag)});
+    struct sip_reply_args args = {.req = msg, .status = status, .to_tag = span_cstr(tag)};
+    sip_reply_note_source(&args, span_cstr(rx->source->addr), (uint16_t)rx->source->port);
+    sip_write_reply(&out, &args);
     if (status == 503)
         sip_write_hdr_num(&out, SIP_H_RETRY_AFTER, 5 + id_random_u64() % 10);
     sip_write_body(&out, SPAN(""), SPAN(""));
