@@ -31,6 +31,7 @@ struct loop {
 struct loop_io {
     ev_io ev;
     struct loop *loop;
+    int dirs;
     loop_io_fn *fn;
     void *user;
 };
@@ -243,6 +244,7 @@ struct loop_io *loop_io_new(struct loop *l, int fd, int dirs, loop_io_fn *fn, vo
 {
     struct loop_io *io = xnew(sizeof(*io));
     io->loop = l;
+    io->dirs = dirs;
     io->fn = fn;
     io->user = user;
     ev_io_init(&io->ev, on_io, fd, ev_dirs(dirs));
@@ -254,6 +256,9 @@ struct loop_io *loop_io_new(struct loop *l, int fd, int dirs, loop_io_fn *fn, vo
 
 void loop_io_set(struct loop_io *io, int dirs)
 {
+    if (dirs == io->dirs)
+        return; /* spares a system call a turn */
+    io->dirs = dirs;
     ev_io_stop(io->loop->ev, &io->ev);
     ev_io_set(&io->ev, io->ev.fd, ev_dirs(dirs));
     if (dirs != 0)
