@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -30,6 +31,7 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     bool v6 = strchr(conf->public_ip, ':') != NULL;
     (void)snprintf(e->host, sizeof(e->host), v6 ? "[%s]" : "%s", conf->public_ip);
     id_random_bytes(e->tag_key, sizeof(e->tag_key));
+    edge_hops_init(e, &conf->means);
     txn_index_init(&e->index, conf->txn_max > 0 ? conf->txn_max : EDGE_TXN_MAX);
     buf_init(&e->key, KEY_TEXT_MAX);
     buf_init(&e->other_key, KEY_TEXT_MAX);
@@ -48,6 +50,7 @@ void edge_fini(struct edge *e)
 {
     drop_all(&e->index.server);
     drop_all(&e->index.client);
+    edge_hops_fini(e);
     edge_shards_fini(e);
     txn_index_fini(&e->index);
     buf_fini(&e->key);
@@ -177,6 +180,8 @@ bool edge_is_ready(const struct edge *e, const char **why)
 
 bool edge_is_idle(const struct edge *e)
 {
+    if (e->waiting_cnt > 0)
+        return false;
     for (unsigned i = 0; i < e->shard_cnt; i++)
         if (!list_empty(&e->shard[i].open) || !list_empty(&e->shard[i].untold))
             return false;
@@ -223,7 +228,7 @@ void edge_report(const struct edge *e, struct buf *out)
     buf_puts(out, "{\"transactions\":{");
     for (unsigned k = 0; k < TXN_KINDS; k++)
         report_kind(&t, (enum txn_kind)k, out);
-    buf_printf(out, "},\"kept_bytes\":%zu,\"actors\":[", e->kept_bytes);
+    buf_printf(out, "},\"kept_bytes\":%zu,\"waiting_for_dns\":%u,\"actors\":[", e->kept_bytes, e->waiting_cnt);
     for (unsigned i = 0; i < e->shard_cnt; i++)
         buf_printf(out, "%s{\"shard\":%u,\"up\":%s,\"admits\":%s}", i == 0 ? "" : ",", i,
                    e->shard[i].up ? "true" : "false", e->shard[i].admits ? "true" : "false");

@@ -3,8 +3,7 @@
  *
  * It owns no socket and no link: datagrams and messages come in through the functions below, and leave through the
  * functions of struct edge_out. So the very same code runs in the worker (edge_worker.c), in the unit tests with
- * virtual time, and in the fuzzer. One thread. A transport (edge_udp.c today) and a locator (edge_dns, later) plug in
- * beside it.
+ * virtual time, and in the fuzzer. One thread. Transports (edge_udp.c) and the resolver (edge_dns.c) plug in beside it.
  */
 #ifndef SIP_EDGE_EDGE_H
 #define SIP_EDGE_EDGE_H
@@ -15,6 +14,8 @@
 #include "common/sip/sip_msg.h"
 #include "proto/plane.h"
 #include "sip-edge/edge_addr.h"
+#include "sip-edge/locate.h"
+#include "sip-edge/locate_bad.h"
 #include "sip-edge/txn.h"
 #include "sip-edge/txn_index.h"
 
@@ -35,6 +36,9 @@ struct edge_out {
     void (*send)(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
     int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
+    /* Ask a name server. The answer, borrowed until the next call, or NULL: it comes through edge_on_dns, later. NULL
+     * instead of a function: names cannot be resolved. */
+    const struct dns_answer *(*ask)(void *user, const struct dns_question *q);
 };
 
 struct edge_conf {
@@ -42,8 +46,9 @@ struct edge_conf {
     uint16_t public_port;
     unsigned shards; /* 1..EDGE_SHARDS_MAX */
     uint32_t t1_ms;
-    uint32_t txn_max;      /* 0: EDGE_TXN_MAX */
-    size_t kept_bytes_max; /* 0: EDGE_KEPT_BYTES_MAX */
+    uint32_t txn_max;          /* 0: EDGE_TXN_MAX */
+    size_t kept_bytes_max;     /* 0: EDGE_KEPT_BYTES_MAX */
+    struct locate_means means; /* of the transports that are there; all zero: UDP over IPv4 */
 };
 
 /* What is known of one call-actor. */
@@ -69,6 +74,11 @@ struct edge {
     struct now started;
     struct txn_times times;
     struct txn_index index;
+    struct locate_means means;
+    struct locate_bad bad; /* addresses that failed a moment ago */
+    struct map hops;       /* requests to names; see edge_hop.h */
+    struct list waiting;   /* … those that wait for a name server */
+    unsigned waiting_cnt;
     size_t kept_bytes;
     size_t kept_bytes_max;
     unsigned shard_cnt;
@@ -81,6 +91,7 @@ struct edge {
     /* Working memory of one step, kept to spare allocations. */
     struct sip_msg msg;   /* what came in */
     struct sip_msg again; /* a kept message, decoded anew */
+    struct locate loc;    /* the search of a hop at work */
     struct buf key;
     struct buf other_key;
     struct buf line;    /* the message being written */
@@ -102,6 +113,8 @@ void edge_actor_up(struct edge *e, unsigned shard, struct now now);
 void edge_actor_down(struct edge *e, unsigned shard, struct now now);
 /** A datagram that `owner` (a key given to edge_out.send) wanted sent could not be. */
 void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now);
+/** The answer to a question that edge_out.ask did not know. Borrows both. */
+void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_answer *a, struct now now);
 /** No new calls from now on (or again). */
 void edge_drain(struct edge *e, bool on);
 

@@ -4,7 +4,7 @@
  */
 #include "common/base/log.h"
 #include "common/sip/sip_txn_key.h"
-#include "common/sip/sip_uri.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
@@ -78,93 +78,50 @@ void edge_on_send_reply(struct edge_shard *s, const Plane__SendReply *m)
 
 /* --- requests --- */
 
-static void no_route(struct edge_shard *s, struct span txn, const char *why)
+/* Where a request is to go when its actor names an address, or when the name it gives cannot be located. */
+static bool has_dest(const Plane__SendRequest *m)
 {
-    (void)edge_tell_failed(s, txn, PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
+    return m->dest != NULL && m->dest->addr[0] != '\0';
 }
 
-/* Where a request goes: the address given, or the one that stands in next_hop. Names are for a locator to resolve. */
-static const char *locate(const Plane__SendRequest *m, struct edge_path *out)
+/* returns why it cannot be sent, or NULL */
+static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
 {
-    struct sip_uri uri;
-    struct span transport = span_of(NULL, 0);
-    if (m->dest != NULL && m->dest->addr[0] != '\0')
-        return edge_path_from_plane(m->dest, out) ? NULL : "destination is not a UDP address";
-    if (sip_uri_decode(&uri, span_cstr(m->next_hop)) != 0)
-        return "no destination";
-    if (uri.scheme == SIP_SCHEME_SIPS ||
-        (sip_uri_param(&uri, SPAN("transport"), &transport) && sip_transport_lookup(transport) != SIP_TP_UDP))
-        return "transport is not there";
-    *out = (struct edge_path){.transport = SIP_TP_UDP, .port = sip_uri_port(&uri)};
-    return edge_addr_parse(uri.host, &out->peer) ? NULL : "host is not an address";
-}
-
-static bool branch_is_good(struct span branch)
-{
-    return branch.len <= SIP_BRANCH_BYTES_MAX && span_starts(branch, SPAN("z9hG4bK")) &&
-           sip_lex_all(branch, SIP_C_TOKEN);
-}
-
-/* Writes the request with our Via into e->line. returns why it cannot be sent, or NULL */
-static const char *prepare(struct edge *e, const Plane__SendRequest *m, struct edge_path *to)
-{
-    const char *why = locate(m, to);
-    if (why != NULL)
-        return why;
-    if (!branch_is_good(edge_span(m->txn)))
-        return "bad branch";
-    edge_via_insert(e, &e->line, edge_span(m->raw), edge_span(m->txn), to->transport);
-    if (e->line.failed || sip_msg_decode(&e->again, buf_span(&e->line)) != 0 || !e->again.is_request ||
-        !span_eq(e->again.method_text, span_cstr(m->method)))
-        return "malformed request";
-    return NULL;
-}
-
-static void open_client(struct edge_shard *s, const Plane__SendRequest *m, const struct edge_path *to)
-{
-    struct edge *e = s->edge;
-    enum sip_method method = e->again.method;
-    struct edge_txn_args a = {.kind = method == SIP_M_INVITE ? TXN_ICT : TXN_NICT,
-                              .method = method,
-                              .key = buf_span(&e->key),
-                              .id_len = m->txn.len,
-                              .request = buf_span(&e->line),
-                              .path = to,
-                              .shard = s};
-    struct edge_txn *x = edge_txn_new(e, &a);
-    if (x == NULL)
-        (void)edge_tell_failed(s, edge_span(m->txn), PLANE__TXN_FAILED__CAUSE__TRANSPORT, "too many transactions");
-    else
-        (void)edge_txn_do(x, TXN_TU_REQUEST, NULL);
+    struct edge_path dest;
+    struct edge_hop_args a = {
+        .shard = s, .key = buf_span(&s->edge->key), .txn = edge_span(m->txn), .raw = edge_span(m->raw)};
+    if (has_dest(m)) {
+        if (!edge_path_from_plane(m->dest, &dest))
+            return "destination is not a UDP address";
+        a.dest = &dest;
+    }
+    if (m->next_hop[0] != '\0')
+        return edge_hop_locate(&a, span_cstr(m->next_hop));
+    return a.dest != NULL ? edge_hop_direct(&a) : "no destination";
 }
 
 void edge_on_send_request(struct edge_shard *s, const Plane__SendRequest *m)
 {
     struct edge *e = s->edge;
-    struct edge_path to;
     buf_reset(&e->key);
     buf_put_span(&e->key, edge_span(m->txn));
     buf_putc(&e->key, ';');
     buf_puts(&e->key, m->method);
-    struct edge_txn *known = edge_txn_client(e, buf_span(&e->key));
-    if (known != NULL) { /* asked again: it goes on, and its last word is told again */
+    const struct edge_hop *hop = edge_hop_find(e, buf_span(&e->key));
+    struct edge_txn *known = hop != NULL ? hop->x : edge_txn_client(e, buf_span(&e->key));
+    if (known != NULL && !known->mute) { /* asked again: it goes on, and its last word is told again */
         (void)edge_txn_do(known, TXN_TU_REQUEST, NULL);
         return;
     }
-    const char *why = prepare(e, m, &to);
-    if (why != NULL) {
-        log_ev(LOG_WARN, "request cannot be sent", log_z("why", why), log_z("method", m->method),
-               log_z("next_hop", m->next_hop));
-        if (strcmp(m->method, "ACK") != 0)
-            no_route(s, edge_span(m->txn), why);
+    if (hop != NULL)
         return;
-    }
-    if (e->again.method != SIP_M_ACK) {
-        open_client(s, m, &to);
+    const char *why = begin(s, m);
+    if (why == NULL)
         return;
-    }
-    edge_stat_sent_request(SIP_M_ACK); /* of a 2xx: no transaction (§17.1) */
-    e->out.send(e->out.user, &to, buf_span(&e->line), span_of(NULL, 0), false);
+    log_ev(LOG_WARN, "request cannot be sent", log_z("why", why), log_z("method", m->method),
+           log_z("next_hop", m->next_hop));
+    if (strcmp(m->method, "ACK") != 0)
+        (void)edge_tell_failed(s, edge_span(m->txn), PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
 }
 
 void edge_on_cancel(struct edge_shard *s, const Plane__CancelTxn *m)
@@ -173,7 +130,12 @@ void edge_on_cancel(struct edge_shard *s, const Plane__CancelTxn *m)
     buf_reset(&e->key);
     buf_put_span(&e->key, edge_span(m->txn));
     buf_puts(&e->key, ";INVITE");
-    struct edge_txn *x = edge_txn_client(e, buf_span(&e->key));
+    struct edge_hop *hop = edge_hop_find(e, buf_span(&e->key));
+    struct edge_txn *x = hop != NULL ? hop->x : edge_txn_client(e, buf_span(&e->key));
+    if (hop != NULL && x == NULL) {
+        edge_hop_cancel(hop);
+        return;
+    }
     if (x == NULL) {
         edge_stat_drop(EDGE_DROP_ACTOR_LATE);
         return;

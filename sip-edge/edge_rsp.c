@@ -4,6 +4,7 @@
  */
 #include "common/sip/sip_txn_key.h"
 #include "common/sip/sip_uri.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -29,7 +30,7 @@ static void on_stray(struct edge *e, const struct edge_path *from)
     const struct sip_msg *m = &e->msg;
     struct edge_shard *s = edge_shard_by_branch(e, m->via.branch);
     bool answers_invite = m->method == SIP_M_INVITE && m->status >= 200 && m->status < 300;
-    if (s == NULL || !answers_invite || edge_tell_response(s, m->via.branch, m, from) != 0)
+    if (s == NULL || !answers_invite || edge_tell_response(s, edge_hop_txn_of(m->via.branch), m, from) != 0)
         edge_stat_drop(EDGE_DROP_STRAY_RESPONSE);
 }
 

@@ -69,6 +69,23 @@ static struct stat_series asked_again =
 static struct stat_series adopted =
     COUNTER("sip_signaling_edge_adopted_total", NULL, "transactions adopted from a reply after a restart");
 
+/* By enum dns_status. */
+#define DNS_ANSWERS "sip_signaling_edge_dns_answers_total"
+static struct stat_series dns_answers[] = {
+    COUNTER(DNS_ANSWERS, "result=\"found\"", "answers of name servers"),
+    COUNTER(DNS_ANSWERS, "result=\"none\"", "answers of name servers"),
+    COUNTER(DNS_ANSWERS, "result=\"failed\"", "answers of name servers"),
+};
+#define DNS_QUESTIONS "sip_signaling_edge_dns_questions_total"
+static struct stat_series dns_questions[] = {
+    COUNTER(DNS_QUESTIONS, "from=\"network\"", "questions of requests on their way to a name"),
+    COUNTER(DNS_QUESTIONS, "from=\"cache\"", "questions of requests on their way to a name"),
+};
+static struct stat_series hops_waiting =
+    GAUGE("sip_signaling_edge_hops_waiting", NULL, "requests that wait for a name server");
+static struct stat_series failovers =
+    COUNTER("sip_signaling_edge_failovers_total", NULL, "requests sent to the next address of their target");
+
 static void register_all(struct stat_series *row, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -90,6 +107,10 @@ void edge_stat_register(void)
     register_all(&kept, 1);
     register_all(&asked_again, 1);
     register_all(&adopted, 1);
+    register_all(dns_answers, sizeof(dns_answers) / sizeof(dns_answers[0]));
+    register_all(dns_questions, sizeof(dns_questions) / sizeof(dns_questions[0]));
+    register_all(&hops_waiting, 1);
+    register_all(&failovers, 1);
 }
 
 static size_t class_of(unsigned status)
@@ -168,4 +189,29 @@ void edge_stat_adopted(void)
 void edge_stat_timeout(enum txn_kind kind)
 {
     stat_inc(&timeouts[kind]);
+}
+
+void edge_stat_dns(enum dns_status result)
+{
+    stat_inc(&dns_answers[result]);
+}
+
+void edge_stat_dns_ask(bool cached)
+{
+    stat_inc(&dns_questions[cached]);
+}
+
+void edge_stat_waiting(unsigned cnt)
+{
+    stat_set(&hops_waiting, cnt);
+}
+
+void edge_stat_failover(void)
+{
+    stat_inc(&failovers);
+}
+
+int64_t edge_stat_failovers(void)
+{
+    return failovers.value;
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/stat.h"
 #include "common/sip/sip_method.h"
+#include "sip-edge/dns_msg.h"
 #include "sip-edge/txn.h"
 
 /* Why something that came in, or should go out, went no further. id, label, help for the reader of the code */
@@ -47,5 +48,10 @@ void edge_stat_kept(int64_t bytes);
 void edge_stat_asked_again(void);
 void edge_stat_adopted(void);
 void edge_stat_timeout(enum txn_kind kind); /* B, F, H */
+void edge_stat_dns(enum dns_status result); /* of a name server, not of the cache */
+void edge_stat_dns_ask(bool cached);
+void edge_stat_waiting(unsigned cnt); /* requests that wait for a name server, now */
+void edge_stat_failover(void);        /* a request went to the next candidate */
+int64_t edge_stat_failovers(void);
 
 #endif

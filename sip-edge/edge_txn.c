@@ -1,6 +1,7 @@
 /* Life of a transaction: made, looked up, stepped, dropped. What a step entails is in edge_txn_fx.c. */
 #include "sip-edge/edge_txn.h"
 #include "common/base/log.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
 #include <stdlib.h>
@@ -81,6 +82,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
         return NULL;
     txn_init(&x->t, a->kind, a->path->transport != SIP_TP_UDP);
     x->shard = a->shard;
+    x->hop = a->hop;
     x->method = (uint8_t)a->method;
     x->in_dialog = a->in_dialog;
     x->mute = a->mute;
@@ -117,6 +119,8 @@ void edge_txn_drop(struct edge_txn *x)
     edge_bytes_forget(e, &x->reply);
     edge_bytes_forget(e, &x->heard);
     edge_bytes_forget(e, &x->reason);
+    if (x->hop != NULL)
+        edge_hop_over(x->hop);
     edge_stat_txn((enum txn_kind)x->t.kind, -1);
     free(x);
 }

@@ -29,8 +29,9 @@ struct edge_txn {
     uint16_t heard_status;
     uint16_t reply_port; /* server: where replies go (§18.2.2, RFC 3581 §4) */
     uint16_t key_len;
-    uint16_t id_len; /* how much of the key the actor knows it by: all (server), the branch (client) */
+    uint16_t id_len; /* how much of the key the actor knows it by: all (server), the branch it chose (client) */
     struct edge_shard *shard;
+    struct edge_hop *hop; /* client: the target that has more addresses (edge_hop.h), or NULL */
     struct txn_entry entry;
     struct list link; /* in shard->open or shard->untold */
     struct timer timer[TXN_SLOTS];
@@ -58,6 +59,7 @@ struct edge_txn_args {
     struct span request; /* copied; may be empty */
     const struct edge_path *path;
     struct edge_shard *shard;
+    struct edge_hop *hop;
     uint16_t reply_port;
     bool in_dialog;
     bool mute;

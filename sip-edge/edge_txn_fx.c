@@ -1,6 +1,7 @@
 /* What a transaction's step entails: datagrams, words to the actor, timers, kept bytes. */
 #include "common/rt/bus.h"
 #include "common/sip/sip_txn_key.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_shard.h"
@@ -68,13 +69,14 @@ static void open_cancel(struct edge_txn *x)
     if (sip_msg_decode(&e->again, kept(&x->request)) != 0)
         return;
     edge_cancel_write(&e->line, &e->again, kept(&x->reason));
+    struct span branch = e->again.via.branch;
     buf_reset(&e->other_key);
-    buf_put_span(&e->other_key, edge_txn_id(x));
+    buf_put_span(&e->other_key, branch);
     buf_puts(&e->other_key, ";CANCEL");
     struct edge_txn_args a = {.kind = TXN_NICT,
                               .method = SIP_M_CANCEL,
                               .key = buf_span(&e->other_key),
-                              .id_len = x->id_len,
+                              .id_len = branch.len,
                               .request = buf_span(&e->line),
                               .path = &x->path,
                               .shard = x->shard,
@@ -141,6 +143,8 @@ static void note_told(struct edge_txn *x, int rv)
 
 static void tell(struct edge_txn *x, const struct edge_word *w)
 {
+    if (x->hop != NULL && edge_hop_heard(x, w->status))
+        return;
     if (x->mute || w->status == 100) /* 100 says only that the next hop has it */
         return;
     x->heard_status = w->status;
@@ -157,7 +161,7 @@ static int tell_failed(struct edge_txn *x)
 
 static void fail(struct edge_txn *x, enum txn_cause cause)
 {
-    if (x->mute)
+    if (x->mute || (x->hop != NULL && edge_hop_failed(x, cause)))
         return;
     x->failed = true;
     x->cause = (uint8_t)cause;

@@ -2,6 +2,7 @@
 #include "sip-edge/edge_worker.h"
 #include "common/base/err.h"
 #include "sip-edge/edge.h"
+#include "sip-edge/edge_dns.h"
 #include "sip-edge/edge_stat.h"
 #include "sip-edge/edge_udp.h"
 #include <errno.h>
@@ -12,6 +13,7 @@
 static struct edge_process {
     struct edge edge;
     struct edge_udp *udp;
+    struct edge_dns *dns;
     struct loop *loop;
     struct bus_link *link[EDGE_SHARDS_MAX];
 } self; /* one per process */
@@ -28,6 +30,18 @@ static int say(void *user, unsigned shard, enum plane_type type, const ProtobufC
 {
     (void)user;
     return bus_send(self.link[shard], type, body);
+}
+
+static const struct dns_answer *ask(void *user, const struct dns_question *q)
+{
+    (void)user;
+    return edge_dns_ask(self.dns, q);
+}
+
+static void on_dns(void *user, const struct dns_question *q, const struct dns_answer *a)
+{
+    (void)user;
+    edge_on_dns(&self.edge, q, a, loop_now(self.loop));
 }
 
 /* --- links to the actors --- */
@@ -72,6 +86,17 @@ static bool open_link(struct worker *w, unsigned shard)
 
 /* --- start --- */
 
+/* Which addresses our listeners can send to. A name that has both gets the family that peers know us by first. */
+static struct locate_means means_of(const struct conf *c)
+{
+    struct span listen = span_cstr(conf_str(c, SET_LISTEN_ADDRESS));
+    bool v6 = span_find(listen, ':') < listen.len;
+    return (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP),
+                                 .v4 = !v6 || span_eq(listen, SPAN("::")),
+                                 .v6 = v6,
+                                 .v6_first = strchr(conf_str(c, SET_PUBLIC_IP), ':') != NULL};
+}
+
 static void init_edge(struct worker *w)
 {
     const struct conf *c = worker_conf(w);
@@ -79,14 +104,16 @@ static void init_edge(struct worker *w)
     struct edge_conf conf = {.public_ip = conf_str(c, SET_PUBLIC_IP),
                              .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
                              .shards = conf_u32(c, SET_CALL_ACTORS),
-                             .t1_ms = conf_u32(c, SET_SIP_T1_MS)};
-    struct edge_out out = {.send = send_datagram, .say = say};
+                             .t1_ms = conf_u32(c, SET_SIP_T1_MS),
+                             .means = means_of(c)};
+    struct edge_out out = {.send = send_datagram, .say = say, .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
 }
 
 static int start(struct worker *w)
 {
     int fd = worker_socket(w, UDP_SOCKET);
+    const char *why;
     self.loop = worker_loop(w);
     edge_stat_register();
     init_edge(w);
@@ -97,6 +124,11 @@ static int start(struct worker *w)
     self.udp = edge_udp_new(self.loop, fd, &self.edge);
     if (self.udp == NULL) {
         log_ev(LOG_ERROR, "the SIP socket cannot be used", log_z("socket", UDP_SOCKET), log_z("why", strerror(errno)));
+        return EX_INTERNAL;
+    }
+    self.dns = edge_dns_new(self.loop, conf_str(worker_conf(w), SET_DNS_SERVERS), on_dns, NULL, &why);
+    if (self.dns == NULL) {
+        log_ev(LOG_ERROR, "the resolver cannot be made", log_z("why", why));
         return EX_INTERNAL;
     }
     for (unsigned i = 0; i < self.edge.shard_cnt; i++)

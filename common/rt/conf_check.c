@@ -91,13 +91,13 @@ static int check_cidr(struct span in)
 }
 
 /* Commas between, blanks around an entry do no harm; the normal form has none. */
-static int check_cidrs(const struct conf_row *r, struct span in, struct buf *out)
+static int check_list(const struct conf_row *r, struct span in, struct buf *out, int (*check_one)(struct span))
 {
     uint32_t count = 0;
     while (in.len > 0) {
         size_t n = span_find(in, ',');
         struct span one = span_trim(span_of(in.p, n));
-        if (++count > r->max || check_cidr(one) != 0)
+        if (++count > r->max || check_one(one) != 0)
             return -1;
         buf_puts(out, count > 1 ? "," : "");
         buf_put_span(out, one);
@@ -108,6 +108,39 @@ static int check_cidrs(const struct conf_row *r, struct span in, struct buf *out
             return -1; /* a comma at the end */
     }
     return count >= r->min ? 0 : -1;
+}
+
+static int check_cidrs(const struct conf_row *r, struct span in, struct buf *out)
+{
+    return check_list(r, in, out, check_cidr);
+}
+
+/* 192.0.2.1, 192.0.2.1:53, 2001:db8::1 or [2001:db8::1]:53; no name, and not the unspecified address */
+static int check_addr(struct span in)
+{
+    bool any = false;
+    uint32_t port = 1;
+    struct span ip = in;
+    struct span rest = span_of(NULL, 0);
+    if (in.len > 0 && in.p[0] == '[') {
+        size_t end = span_find(in, ']');
+        if (end == in.len)
+            return -1;
+        ip = span_of(in.p + 1, end - 1);
+        rest = span_from(in, end + 1);
+    } else if (ip_family(in, &any) != AF_INET6) {
+        ip = span_of(in.p, span_find(in, ':'));
+        rest = span_from(in, ip.len);
+    }
+    bool port_ok = rest.len == 0 || (rest.p[0] == ':' && span_to_u32(span_from(rest, 1), 65535, &port) == 0);
+    bool bracketed = ip.p != in.p;
+    int family = ip_family(ip, &any);
+    return port_ok && port > 0 && !any && (bracketed ? family == AF_INET6 : family >= 0) ? 0 : -1;
+}
+
+static int check_addrs(const struct conf_row *r, struct span in, struct buf *out)
+{
+    return check_list(r, in, out, check_addr);
 }
 
 static bool is_host_byte(char c)
@@ -212,9 +245,10 @@ static int check_none(const struct conf_row *r, struct span in, struct buf *out)
 typedef int check_fn(const struct conf_row *r, struct span in, struct buf *out);
 
 static check_fn *const checks[KIND_COUNT] = {
-    [KIND_STR] = check_str,       [KIND_IP] = check_ip,     [KIND_CIDRS] = check_cidrs,   [KIND_PORT] = check_u32,
-    [KIND_U32] = check_u32,       [KIND_ENUM] = check_enum, [KIND_TARGET] = check_target, [KIND_AMQP] = check_amqp,
-    [KIND_SIPURI] = check_sipuri, [KIND_PATH] = check_path, [KIND_DIR] = check_dir,       [KIND_NONE] = check_none,
+    [KIND_STR] = check_str,   [KIND_IP] = check_ip,         [KIND_CIDRS] = check_cidrs, [KIND_ADDRS] = check_addrs,
+    [KIND_PORT] = check_u32,  [KIND_U32] = check_u32,       [KIND_ENUM] = check_enum,   [KIND_TARGET] = check_target,
+    [KIND_AMQP] = check_amqp, [KIND_SIPURI] = check_sipuri, [KIND_PATH] = check_path,   [KIND_DIR] = check_dir,
+    [KIND_NONE] = check_none,
 };
 
 static bool has_control_byte(struct span s)
@@ -236,7 +270,8 @@ int conf_check_value(const struct conf_row *r, struct span in, struct buf *out)
 
 bool conf_may_be_empty(const struct conf_row *r)
 {
-    bool text = r->kind == KIND_STR || r->kind == KIND_CIDRS || r->kind == KIND_SIPURI;
+    bool list = r->kind == KIND_CIDRS || r->kind == KIND_ADDRS;
+    bool text = list || r->kind == KIND_STR || r->kind == KIND_SIPURI;
     return (text && r->min == 0) || r->kind == KIND_NONE;
 }
 
@@ -262,6 +297,9 @@ void conf_put_expected(struct buf *out, const struct conf_row *r)
         break;
     case KIND_CIDRS:
         buf_printf(out, "at most %u networks like 192.0.2.0/24,2001:db8::/32", r->max);
+        break;
+    case KIND_ADDRS:
+        buf_printf(out, "at most %u addresses like 192.0.2.1,192.0.2.2:5353,[2001:db8::1]:53", r->max);
         break;
     case KIND_PORT:
         buf_printf(out, "a port number from %u to %u", r->min, r->max);

@@ -1,3 +1,4 @@
+#include "sip-edge/locate.h"
 #include "sip-edge/txn.h"
 #include "tests/table/walk.h"
 
@@ -23,5 +24,6 @@ const struct walk_row walk_rows[] = {
     {nist, NIST_ST_NEW, NIST_ST_TERMINATED},
     {ict, ICT_ST_NEW, ICT_ST_TERMINATED},
     {nict, NICT_ST_NEW, NICT_ST_TERMINATED},
+    {locate_machine, LOCATE_ST_NEW, LOCATE_ST_DONE},
     {0},
 };

@@ -333,7 +333,7 @@ static void the_report_counts_by_kind_and_state(void **state)
     char expected[512];
     (void)snprintf(expected, sizeof(expected),
                    "{\"transactions\":{\"IST\":{\"proceeding\":1},\"NIST\":{\"completed\":1},\"ICT\":{},\"NICT\":{}},"
-                   "\"kept_bytes\":%zu,\"actors\":[{\"shard\":0,\"up\":true,\"admits\":true}]}",
+                   "\"kept_bytes\":%zu,\"waiting_for_dns\":0,\"actors\":[{\"shard\":0,\"up\":true,\"admits\":true}]}",
                    kept);
     edge_report(&fake.edge, &out);
     assert_string_equal(buf_cstr(&out), expected);
