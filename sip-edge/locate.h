@@ -42,7 +42,7 @@ enum locate_state {
     LOCATE_ST_NAPTR, /* asking which transports the domain wants */
     LOCATE_ST_SRV,   /* asking for the servers of a service */
     LOCATE_ST_ADDR,  /* asking for the addresses of a server, or of the host itself */
-    LOCATE_ST_DONE, /* with candidates, or with none and a reason */
+    LOCATE_ST_DONE,  /* with candidates, or with none and a reason */
 };
 #define LOCATE_STATES 5
 
