@@ -11,7 +11,6 @@
 
 static struct stat_series stat_orphans = {.name = "sip_signaling_orphan_answers_total",
                                           .help = "answers for calls that are gone; normal after a restart"};
-static struct stat_series stat_calls = {.name = "sip_signaling_calls_total", .help = "initial INVITEs taken"};
 
 /* --- one step ------------------------------------------------------------------------------------------------------
  */
@@ -46,7 +45,6 @@ static struct entry *new_call(struct actor *a)
     if (e == NULL)
         return NULL;
     actor_own(a, e);
-    stat_inc(&stat_calls);
     return e;
 }
 
@@ -363,7 +361,7 @@ int actor_start(struct worker *w)
     if (a->store == NULL)
         return EX_STORAGE;
     stat_register(&stat_orphans);
-    stat_register(&stat_calls);
+    say_init();
     calls_init(&a->calls);
     a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));
     turn_init(a);

@@ -7,6 +7,7 @@
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
  *   actor_ctl.c  what operators ask
+ *   actor_say.c  what people read in the log, and its counters
  */
 #ifndef CALL_ACTOR_ACTOR_H
 #define CALL_ACTOR_ACTOR_H
@@ -43,6 +44,7 @@ struct actor {
     struct timer admit_timer;
     struct timer stop_timer;
     int64_t stop_by_ms;
+    int64_t quiet_since_ms;                         /* no call is live since; 0: there is one, or nobody looked */
     struct dependency deps[ACTOR_DEPENDENCIES_MAX]; /* of the orchestrator */
     size_t dep_cnt;
     bool deps_known;
@@ -77,11 +79,19 @@ void admit_take_dependencies(struct actor *a, const Plane__Dependencies *m);
 
 /* stop.c */
 void actor_stop(struct worker *w, uint32_t grace_ms);
+void actor_drain(struct worker *w, bool on);
+/** No call is left, and no port or event that somebody is there to take, or they had their time. */
+bool stop_is_settled(struct actor *a);
 
 /* recover.c */
 void recover_load(struct actor *a);
 /** Ask a neighbour again for all it owes: it came back, or our link to it was full. */
 void recover_ask(struct actor *a, Plane__Proc peer);
+
+/* actor_say.c */
+void say_init(void);
+/** A CALL_EFF_LOG as a log line with the call's ids; what it is about is counted. */
+void say(const struct call *c, const struct call_effect *f);
 
 /* actor_ctl.c */
 int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);

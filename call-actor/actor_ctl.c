@@ -21,14 +21,12 @@ static cJSON *call_summary(const struct call *c)
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "call_id", row->a != NULL ? row->a->call_id : "");
     cJSON_AddStringToObject(o, "trace_id", row->trace_id);
-    cJSON_AddStringToObject(o, "state", call_state_name(call_state(c)));
+    cJSON_AddStringToObject(o, "state", call_state_shown(c));
     cJSON_AddStringToObject(o, "direction", row->direction);
     cJSON_AddStringToObject(o, "from", call_from(c));
     cJSON_AddStringToObject(o, "to", call_to(c));
     cJSON_AddNumberToObject(o, "rtp_port", row->rtp_port);
     add_time(o, "started_at", row->created_wall_ms);
-    if (row->step[0] != '\0')
-        cJSON_AddStringToObject(o, "step", row->step);
     return o;
 }
 

@@ -60,6 +60,16 @@ const char *call_state_name(enum call_state s)
     return s < CALL_STATES ? call_machine.state_names[s] : "?";
 }
 
+const char *call_state_shown(const struct call *c)
+{
+    static const char *const steps[][2] = {{"user", "user_lookup"}, {"dialplan", "dialplan"}, {"media", "media"}};
+    for (size_t i = 0; call_state(c) == CALL_ST_SETUP && i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (strcmp(c->row->step, steps[i][0]) == 0)
+            return steps[i][1];
+    }
+    return call_state_name(call_state(c));
+}
+
 static bool has_port(const struct call *c)
 {
     return c->row->port_state == STORE__PORT_STATE__PORT_HELD ||
@@ -114,24 +124,20 @@ static bool is_worth_storing(enum call_event ev)
     return ev != CALL_EV_STEP && ev != CALL_EV_TMR_2XX;
 }
 
-static void note_step(struct call *c, enum call_event ev, const struct fsm_step *step, struct now now)
-{
-    c->row->state = step->to;
-    if (!step->moved || !is_worth_storing(ev))
-        return;
-    history_add(c, step, now);
-    c->dirty = c->dirty || c->storable;
-}
-
 /* An ended call that nothing holds any more is forgotten. */
 static void do_step(struct call *c, enum call_event ev, const struct call_step *st, struct call_effects *fx,
                     struct now now)
 {
+    size_t first = fx->count;
     if (st->in->type == CALL_IN_TIMER)
         c->row->timers[st->in->timer] = 0;
     uint8_t state = (uint8_t)c->row->state;
     struct fsm_step step = fsm_step(&call_machine, &state, (uint8_t)ev, c, st, fx, now);
-    note_step(c, ev, &step, now);
+    c->row->state = step.to;
+    if (step.moved && c->storable) {
+        history_add(c, st->in, &step, fx, first, now);
+        c->dirty = c->dirty || is_worth_storing(ev);
+    }
     if (call_state(c) == CALL_ST_ENDED && c->row->timers[CALL_TMR_LINGER] == 0 && !call_is_busy(c))
         fx_forget(fx);
 }
@@ -146,6 +152,7 @@ void call_handle(struct call *c, const struct call_input *in, struct call_effect
         do_step(c, ev, &st, fx, now);
     call_step_fini(&st);
 }
+
 static void arm_again(struct call *c, struct call_effects *fx)
 {
     for (unsigned t = 0; t < CALL_TIMERS; t++) {

@@ -75,7 +75,7 @@ enum call_effect_type {
     CALL_EFF_CANCEL_JOB = 3, /* to the orchestrator: txn holds the job id */
     CALL_EFF_PUBLISH = 4,    /* into the outbox, in the same commit: routing_key, content_type, raw (body) */
     CALL_EFF_ARM = 5,        /* timer, at_wall_ms; 0 disarms */
-    CALL_EFF_LOG = 6,        /* a line for people: level, raw (text); the shell adds the ids */
+    CALL_EFF_LOG = 6,        /* a line for people: level, say, raw (text), status; the shell adds ids and fields */
     CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
 };
 
@@ -84,6 +84,15 @@ enum call_log {
     CALL_LOG_ERROR = 0,
     CALL_LOG_WARN = 1,
     CALL_LOG_INFO = 2,
+};
+
+/* What a line for people is about; the shell takes its fields from the row. */
+enum call_say {
+    CALL_SAY_TEXT = 0,     /* raw says it */
+    CALL_SAY_BEGUN = 1,    /* an INVITE is taken */
+    CALL_SAY_ANSWERED = 2, /* our 200 leaves */
+    CALL_SAY_ENDED = 3,    /* the session, or the try to get one, is over */
+    CALL_SAY_REFUSED = 4,  /* an INVITE is refused at once with `status`; raw: its Call-ID */
 };
 
 struct call_effect {
@@ -100,7 +109,8 @@ struct call_effect {
     const char *content_type; /* static text */
     enum call_timer timer;
     uint64_t at_wall_ms;
-    int level; /* enum call_log */
+    int level;         /* enum call_log */
+    enum call_say say; /* CALL_EFF_LOG */
 };
 
 #define CALL_EFFECTS_MAX 24 /* one step never makes more */
@@ -162,8 +172,11 @@ static inline enum call_state call_state(const struct call *c)
 }
 /** This call has seen the request of this transaction: it is to be given to it again, whatever tags it carries. */
 bool call_knows(const struct call *c, struct span txn);
-/** "NEW", "SETUP" …; static text. */
+/** "new", "setup" …, "ended"; static text. */
 const char *call_state_name(enum call_state s);
+/** What people and scripts are shown: as above, but for a call in set-up what it waits for: "user_lookup", "dialplan",
+ * "media". Static text. */
+const char *call_state_shown(const struct call *c);
 /** Holds a media port or an open job, or owes or awaits an answer: may not be forgotten. */
 bool call_is_busy(const struct call *c);
 /** Counts as a call in progress for `status`, `calls` and drain (not NEW, not ENDED). */
@@ -171,7 +184,8 @@ bool call_is_live(const struct call *c);
 /** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */
 const char *call_from(const struct call *c);
 const char *call_to(const struct call *c);
-/** The last steps, oldest first, one line each: "+1234 ms SETUP -> ANSWERED on SETUP_OK\n". */
+/** What happened, oldest first, one line each: "+12 ms caller => call-actor: BYE\n", "+12 ms established -> ended:
+ * BYE\n". */
 void call_history_put(const struct call *c, struct buf *out);
 
 /** The key of the call that made this job id or branch, 0 when it was none of ours. */

@@ -45,6 +45,13 @@ static void note_invite(struct call *c, const struct call_step *st)
     row->sdp_session = session_id(c);
 }
 
+/* What the job begins with; the orchestrator tells every further step. */
+static void note_first_step(struct call *c)
+{
+    bool asks_user = number_contact_type(number_kind(c->row->caller))[0] != '\0';
+    row_text(&c->row->step, span_cstr(asks_user ? "user" : "dialplan"));
+}
+
 void act_accept(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
@@ -54,9 +61,10 @@ void act_accept(void *obj, const void *arg, void *fx, struct now now)
     note_parties(c, st->in->msg);
     note_invite(c, st);
     (void)leg_txn_open(c, st->in);
+    note_first_step(c);
     job_setup(c, fx, now);
     fx_arm(c, fx, CALL_TMR_SETUP, (uint64_t)now.wall_ms + c->conf->setup_ms);
-    fx_log(fx, CALL_LOG_INFO, "call from %s to %s", c->row->caller, c->row->destination);
+    fx_say(fx, CALL_SAY_BEGUN, 0, SPAN(""));
 }
 
 /* Nothing of it is stored: asked again, it is refused again. So a flood of bad INVITEs leaves nothing behind. */
@@ -65,6 +73,7 @@ void act_turn_away(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct call_step *st = arg;
     leg_refuse(obj, fx, st->in, &st->no, false);
+    fx_say(fx, CALL_SAY_REFUSED, st->no.status, st->in->msg->call_id);
 }
 
 void act_step(void *obj, const void *arg, void *fx, struct now now)
@@ -123,7 +132,7 @@ void act_answer(void *obj, const void *arg, void *fx, struct now now)
     reply_180_200(c, fx);
     leg_2xx_sent(c, fx, now);
     job_punch(c, fx);
-    fx_log(fx, CALL_LOG_INFO, "answered: %s, plan %s, port %u", c->row->action, c->row->dialplan_id, c->row->rtp_port);
+    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
 }
 
 /* The call was over before its set-up: the port that it brings has no use. */

@@ -33,13 +33,6 @@ static const char *stage_name(enum call_state s)
     }
 }
 
-static void log_end(struct call *c, struct call_effects *fx)
-{
-    const Store__CallRow *row = c->row;
-    fx_log(fx, CALL_LOG_INFO, "ended: %s by %s while %s, status %u, cause %u %s", row->end_reason, row->ended_by,
-           row->end_stage, row->end_status, row->end_q850, row->end_detail);
-}
-
 void end_session(struct call *c, struct call_effects *fx, struct now now)
 {
     row_text(&c->row->end_stage, span_cstr(stage_name(call_state(c))));
@@ -48,7 +41,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
     leg_2xx_done(c, fx);
     events_ended(c, fx, now);
     job_release_own(c, fx, now);
-    log_end(c, fx);
+    fx_say(fx, CALL_SAY_ENDED, c->row->end_status, SPAN(""));
 }
 
 void end_linger(struct call *c, struct call_effects *fx, struct now now)

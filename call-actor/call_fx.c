@@ -107,6 +107,16 @@ void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...)
     e->raw = dup_bytes(span_of(text, e->raw_len));
 }
 
+void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct span text)
+{
+    struct call_effect *e = add(fx, CALL_EFF_LOG);
+    e->level = CALL_LOG_INFO;
+    e->say = say;
+    e->status = status;
+    e->raw_len = text.len;
+    e->raw = text.len > 0 ? dup_bytes(text) : NULL;
+}
+
 void fx_forget(struct call_effects *fx)
 {
     (void)add(fx, CALL_EFF_FORGET);

@@ -18,6 +18,8 @@ void fx_publish(struct call_effects *fx, const char *routing_key, const char *co
 void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms);
 void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);
 void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/** A line at info that the shell makes of the row; text: only where enum call_say wants one. */
+void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct span text);
 void fx_forget(struct call_effects *fx);
 
 #endif

@@ -1,42 +1,319 @@
 #include "call-actor/call_history.h"
 
+#include "call-actor/call_job.h"
+#include "common/sip/sip_method.h"
+#include "common/sip/sip_status.h"
+#include "proto/event.h"
 #include <inttypes.h>
+#include <stdio.h>
 
-#define STEP_BYTES 8u
+#define RECORD_BYTES 8u
+#define MESSAGE 0x80u /* in the first byte: a message, no step */
+#define REPEATS_MAX 255u
 
-void history_add(struct call *c, const struct fsm_step *step, struct now now)
+enum message {
+    MSG_REPLY = 0,      /* value: status */
+    MSG_BYE = 1,        /* ours */
+    MSG_RESPONSE = 2,   /* to it; value: status, 0: none came */
+    MSG_JOB = 3,        /* value: Plane__RunJob__Kind */
+    MSG_JOB_CANCEL = 4, /* of the set-up */
+    MSG_JOB_STEP = 5,   /* value: place in step_names */
+    MSG_JOB_DONE = 6,   /* value: Plane__RunJob__Kind, detail: Plane__JobDone__Result */
+    MSG_EVENT = 7,      /* value: enum event_kind */
+};
+
+static const char *const step_names[] = {"", "user", "dialplan", "media"};
+
+/* --- writing --- */
+
+struct record {
+    uint8_t what, lo, hi, detail;
+    uint32_t after_ms;
+};
+
+static struct record message(enum message kind, unsigned value)
 {
-    uint8_t steps[CALL_HISTORY_STEPS * STEP_BYTES];
-    ProtobufCBinaryData *kept = &c->row->steps;
-    size_t keep = kept->len < sizeof(steps) ? kept->len : sizeof(steps) - STEP_BYTES;
-    if (keep > 0)
-        memcpy(steps, kept->data + (kept->len - keep), keep);
-    uint32_t after_ms = (uint32_t)((uint64_t)now.wall_ms - c->row->created_wall_ms);
-    steps[keep] = step->event;
-    steps[keep + 1] = step->from;
-    steps[keep + 2] = step->to;
-    steps[keep + 3] = 0;
-    for (unsigned i = 0; i < 4; i++)
-        steps[keep + 4 + i] = (uint8_t)(after_ms >> 8 * i);
-    row_bytes(kept, span_of((const char *)steps, keep + STEP_BYTES));
+    return (struct record){.what = (uint8_t)(MESSAGE | kind), .lo = (uint8_t)value, .hi = (uint8_t)(value >> 8)};
 }
 
-/* A newer program may have written states and events that this one has no name for. */
-static const char *name_of(const char *const *names, unsigned count, unsigned at)
+/* What one step adds. */
+struct tape {
+    struct record at[CALL_EFFECTS_MAX + 2];
+    size_t cnt;
+};
+
+static void put(struct tape *t, struct record r)
+{
+    t->at[t->cnt++] = r;
+}
+
+/* A reply once more is counted, not listed: a 2xx without ACK is repeated ten times. */
+static bool is_repeat(const ProtobufCBinaryData *kept, const struct record *r)
+{
+    if (r->what != (MESSAGE | MSG_REPLY) || kept->len < RECORD_BYTES)
+        return false;
+    const uint8_t *last = kept->data + kept->len - RECORD_BYTES;
+    return last[0] == r->what && last[1] == r->lo && last[2] == r->hi && last[3] < REPEATS_MAX;
+}
+
+static void pack(uint8_t out[RECORD_BYTES], const struct record *r, uint32_t after_ms)
+{
+    memcpy(out, (const uint8_t[]){r->what, r->lo, r->hi, r->detail}, 4);
+    for (unsigned i = 0; i < 4; i++)
+        out[4 + i] = (uint8_t)(after_ms >> 8 * i);
+}
+
+static void keep(struct call *c, const struct tape *t, struct now now)
+{
+    uint8_t all[(CALL_HISTORY_RECORDS + CALL_EFFECTS_MAX + 2) * RECORD_BYTES];
+    ProtobufCBinaryData *kept = &c->row->steps;
+    uint32_t after_ms = (uint32_t)((uint64_t)now.wall_ms - c->row->created_wall_ms);
+    if (t->cnt == 1 && is_repeat(kept, &t->at[0])) {
+        kept->data[kept->len - RECORD_BYTES + 3]++;
+        return;
+    }
+    size_t max = CALL_HISTORY_RECORDS * RECORD_BYTES;
+    size_t len = kept->len <= max ? kept->len : 0; /* a program that keeps more wrote it: begin anew */
+    if (len > 0)
+        memcpy(all, kept->data, len);
+    for (size_t i = 0; i < t->cnt; i++, len += RECORD_BYTES)
+        pack(all + len, &t->at[i], after_ms);
+    size_t drop = len > max ? len - max : 0;
+    row_bytes(kept, span_of((const char *)all + drop, len - drop));
+}
+
+static unsigned step_place(const char *name)
+{
+    unsigned at = sizeof(step_names) / sizeof(step_names[0]);
+    while (--at > 0 && strcmp(step_names[at], name) != 0)
+        continue;
+    return at;
+}
+
+static Plane__RunJob__Kind kind_of_id(ProtobufCBinaryData id)
+{
+    return job_id_is_setup(row_span(id)) ? PLANE__RUN_JOB__KIND__SETUP : PLANE__RUN_JOB__KIND__RELEASE_PORT;
+}
+
+/* A request stands in the record of the step; other inputs are messages of their own. */
+static void put_input(struct tape *t, const struct call_input *in)
+{
+    struct record r;
+    switch (in->type) {
+    case CALL_IN_RESPONSE:
+        put(t, message(MSG_RESPONSE, in->status));
+        break;
+    case CALL_IN_JOB_STEP:
+        put(t, message(MSG_JOB_STEP, step_place(in->step->step)));
+        break;
+    case CALL_IN_JOB_DONE:
+        r = message(MSG_JOB_DONE, kind_of_id(in->done->id));
+        r.detail = (uint8_t)in->done->result;
+        put(t, r);
+        break;
+    case CALL_IN_REQUEST:
+    case CALL_IN_TERMINATE:
+    case CALL_IN_TIMER:
+        break;
+    }
+}
+
+static void put_step(struct tape *t, const struct call_input *in, const struct fsm_step *step)
+{
+    struct record r = {.what = step->event, .lo = step->from, .hi = step->to};
+    if (in->type == CALL_IN_REQUEST)
+        r.detail = (uint8_t)in->msg->method;
+    put(t, r);
+}
+
+static unsigned event_of(const char *key)
+{
+    unsigned kind = EVENT_CALL_STARTED;
+    while (kind < EVENT_CALL_ENDED && strcmp(event_key((enum event_kind)kind), key) != 0)
+        kind++;
+    return kind;
+}
+
+static void put_effect(struct tape *t, const struct call_effect *e)
+{
+    switch (e->type) {
+    case CALL_EFF_REPLY:
+        put(t, message(MSG_REPLY, e->status));
+        break;
+    case CALL_EFF_REQUEST:
+        put(t, message(MSG_BYE, 0));
+        break;
+    case CALL_EFF_JOB:
+        put(t, message(MSG_JOB, e->job->kind));
+        break;
+    case CALL_EFF_CANCEL_JOB:
+        put(t, message(MSG_JOB_CANCEL, 0));
+        break;
+    case CALL_EFF_PUBLISH:
+        put(t, message(MSG_EVENT, event_of(e->routing_key)));
+        break;
+    case CALL_EFF_ARM:
+    case CALL_EFF_LOG:
+    case CALL_EFF_FORGET:
+        break;
+    }
+}
+
+/* Progress and repeats move nothing: the message alone is of interest. */
+static bool is_of_interest(const struct fsm_step *step)
+{
+    return step->event != CALL_EV_STEP && step->event != CALL_EV_TMR_2XX;
+}
+
+void history_add(struct call *c, const struct call_input *in, const struct fsm_step *step,
+                 const struct call_effects *fx, size_t first, struct now now)
+{
+    struct tape t;
+    t.cnt = 0;
+    put_input(&t, in);
+    if (is_of_interest(step))
+        put_step(&t, in, step);
+    for (size_t i = first; i < fx->count; i++)
+        put_effect(&t, &fx->list[i]);
+    if (t.cnt > 0)
+        keep(c, &t, now);
+}
+
+/* --- reading --- */
+
+static const char caller[] = "caller";
+static const char us[] = "call-actor";
+static const char platform[] = "platform";
+static const char broker[] = "broker";
+
+/* A newer program may have written states, events and messages that this one has no name for. */
+static const char *name_of(const char *const *names, size_t count, unsigned at)
 {
     return at < count ? names[at] : "?";
 }
 
-void call_history_put(const struct call *c, struct buf *out)
+#define NAME_OF(names, at) name_of((names), sizeof(names) / sizeof((names)[0]), (at))
+
+static void between(struct call_history_line *l, const char *from, const char *to)
+{
+    l->from = from;
+    l->to = to;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct call_history_line *l, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(l->what, sizeof(l->what), fmt, ap);
+    va_end(ap);
+}
+
+static void say_status(struct call_history_line *l, unsigned status)
+{
+    const char *reason = sip_status_reason(status);
+    if (status == 0)
+        say(l, "no answer");
+    else
+        say(l, "%u %s", status, reason);
+}
+
+static void read_message(struct call_history_line *l, const uint8_t *r, unsigned value)
+{
+    static const char *const jobs[] = {"job", "set-up", "release port", "hole punch", "play"};
+    static const char *const results[] = {"done", "unavailable", "denied", "failed", "cancelled"};
+    static const char *const events[] = {"call.started", "call.answered", "call.ended"};
+    switch (r[0] & ~MESSAGE) {
+    case MSG_REPLY:
+        between(l, us, caller);
+        say_status(l, value);
+        if (r[3] > 0)
+            say(l, "%u, repeated %u times", value, r[3]);
+        break;
+    case MSG_BYE:
+        between(l, us, caller);
+        say(l, "BYE");
+        break;
+    case MSG_RESPONSE:
+        between(l, caller, us);
+        say_status(l, value);
+        break;
+    case MSG_JOB:
+        between(l, us, platform);
+        say(l, "%s", NAME_OF(jobs, value));
+        break;
+    case MSG_JOB_CANCEL:
+        between(l, us, platform);
+        say(l, "cancel the set-up");
+        break;
+    case MSG_JOB_STEP:
+        say(l, "set-up asks for: %s", NAME_OF(step_names, value));
+        break;
+    case MSG_JOB_DONE:
+        between(l, platform, us);
+        say(l, "%s %s", NAME_OF(jobs, value), NAME_OF(results, r[3]));
+        break;
+    case MSG_EVENT:
+        between(l, us, broker);
+        say(l, "%s", NAME_OF(events, value));
+        break;
+    default:
+        say(l, "?");
+        break;
+    }
+}
+
+/* The request that raised a step, as a line of its own. false: it was none. */
+static bool read_request(struct call_history_line *l, const uint8_t *r)
+{
+    bool is = r[0] <= CALL_EV_REFUSED;
+    struct span method = sip_method_text((enum sip_method)(r[3] < SIP_M_CNT ? r[3] : SIP_M_OTHER));
+    between(l, caller, us);
+    say(l, "%.*s", SPAN_ARG(method.len > 0 ? method : SPAN("a request")));
+    return is;
+}
+
+static void read_step(struct call_history_line *l, const uint8_t *r)
 {
     const struct fsm *m = &call_machine;
+    const char *event = name_of(m->event_names, m->events, r[0]);
+    const char *to = name_of(m->state_names, m->states, r[2]);
+    between(l, NULL, NULL);
+    if (r[1] == r[2])
+        say(l, "%s: %s", to, event);
+    else
+        say(l, "%s -> %s: %s", name_of(m->state_names, m->states, r[1]), to, event);
+}
+
+void call_history_each(const struct call *c, call_history_fn *fn, void *user)
+{
     const ProtobufCBinaryData *kept = &c->row->steps;
-    for (size_t at = 0; at + STEP_BYTES <= kept->len; at += STEP_BYTES) {
-        const uint8_t *s = kept->data + at;
-        uint32_t after_ms = 0;
+    for (size_t at = 0; at + RECORD_BYTES <= kept->len; at += RECORD_BYTES) {
+        const uint8_t *r = kept->data + at;
+        struct call_history_line l = {.after_ms = 0};
         for (unsigned i = 0; i < 4; i++)
-            after_ms |= (uint32_t)s[4 + i] << 8 * i;
-        buf_printf(out, "+%" PRIu32 " ms %s -> %s on %s\n", after_ms, name_of(m->state_names, m->states, s[1]),
-                   name_of(m->state_names, m->states, s[2]), name_of(m->event_names, m->events, s[0]));
+            l.after_ms |= (uint32_t)r[4 + i] << 8 * i;
+        if ((r[0] & MESSAGE) != 0) {
+            read_message(&l, r, (unsigned)r[1] | (unsigned)r[2] << 8);
+            fn(user, &l);
+            continue;
+        }
+        if (read_request(&l, r))
+            fn(user, &l);
+        read_step(&l, r);
+        fn(user, &l);
     }
+}
+
+static void put_line(void *user, const struct call_history_line *l)
+{
+    struct buf *out = user;
+    buf_printf(out, "+%" PRIu32 " ms ", l->after_ms);
+    if (l->from != NULL)
+        buf_printf(out, "%s => %s: ", l->from, l->to);
+    buf_printf(out, "%s\n", l->what);
+}
+
+void call_history_put(const struct call *c, struct buf *out)
+{
+    call_history_each(c, put_line, out);
 }

@@ -9,34 +9,35 @@
 #include "call-actor/call_row.h"
 #include "common/base/fsm.h"
 
-/* What can happen to a call. call_classify tells them apart, so that a cell of the table needs no guard. */
+/* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
+ * needs no guard. */
 #define CALL_EVENT_LIST(X)                                                                                             \
-    X(INVITE)     /* the initial one, and we can take it */                                                            \
-    X(INVITE_BAD) /* the initial one, refused at once */                                                               \
-    X(REINVITE)   /* in the dialog, and we can take it */                                                              \
-    X(ACK)        /* for the 2xx that waits for it */                                                                  \
-    X(ACK_UNFIT)  /* the same, but what it answers to our offer is of no use */                                        \
-    X(BYE)                                                                                                             \
-    X(CANCEL)      /* of the initial INVITE */                                                                         \
-    X(OPTIONS)     /* in the dialog */                                                                                 \
-    X(REFUSED)     /* any other request to this call: the step says with what it is refused */                         \
-    X(STEP)        /* set-up has got a step further */                                                                 \
-    X(SETUP_OK)    /* set-up is done: a plan for us to answer, and a port */                                           \
-    X(SETUP_UNFIT) /* set-up is done, but not with something we can answer */                                          \
-    X(SETUP_FAILED)                                                                                                    \
-    X(RELEASED)      /* a port is back */                                                                              \
-    X(RELEASE_LATER) /* media-service cannot be reached: the port is still out */                                      \
-    X(EXTRA_PORT)    /* set-up was answered twice, the second time with another port */                                \
-    X(BYE_DONE)      /* final answer to our BYE, or none in time */                                                    \
-    X(TERMINATE)     /* the platform or an operator wants it ended */                                                  \
-    X(TMR_SETUP)                                                                                                       \
-    X(TMR_2XX)                                                                                                         \
-    X(TMR_NO_ACK)                                                                                                      \
-    X(TMR_LINGER)                                                                                                      \
-    X(TMR_RELEASE)
+    X(INVITE, "INVITE")         /* the initial one, and we can take it */                                              \
+    X(INVITE_BAD, "bad INVITE") /* the initial one, refused at once */                                                 \
+    X(REINVITE, "re-INVITE")    /* in the dialog, and we can take it */                                                \
+    X(ACK, "ACK")               /* for the 2xx that waits for it */                                                    \
+    X(ACK_UNFIT, "unfit ACK")   /* the same, but what it answers to our offer is of no use */                          \
+    X(BYE, "BYE")                                                                                                      \
+    X(CANCEL, "CANCEL")            /* of the initial INVITE */                                                         \
+    X(OPTIONS, "OPTIONS")          /* in the dialog */                                                                 \
+    X(REFUSED, "refused")          /* any other request to this call: the step says with what it is refused */         \
+    X(STEP, "step")                /* set-up has got a step further */                                                 \
+    X(SETUP_OK, "set-up done")     /* set-up is done: a plan for us to answer, and a port */                           \
+    X(SETUP_UNFIT, "set-up unfit") /* set-up is done, but not with something we can answer */                          \
+    X(SETUP_FAILED, "set-up failed")                                                                                   \
+    X(RELEASED, "port is back")       /* a port is back */                                                             \
+    X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
+    X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \
+    X(BYE_DONE, "BYE done")           /* final answer to our BYE, or none in time */                                   \
+    X(TERMINATE, "hangup")            /* the platform or an operator wants it ended */                                 \
+    X(TMR_SETUP, "set-up timer")                                                                                       \
+    X(TMR_2XX, "2xx timer")                                                                                            \
+    X(TMR_NO_ACK, "no-ACK timer")                                                                                      \
+    X(TMR_LINGER, "linger timer")                                                                                      \
+    X(TMR_RELEASE, "release timer")
 
 enum call_event {
-#define CALL_EVENT_ENUM(name) CALL_EV_##name,
+#define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
     CALL_EVENT_LIST(CALL_EVENT_ENUM)
 #undef CALL_EVENT_ENUM
         CALL_EVENTS,

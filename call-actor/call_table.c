@@ -9,17 +9,17 @@
 #include "call-actor/call_step.h"
 
 static const char *const state_names[CALL_STATES] = {
-    [CALL_ST_NEW] = "NEW",
-    [CALL_ST_SETUP] = "SETUP",
-    [CALL_ST_ANSWERED] = "ANSWERED",
-    [CALL_ST_CLOSING] = "CLOSING",
-    [CALL_ST_ESTABLISHED] = "ESTABLISHED",
-    [CALL_ST_ENDING] = "ENDING",
-    [CALL_ST_ENDED] = "ENDED",
+    [CALL_ST_NEW] = "new",
+    [CALL_ST_SETUP] = "setup",
+    [CALL_ST_ANSWERED] = "answered",
+    [CALL_ST_CLOSING] = "closing",
+    [CALL_ST_ESTABLISHED] = "established",
+    [CALL_ST_ENDING] = "ending",
+    [CALL_ST_ENDED] = "ended",
 };
 
 static const char *const event_names[CALL_EVENTS] = {
-#define CALL_EVENT_NAME(name) #name,
+#define CALL_EVENT_NAME(name, text) [CALL_EV_##name] = (text),
     CALL_EVENT_LIST(CALL_EVENT_NAME)
 #undef CALL_EVENT_NAME
 };

@@ -9,14 +9,7 @@ static void beat(struct worker *w, Plane__Heartbeat *hb)
     hb->not_ready_why = (char *)(uintptr_t)why;
     hb->calls = a->live_cnt;
     hb->outbox = outbox_count(a->outbox);
-    hb->drained = a->draining && a->live_cnt == 0 && outbox_count(a->outbox) == 0;
-}
-
-static void drain(struct worker *w, bool on)
-{
-    struct actor *a = worker_state(w);
-    a->draining = on;
-    admit_update(a, true);
+    hb->drained = a->draining && stop_is_settled(a);
 }
 
 int main(int argc, char **argv)
@@ -27,7 +20,7 @@ int main(int argc, char **argv)
         .start = actor_start,
         .beat = beat,
         .ctl = actor_ctl,
-        .drain = drain,
+        .drain = actor_drain,
         .stop = actor_stop,
     };
     return worker_main(argc, argv, &kind);

@@ -2,21 +2,67 @@
  * Leaving. A restart (no drain before it) leaves at once: calls go on in the store and the next process takes them up.
  * A service that is going down (drained first) says BYE to whoever is still talking, so that nobody listens to silence
  * and every call gets its last event; bounded by the supervisor's grace.
+ *
+ * Ports and events need no call and are in the store: they get SETTLE_MS from the end of the last call to go where they
+ * belong, and none when who takes them is not there. The next start takes them up.
  */
 #include "call-actor/actor.h"
 #include "common/base/err.h"
 
 #define STOP_LOOK_MS 50
+#define SETTLE_MS 2000
+
+static bool has_job(struct actor *a)
+{
+    for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next) {
+        if (LIST_ENTRY(n, struct entry, all)->call->row->n_jobs > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Something is out that somebody is about to confirm. */
+static bool is_settling(struct actor *a)
+{
+    bool events = outbox_count(a->outbox) > 0 && a->broker_up && bus_link_is_up(a->pub);
+    return events || (bus_link_is_up(a->orch) && has_job(a));
+}
+
+bool stop_is_settled(struct actor *a)
+{
+    int64_t now_ms = loop_now(a->loop).mono_ms;
+    if (a->live_cnt > 0) {
+        a->quiet_since_ms = 0;
+        return false;
+    }
+    if (a->quiet_since_ms == 0)
+        a->quiet_since_ms = now_ms;
+    return now_ms - a->quiet_since_ms >= SETTLE_MS || !is_settling(a);
+}
+
+void actor_drain(struct worker *w, bool on)
+{
+    struct actor *a = worker_state(w);
+    a->draining = on;
+    a->quiet_since_ms = 0;
+    admit_update(a, true);
+}
+
+static void leave(struct actor *a)
+{
+    if (a->live_cnt > 0 || outbox_count(a->outbox) > 0)
+        log_ev(LOG_WARN, "leaving: the store keeps what is open", log_n("calls", (int64_t)a->live_cnt),
+               log_n("events", (int64_t)outbox_count(a->outbox)));
+    worker_exit(a->worker, EX_OK);
+}
 
 static void on_stop_timer(struct timer *t, int64_t now_ms)
 {
     struct actor *a = t->owner;
-    bool done = a->live_cnt == 0 && outbox_count(a->outbox) == 0;
-    if (done || now_ms >= a->stop_by_ms) {
-        worker_exit(a->worker, EX_OK);
-        return;
-    }
-    loop_timer_in(a->loop, t, STOP_LOOK_MS);
+    if (stop_is_settled(a) || now_ms >= a->stop_by_ms)
+        leave(a);
+    else
+        loop_timer_in(a->loop, t, STOP_LOOK_MS);
 }
 
 static void hang_up_all(struct actor *a)

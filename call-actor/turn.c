@@ -88,13 +88,6 @@ static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f
     loop_timer_at(a->loop, t, now.mono_ms + ((int64_t)f->at_wall_ms - now.wall_ms));
 }
 
-static void do_log(const struct entry *e, const struct call_effect *f)
-{
-    const Store__CallRow *row = e->call->row;
-    log_ev((enum log_level)f->level, "call", log_z("call", row->a != NULL ? row->a->call_id : ""),
-           log_z("trace", row->trace_id), log_s("what", span_of(f->raw, f->raw_len)));
-}
-
 static void do_forget(struct actor *a, struct entry *e)
 {
     for (size_t i = 0; i < CALL_TIMERS; i++)
@@ -124,7 +117,7 @@ static void perform(struct actor *a, struct entry *e, struct call_effect *f)
         do_arm(a, e, f);
         break;
     case CALL_EFF_LOG:
-        do_log(e, f);
+        say(e->call, f);
         break;
     case CALL_EFF_FORGET:
         do_forget(a, e);

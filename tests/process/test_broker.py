@@ -120,14 +120,34 @@ class TestBroker(unittest.TestCase):
             self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
             stack.assert_clean(30)
 
+    def test_a_stop_while_the_broker_is_frozen(self):
+        """It looks connected and confirms nothing: the stop gives it two seconds."""
+        with self.stack(DRAIN_S=60).start() as stack, Ua(stack.sip_port) as ua:
+            self.broker.command("pause")
+            try:
+                call = self.one_call(stack, ua)
+                stack.wait_no_calls()
+                code, took = stack.stop()
+                self.assertEqual(code, 0)
+                self.assertLess(took, 10 * harness.SLOW)
+            finally:
+                self.broker.command("resume")
+            stack.spawn().wait_ready()
+            stack.events.wait_ended(call.call_id, 30)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean(30)
+
     def test_service_restarted_while_the_broker_is_down(self):
-        """The outbox is on disk: what waited in one life is published in the next."""
-        with self.stack().start() as stack, Ua(stack.sip_port) as ua:
+        """The outbox is on disk: what waited in one life is published in the next, and a stop does not wait for it."""
+        with self.stack(DRAIN_S=60).start() as stack, Ua(stack.sip_port) as ua:
             self.broker.stop()
             try:
                 call = self.one_call(stack, ua)
                 stack.wait_no_calls()
-                self.assertEqual(stack.stop()[0], 0)
+                stack.wait_dependency("rabbitmq", "connecting")
+                code, took = stack.stop()
+                self.assertEqual(code, 0)
+                self.assertLess(took, 6 * harness.SLOW)
                 stack.spawn().wait_ready()
                 self.assertEqual(stack.outbox(), 3)
             finally:

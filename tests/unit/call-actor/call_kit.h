@@ -266,6 +266,14 @@ static inline void kit_assert_log(struct kit *k, int level, const char *words)
     fail_msg("no line with \"%s\" at level %d", words, level);
 }
 
+static inline void kit_assert_say(struct kit *k, enum call_say say)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < k->fx.count; i++)
+        n += k->fx.list[i].type == CALL_EFF_LOG && k->fx.list[i].say == say;
+    assert_int_equal(n, 1);
+}
+
 /* The one reply of the last step has this status, and is a message. */
 static inline struct call_effect *kit_assert_reply(struct kit *k, unsigned status)
 {

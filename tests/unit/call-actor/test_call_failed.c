@@ -31,7 +31,8 @@ static void unavailable_gets_503(void **s)
     assert_string_equal(k->c->row->ended_by, "service");
     assert_string_equal(k->c->row->end_detail, "as told");
     kit_assert_log(k, CALL_LOG_WARN, "refused with 503: set-up failed at media: UNAVAILABLE as told");
-    kit_assert_log(k, CALL_LOG_INFO, "ended: failure by service while setup, status 503");
+    assert_int_equal(k->c->row->end_status, 503);
+    kit_assert_say(k, CALL_SAY_ENDED);
     assert_false(call_is_busy(k->c));
 }
 

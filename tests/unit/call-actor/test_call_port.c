@@ -1,4 +1,4 @@
-/* Ports on their way back; asking again after a restart; ids and the history. */
+/* Ports on their way back; asking again after a restart; ids. */
 #include "tests/unit/call-actor/call_kit.h"
 
 #include "call-actor/call_job.h"
@@ -226,24 +226,6 @@ static void rows_with_fewer_timers_are_read(void **s)
     call_free(c);
 }
 
-static void history_shows_the_last_steps(void **s)
-{
-    struct kit *k = *s;
-    struct buf out;
-    kit_invite(k);
-    k->now.wall_ms += 120;
-    kit_setup_ok(k);
-    kit_ack(k, 10);
-    buf_init(&out, 4096);
-    call_history_put(k->c, &out);
-    assert_string_equal(buf_cstr(&out), "+0 ms NEW -> SETUP on INVITE\n+120 ms SETUP -> ANSWERED on SETUP_OK\n"
-                                        "+120 ms ANSWERED -> ESTABLISHED on ACK\n");
-    for (uint32_t i = 0; i < 40; i++)
-        KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11 + i);
-    assert_int_equal(k->c->row->steps.len, 16 * 8);
-    buf_fini(&out);
-}
-
 static void keys_are_read_back(void **s)
 {
     (void)s;
@@ -271,7 +253,6 @@ int main(void)
         KIT_TEST(cancelled_job_is_asked_and_cancelled_again),
         KIT_TEST(rows_that_are_no_calls_are_refused),
         KIT_TEST(rows_with_fewer_timers_are_read),
-        KIT_TEST(history_shows_the_last_steps),
         KIT_TEST(keys_are_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

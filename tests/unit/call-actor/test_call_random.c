@@ -36,12 +36,16 @@ static void commit(void)
     k.c->dirty = false;
 }
 
+/* The last record of a step; those of messages have their high bit set. */
 static void note_cell(void)
 {
     const ProtobufCBinaryData *steps = &k.c->row->steps;
-    if (steps->len >= 8) {
-        const uint8_t *last = steps->data + steps->len - 8;
-        l.seen[last[1]][last[0]]++;
+    for (size_t at = steps->len; at >= 8; at -= 8) {
+        const uint8_t *last = steps->data + at - 8;
+        if (last[0] < 0x80) {
+            l.seen[last[1]][last[0]]++;
+            return;
+        }
     }
 }
 

@@ -90,7 +90,7 @@ static void numbers_of_states_and_timers_stay(void **s)
     assert_int_equal(CALL_TMR_NO_ACK, 2);
     assert_int_equal(CALL_TMR_LINGER, 3);
     assert_int_equal(CALL_TMR_RELEASE, 4);
-    assert_string_equal(call_state_name(CALL_ST_CLOSING), "CLOSING");
+    assert_string_equal(call_state_name(CALL_ST_CLOSING), "closing");
     assert_string_equal(call_state_name(CALL_STATES), "?");
 }
 
