@@ -128,6 +128,14 @@ void control_put_args(struct buf *out, const struct control_request *r)
     buf_putc(out, '}');
 }
 
+int control_get_arg(const char *json, const char *key, char out[CONTROL_ARG_MAX])
+{
+    cJSON *root = cJSON_Parse(json);
+    int rc = cJSON_IsObject(root) ? take_arg(root, key, out) : -1;
+    cJSON_Delete(root);
+    return rc;
+}
+
 /* --- text --- */
 
 void control_put_string(struct buf *out, struct span s)

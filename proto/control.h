@@ -67,6 +67,10 @@ void control_put_request(struct buf *out, const struct control_request *r);
 /** Its arguments alone as one JSON object, as a worker gets them. */
 void control_put_args(struct buf *out, const struct control_request *r);
 
+/** One argument out of what control_put_args wrote, "" when it is not there. returns 0, or -1: no object, or no text
+ * that fits. */
+int control_get_arg(const char *json, const char *key, char out[CONTROL_ARG_MAX]);
+
 /** A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD, control characters are escaped. */
 void control_put_string(struct buf *out, struct span s);
 /** {"v":1,"ok":false,"error":…,"message":…} and a newline. */

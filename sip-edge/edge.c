@@ -38,6 +38,7 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     buf_init(&e->line, SIP_MSG_BYTES_MAX);
     buf_init(&e->offsets, SIP_INDEX_BYTES_MAX);
     edge_shards_init(e);
+    edge_guard_init(e, conf);
 }
 
 static void drop_all(struct map *m)
@@ -52,6 +53,7 @@ void edge_fini(struct edge *e)
     drop_all(&e->index.client);
     edge_hops_fini(e);
     edge_shards_fini(e);
+    edge_guard_fini(e);
     txn_index_fini(&e->index);
     buf_fini(&e->key);
     buf_fini(&e->other_key);
@@ -67,13 +69,15 @@ static bool is_stun(struct span s)
 }
 
 /* §8.2: a request that can be answered gets the reason; anything else is no use answering. */
-static void on_fault(struct edge *e, const struct edge_path *from, int err)
+static void on_fault(struct edge *e, const struct edge_path *from, size_t bytes, int err)
 {
     char text[EDGE_WHY_MAX];
     if (err == -SIP_EEMPTY) { /* RFC 5626 §4.4.1 wants no answer on UDP */
         edge_stat_drop(EDGE_DROP_KEEPALIVE);
         return;
     }
+    if (!edge_guard_fault(e, from, bytes))
+        return;
     if (!sip_msg_answerable(&e->msg)) {
         edge_stat_drop(EDGE_DROP_MALFORMED);
         return;
@@ -106,7 +110,7 @@ void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, st
     }
     int err = sip_msg_decode(&e->msg, bytes);
     if (err != 0)
-        on_fault(e, from, err);
+        on_fault(e, from, bytes.len, err);
     else if (e->msg.is_request)
         edge_on_request(e, from);
     else

@@ -14,6 +14,7 @@
 #include "common/sip/sip_msg.h"
 #include "proto/plane.h"
 #include "sip-edge/edge_addr.h"
+#include "sip-edge/edge_guard.h"
 #include "sip-edge/locate.h"
 #include "sip-edge/locate_bad.h"
 #include "sip-edge/txn.h"
@@ -49,6 +50,10 @@ struct edge_conf {
     uint32_t txn_max;          /* 0: EDGE_TXN_MAX */
     size_t kept_bytes_max;     /* 0: EDGE_KEPT_BYTES_MAX */
     struct locate_means means; /* of the transports that are there; all zero: UDP over IPv4 */
+    const char *trusted;       /* _TRUSTED_PEERS in normal form; NULL: nobody */
+    uint32_t rate_limit;       /* _RATE_LIMIT; 0: none */
+    uint32_t block_s;          /* _BLOCK_S; 0: nobody is blocked */
+    uint32_t calls_max;        /* _CALLS_MAX, a shard; 0: no bound on set-ups but the adaptive one */
 };
 
 /* What is known of one call-actor. */
@@ -84,6 +89,7 @@ struct edge {
     unsigned shard_cnt;
     struct edge_shard shard[EDGE_SHARDS_MAX];
     bool draining;
+    struct edge_guard guard;
     uint64_t tag_key[2];                /* secret of the tags of stateless replies */
     char host[EDGE_ADDR_TEXT_SIZE + 2]; /* public address as it stands in Via */
     uint16_t port;

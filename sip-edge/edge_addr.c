@@ -1,5 +1,6 @@
 #include "sip-edge/edge_addr.h"
 #include <arpa/inet.h>
+#include <endian.h>
 
 struct in6_addr edge_addr_from_v4(struct in_addr v4)
 {
@@ -13,6 +14,13 @@ static struct in_addr v4_of(const struct in6_addr *ip)
     struct in_addr v4;
     memcpy(&v4, &ip->s6_addr[12], sizeof(v4));
     return v4;
+}
+
+void edge_addr_words(const struct in6_addr *ip, uint64_t out[2])
+{
+    memcpy(out, ip, sizeof(*ip));
+    out[0] = be64toh(out[0]);
+    out[1] = be64toh(out[1]);
 }
 
 bool edge_addr_parse(struct span text, struct in6_addr *out)

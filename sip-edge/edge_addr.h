@@ -30,6 +30,8 @@ static inline bool edge_addr_is_v4(const struct in6_addr *ip)
     return IN6_IS_ADDR_V4MAPPED(ip);
 }
 struct in6_addr edge_addr_from_v4(struct in_addr v4);
+/** The 128 bits as two numbers, the first the higher. */
+void edge_addr_words(const struct in6_addr *ip, uint64_t out[2]);
 bool edge_addr_from_sockaddr(const struct sockaddr_storage *ss, struct in6_addr *ip, uint16_t *port);
 /** For a socket of `family`; returns the length, or 0 when the family cannot reach the address. */
 socklen_t edge_addr_to_sockaddr(const struct in6_addr *ip, uint16_t port, int family, struct sockaddr_storage *out);

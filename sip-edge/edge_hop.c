@@ -51,6 +51,7 @@ static bool send_prepared(struct edge_shard *s, struct span txn, struct span bra
                           struct edge_hop *hop)
 {
     struct edge *e = s->edge;
+    edge_guard_learn(e, e->again.from_tag);
     if (e->again.method == SIP_M_ACK) { /* of a 2xx: no transaction (RFC 3261 §17.1) */
         edge_stat_sent_request(SIP_M_ACK);
         e->out.send(e->out.user, to, buf_span(&e->line), span_of(NULL, 0), false);

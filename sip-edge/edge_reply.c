@@ -69,6 +69,8 @@ void edge_reply_stateless(struct edge *e, const struct edge_reply *r)
     }
     struct edge_path to = *r->from;
     to.port = edge_reply_port(r->req, r->from);
+    if (!edge_guard_reply(e, &to, r->status, e->line.len))
+        return;
     edge_stat_reply(r->status);
     edge_stat_own_reply(r->status);
     e->out.send(e->out.user, &to, buf_span(&e->line), span_of(NULL, 0), true);

@@ -10,6 +10,7 @@
 #include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
 #include "sip-edge/edge_txn.h"
+#include "sip-edge/policy.h"
 
 /* A new request on its way through the checks. */
 struct fresh {
@@ -78,6 +79,34 @@ static bool method_passes(const struct fresh *f)
     }
 }
 
+/* The one place that knows how a caller shows who he is. There is no digest yet, so nobody can: it is refused. */
+static void challenge(const struct fresh *f)
+{
+    refuse(f, 403, SPAN("Source Is Not A Trusted Peer"));
+}
+
+static bool policy_passes(const struct fresh *f)
+{
+    enum policy_who who = f->in_dialog                       ? POLICY_IN_DIALOG
+                          : edge_guard_trusts(f->e, f->from) ? POLICY_TRUSTED
+                                                             : POLICY_STRANGER;
+    struct policy p = policy_of(f->m->method, who);
+    switch ((enum policy_act)p.act) {
+    case POLICY_PASS:
+        return true;
+    case POLICY_CHALLENGE:
+        challenge(f);
+        break;
+    case POLICY_REFUSE:
+        refuse(f, p.status, SPAN(""));
+        break;
+    case POLICY_DROP:
+        edge_stat_drop(EDGE_DROP_POLICY);
+        break;
+    }
+    return false;
+}
+
 static bool scheme_passes(const struct fresh *f)
 {
     struct span u = f->m->uri;
@@ -140,7 +169,7 @@ static bool admission_passes(const struct fresh *f)
     const char *why;
     if (f->m->method != SIP_M_INVITE)
         return true;
-    if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why))
+    if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why) && edge_guard_admits(f->e))
         return true;
     refuse(f, 503, SPAN(""));
     return false;
@@ -185,10 +214,15 @@ static void open_transaction(const struct fresh *f)
                               .reply_port = edge_reply_port(f->m, f->from),
                               .in_dialog = f->in_dialog};
     struct edge_txn *x = edge_txn_new(e, &a);
+    bool new_call = invite && !f->in_dialog;
     if (x == NULL) {
+        if (new_call)
+            edge_guard_not_opened(e);
         refuse(f, 503, SPAN(""));
         return;
     }
+    if (new_call)
+        edge_guard_opened(x);
     if (!f->in_dialog && f->m->method != SIP_M_CANCEL) {
         struct txn_merge_id id = merge_id(f->m);
         txn_index_add_merged(&e->index, &x->entry, &id);
@@ -224,7 +258,8 @@ static void on_cancel(struct fresh *f)
 static void on_new_request(struct edge *e, const struct edge_path *from)
 {
     struct fresh f = {.e = e, .m = &e->msg, .from = from, .in_dialog = e->msg.to_tag.len > 0};
-    if (!method_passes(&f) || !scheme_passes(&f) || !merge_passes(&f) || !require_passes(&f)) /* §8.2.1, §8.2.2 */
+    if (!method_passes(&f) || !policy_passes(&f) || !scheme_passes(&f) || /* §8.2.1, §8.2.2 */
+        !merge_passes(&f) || !require_passes(&f))
         return;
     if (f.m->method == SIP_M_OPTIONS && !f.in_dialog) {
         answer_options(&f);
@@ -247,6 +282,8 @@ void edge_on_request(struct edge *e, const struct edge_path *from)
         return;
     }
     edge_key_fit(&e->key);
+    if (!edge_guard_request(e, from))
+        return;
     if (e->msg.method == SIP_M_ACK)
         on_ack(e, from);
     else if (!is_repeat(e))

@@ -30,6 +30,8 @@ static void on_stray(struct edge *e, const struct edge_path *from)
     const struct sip_msg *m = &e->msg;
     struct edge_shard *s = edge_shard_by_branch(e, m->via.branch);
     bool answers_invite = m->method == SIP_M_INVITE && m->status >= 200 && m->status < 300;
+    if (!edge_guard_stray(e, from))
+        return;
     if (s == NULL || !answers_invite || edge_tell_response(s, edge_hop_txn_of(m->via.branch), m, from) != 0)
         edge_stat_drop(EDGE_DROP_STRAY_RESPONSE);
 }
@@ -50,6 +52,8 @@ void edge_on_response(struct edge *e, const struct edge_path *from)
     }
     if (txn_is_answered(&x->t))
         edge_stat_repeat_in(false);
+    else if (m->method == SIP_M_INVITE && m->status >= 200 && m->status < 300)
+        edge_guard_vouch(e, from);
     (void)edge_txn_do(x, TXN_RX_RESPONSE,
                       &(struct edge_word){.bytes = m->raw, .msg = m, .from = from, .status = m->status});
 }

@@ -36,12 +36,12 @@ static struct stat_series rx_responses[CLASSES] = BY_CLASS(RX_RESPONSES, "respon
 static struct stat_series tx_replies[CLASSES] = BY_CLASS(TX_REPLIES, "responses sent, repeats not counted");
 
 /* Every status the edge gives by itself; the last row takes what is not listed. */
-static const unsigned own_code[] = {100, 200, 400, 405, 414, 416, 420, 481, 482, 483, 503, 504, 505, 513, 0};
+static const unsigned own_code[] = {100, 200, 400, 403, 405, 414, 416, 420, 481, 482, 483, 503, 504, 505, 513, 0};
 #define OWN_CODES (sizeof(own_code) / sizeof(own_code[0]))
 #define OWN(label) COUNTER(TX_OWN, "code=\"" label "\"", "responses the edge gave without an actor")
-static struct stat_series tx_own[OWN_CODES] = {OWN("100"), OWN("200"), OWN("400"), OWN("405"), OWN("414"),
-                                               OWN("416"), OWN("420"), OWN("481"), OWN("482"), OWN("483"),
-                                               OWN("503"), OWN("504"), OWN("505"), OWN("513"), OWN("other")};
+static struct stat_series tx_own[OWN_CODES] = {OWN("100"), OWN("200"), OWN("400"), OWN("403"),  OWN("405"), OWN("414"),
+                                               OWN("416"), OWN("420"), OWN("481"), OWN("482"),  OWN("483"), OWN("503"),
+                                               OWN("504"), OWN("505"), OWN("513"), OWN("other")};
 
 #define DROP_ROW(id, label) [EDGE_DROP_##id] = COUNTER(DROPS, "reason=\"" label "\"", "messages that went no further"),
 static struct stat_series drops[EDGE_DROPS] = {EDGE_DROP_LIST(DROP_ROW)};
@@ -85,6 +85,20 @@ static struct stat_series hops_waiting =
     GAUGE("sip_signaling_edge_hops_waiting", NULL, "requests that wait for a name server");
 static struct stat_series failovers =
     COUNTER("sip_signaling_edge_failovers_total", NULL, "requests sent to the next address of their target");
+#define BLOCK_ROW(id, label)                                                                                           \
+    [BLOCKED_##id] = COUNTER("sip_signaling_edge_blocks_total", "reason=\"" label "\"", "sources blocked"),
+static struct stat_series blocks[BLOCKED_WHYS] = {BLOCKED_WHY_LIST(BLOCK_ROW)};
+#undef BLOCK_ROW
+static struct stat_series blocked_now = GAUGE("sip_signaling_edge_blocked_sources", NULL, "sources blocked now");
+static struct stat_series shed =
+    COUNTER("sip_signaling_edge_calls_shed_total", NULL, "new calls refused because too many set-ups were in flight");
+static struct stat_series setups =
+    GAUGE("sip_signaling_edge_setups", NULL, "new calls without an answer of their actor");
+static struct stat_series setups_limit =
+    GAUGE("sip_signaling_edge_setups_limit", NULL, "how many of them there may be");
+static struct stat_series setup_ms = {.name = "sip_signaling_edge_setup_ms",
+                                      .help = "INVITE to the first answer of its actor, milliseconds",
+                                      .kind = STAT_HISTOGRAM};
 
 static void register_all(struct stat_series *row, size_t n)
 {
@@ -111,6 +125,12 @@ void edge_stat_register(void)
     register_all(dns_questions, sizeof(dns_questions) / sizeof(dns_questions[0]));
     register_all(&hops_waiting, 1);
     register_all(&failovers, 1);
+    register_all(blocks, BLOCKED_WHYS);
+    register_all(&blocked_now, 1);
+    register_all(&shed, 1);
+    register_all(&setups, 1);
+    register_all(&setups_limit, 1);
+    register_all(&setup_ms, 1);
 }
 
 static size_t class_of(unsigned status)
@@ -214,4 +234,30 @@ void edge_stat_failover(void)
 int64_t edge_stat_failovers(void)
 {
     return failovers.value;
+}
+
+void edge_stat_block(enum blocked_why why)
+{
+    stat_inc(&blocks[why]);
+}
+
+void edge_stat_blocked(size_t cnt)
+{
+    stat_set(&blocked_now, (int64_t)cnt);
+}
+
+void edge_stat_shed(void)
+{
+    stat_inc(&shed);
+}
+
+void edge_stat_setups(int64_t in_flight, int64_t limit)
+{
+    stat_set(&setups, in_flight);
+    stat_set(&setups_limit, limit);
+}
+
+void edge_stat_setup(int64_t ms)
+{
+    stat_sample(&setup_ms, ms);
 }

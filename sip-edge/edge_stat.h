@@ -6,6 +6,7 @@
 
 #include "common/base/stat.h"
 #include "common/sip/sip_method.h"
+#include "sip-edge/blocked.h"
 #include "sip-edge/dns_msg.h"
 #include "sip-edge/txn.h"
 
@@ -22,6 +23,12 @@
     X(FULL, "full")                     /* no room, and nobody to be told so */                                        \
     X(SEND_FULL, "send_full")           /* the kernel and our queue are full */                                        \
     X(SEND_FAILED, "send_failed")                                                                                      \
+    X(BLOCKED, "blocked")       /* its source is blocked */                                                            \
+    X(SCANNER, "scanner")       /* a known scanner's */                                                                \
+    X(RATE, "rate_limit")       /* over _RATE_LIMIT, and told so already */                                            \
+    X(CLAIM, "claim_limit")     /* too many that claim to belong to something, without proof */                        \
+    X(REPLY, "reply_limit")     /* an answer that would have made us an amplifier */                                   \
+    X(POLICY, "policy")         /* the policy answers with silence */                                                  \
     X(ACTOR_LATE, "actor_late") /* the actor's word about a transaction that is over */
 
 enum edge_drop {
@@ -53,5 +60,10 @@ void edge_stat_dns_ask(bool cached);
 void edge_stat_waiting(unsigned cnt); /* requests that wait for a name server, now */
 void edge_stat_failover(void);        /* a request went to the next candidate */
 int64_t edge_stat_failovers(void);
+void edge_stat_block(enum blocked_why why); /* a source was blocked */
+void edge_stat_blocked(size_t cnt);         /* sources blocked now */
+void edge_stat_shed(void);                  /* a new call was refused: too many set-ups in flight */
+void edge_stat_setups(int64_t in_flight, int64_t limit);
+void edge_stat_setup(int64_t ms); /* a new call got its first answer from its actor */
 
 #endif

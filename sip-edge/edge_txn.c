@@ -111,6 +111,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
 void edge_txn_drop(struct edge_txn *x)
 {
     struct edge *e = x->shard->edge;
+    edge_guard_dropped(x);
     txn_index_del(&e->index, &x->entry, txn_is_server(&x->t));
     list_remove(&x->link);
     for (unsigned i = 0; i < TXN_SLOTS; i++)

@@ -25,6 +25,8 @@ struct edge_txn {
     bool sent;              /* client: the request went out once */
     bool overdue;           /* IST: timer U fired in this step */
     bool doomed;            /* memory ran out for its timer */
+    bool setting_up;        /* IST: a new call that its actor has not answered (edge_guard) */
+    int64_t since_ms;       /* setting_up: since when */
     uint8_t cause;
     uint16_t heard_status;
     uint16_t reply_port; /* server: where replies go (§18.2.2, RFC 3581 §4) */

@@ -216,6 +216,7 @@ static void perform_one(struct edge_txn *x, const struct txn_eff *eff, const str
         break;
     case TXN_EFF_REPLY:
         edge_stat_reply(w->status);
+        edge_guard_answered(x, w);
         send_bytes(x, w->bytes);
         break;
     case TXN_EFF_KEEP_REPLY: /* without memory it is not repeated; the next repeat of the request finds none */

@@ -1,6 +1,7 @@
 /* Settings, socket and links around struct edge; what the supervisor asks of it. */
 #include "sip-edge/edge_worker.h"
 #include "common/base/err.h"
+#include "proto/control.h"
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_dns.h"
 #include "sip-edge/edge_stat.h"
@@ -105,7 +106,11 @@ static void init_edge(struct worker *w)
                              .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
                              .shards = conf_u32(c, SET_CALL_ACTORS),
                              .t1_ms = conf_u32(c, SET_SIP_T1_MS),
-                             .means = means_of(c)};
+                             .means = means_of(c),
+                             .trusted = conf_str(c, SET_TRUSTED_PEERS),
+                             .rate_limit = conf_u32(c, SET_RATE_LIMIT),
+                             .block_s = conf_u32(c, SET_BLOCK_S),
+                             .calls_max = conf_u32(c, SET_CALLS_MAX)};
     struct edge_out out = {.send = send_datagram, .say = say, .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
 }
@@ -151,14 +156,32 @@ static void beat(struct worker *w, Plane__Heartbeat *hb)
     hb->drained = self.edge.draining && edge_is_idle(&self.edge);
 }
 
+static int unblock(const char *args_json, struct buf *out)
+{
+    char source[CONTROL_ARG_MAX];
+    if (control_get_arg(args_json, "source", source) != 0 ||
+        !edge_guard_unblock(&self.edge, span_cstr(source), loop_now(self.loop))) {
+        buf_puts(out, "{\"error\":\"" CONTROL_ENOTFOUND "\"}");
+        return EX_REFUSED;
+    }
+    log_ev(LOG_INFO, "source unblocked", log_z("source", source));
+    buf_puts(out, "{}");
+    return EX_OK;
+}
+
 static int ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out)
 {
     (void)w;
-    (void)args_json;
     if (strcmp(cmd, "status") == 0 || strcmp(cmd, "transactions") == 0) {
         edge_report(&self.edge, out);
         return EX_OK;
     }
+    if (strcmp(cmd, "blocked") == 0) {
+        edge_guard_report(&self.edge, loop_now(self.loop), out);
+        return EX_OK;
+    }
+    if (strcmp(cmd, "unblock") == 0)
+        return unblock(args_json, out);
     buf_puts(out, "{\"error\":\"unknown_command\"}");
     return EX_REFUSED;
 }

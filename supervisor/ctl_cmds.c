@@ -191,6 +191,11 @@ static void done_events(void *user, const struct ask_result *r)
     done_arrays(user, r, "events");
 }
 
+static void done_blocked(void *user, const struct ask_result *r)
+{
+    done_arrays(user, r, "blocked");
+}
+
 static void done_first(void *user, const struct ask_result *r)
 {
     struct conn *c = user;
@@ -235,6 +240,8 @@ static const struct run {
     [CONTROL_REGISTRATIONS] = {.done = done_registrations, .to = PLANE__PROC__PROC_CALL},
     [CONTROL_EVENTS] = {.done = done_events, .to = PLANE__PROC__PROC_CALL},
     [CONTROL_HANGUP] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
+    [CONTROL_BLOCKED] = {.done = done_blocked, .to = PLANE__PROC__PROC_EDGE},
+    [CONTROL_UNBLOCK] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
     [CONTROL_RESTART] = {.own = run_restart},
     [CONTROL_DRAIN] = {.own = run_drain},
     [CONTROL_LOG] = {.own = run_log},

@@ -41,6 +41,9 @@ static const struct table registrations = {"registrations",
                                             {"expires_s", "EXPIRES_S"},
                                             {"source", "SOURCE"},
                                             {"user_agent", "USER-AGENT"}}};
+static const struct table blocked = {
+    "blocked",
+    {{"source", "SOURCE"}, {"reason", "REASON"}, {"since", "SINCE"}, {"left_s", "LEFT_S"}, {"dropped", "DROPPED"}}};
 static const struct table events = {
     "events",
     {{"event", "EVENT"}, {"call_id", "CALL-ID"}, {"state", "STATE"}, {"since", "SINCE"}, {"message_id", "MESSAGE-ID"}}};
@@ -231,6 +234,9 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         break;
     case CONTROL_EVENTS:
         put_table(&events, reply, out);
+        break;
+    case CONTROL_BLOCKED:
+        put_table(&blocked, reply, out);
         break;
     case CONTROL_METRICS:
         show_text(reply, "metrics", out);

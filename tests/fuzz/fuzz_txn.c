@@ -250,7 +250,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .shards = 1,
                              .t1_ms = 500,
                              .txn_max = TXN_MAX,
-                             .kept_bytes_max = KEPT_MAX};
+                             .kept_bytes_max = KEPT_MAX,
+                             .trusted = size % 2 == 0 ? "192.0.2.0/24" : NULL,
+                             .rate_limit = 5,
+                             .block_s = 1};
     log_set_level(LOG_ERROR);
     memset(&f, 0, sizeof(f));
     f.in = fuzz_span(data, size);

@@ -52,6 +52,8 @@ void fake_begin(unsigned shards, const struct edge_conf *conf)
     struct edge_conf c = {.public_ip = "192.0.2.1", .public_port = 5060, .shards = shards, .t1_ms = 500};
     if (conf != NULL)
         c = *conf;
+    if (c.trusted == NULL) /* what is not about strangers is about trusted peers */
+        c.trusted = "0.0.0.0/0,::/0";
     log_set_level(LOG_ERROR);
     fake.now_ms = 1000000;
     fake.say_rv = 0;

@@ -77,7 +77,8 @@ static void wait_until(bool (*question)(void))
 static int setup(void **state)
 {
     (void)state;
-    struct edge_conf conf = {.public_ip = "127.0.0.1", .public_port = 5060, .shards = 1, .t1_ms = 500};
+    struct edge_conf conf = {
+        .public_ip = "127.0.0.1", .public_port = 5060, .shards = 1, .t1_ms = 500, .trusted = "127.0.0.0/8"};
     log_set_level(LOG_ERROR);
     memset(&t, 0, sizeof(t));
     t.loop = loop_new(false);
