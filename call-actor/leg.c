@@ -60,12 +60,13 @@ static void put_host(struct buf *out, const char *addr)
 void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
 {
     const struct call_conf *conf = c->conf;
+    bool tls = strcmp(peer->transport, "TLS") == 0;
     bool sips = c->row->a != NULL && c->row->a->sips;
     sip_write_hdr_begin(out, SIP_H_CONTACT);
     buf_puts(out, sips ? "<sips:sentiric@" : "<sip:sentiric@");
     put_host(out, conf->contact_addr);
     buf_putc(out, ':');
-    buf_put_u64(out, conf->contact_port);
+    buf_put_u64(out, sips || tls ? conf->contact_sips_port : conf->contact_port);
     if (!sips && strcmp(peer->transport, "UDP") != 0) {
         buf_puts(out, ";transport=");
         for (const char *p = peer->transport; *p != '\0'; p++)

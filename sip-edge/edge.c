@@ -13,6 +13,7 @@
 
 #define SHORTEST 10 /* bytes; no SIP message is shorter, and what is gets no thought */
 #define KEY_TEXT_MAX (SIP_TXN_KEY_BYTES_MAX + SIP_METHOD_BYTES_MAX)
+#define SIPS_PORT 5061 /* RFC 3261 §19.1.2 */
 #define STUN_HEAD 20 /* RFC 8489 §5 */
 #define STUN_COOKIE "\x21\x12\xa4\x42"
 
@@ -28,6 +29,7 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     e->kept_bytes_max = conf->kept_bytes_max > 0 ? conf->kept_bytes_max : EDGE_KEPT_BYTES_MAX;
     e->shard_cnt = conf->shards;
     e->port = conf->public_port;
+    e->sips_port = conf->public_sips_port != 0 ? conf->public_sips_port : SIPS_PORT;
     bool v6 = strchr(conf->public_ip, ':') != NULL;
     (void)snprintf(e->host, sizeof(e->host), v6 ? "[%s]" : "%s", conf->public_ip);
     id_random_bytes(e->tag_key, sizeof(e->tag_key));
@@ -115,6 +117,13 @@ void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, st
         edge_on_request(e, from);
     else
         edge_on_response(e, from);
+}
+
+void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span head, int err, struct now now)
+{
+    e->now = now;
+    (void)sip_msg_decode(&e->msg, head); /* its own verdict matters less than that of the framing */
+    on_fault(e, from, err);
 }
 
 void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now)
@@ -229,12 +238,12 @@ void edge_report(const struct edge *e, struct buf *out)
     struct tally t = {0};
     count_map(&e->index.server, &t);
     count_map(&e->index.client, &t);
-    buf_puts(out, "{\"transactions\":{");
+    buf_puts(out, "\"transactions\":{");
     for (unsigned k = 0; k < TXN_KINDS; k++)
         report_kind(&t, (enum txn_kind)k, out);
     buf_printf(out, "},\"kept_bytes\":%zu,\"waiting_for_dns\":%u,\"actors\":[", e->kept_bytes, e->waiting_cnt);
     for (unsigned i = 0; i < e->shard_cnt; i++)
         buf_printf(out, "%s{\"shard\":%u,\"up\":%s,\"admits\":%s}", i == 0 ? "" : ",", i,
                    e->shard[i].up ? "true" : "false", e->shard[i].admits ? "true" : "false");
-    buf_puts(out, "]}");
+    buf_putc(out, ']');
 }

@@ -33,8 +33,10 @@ struct edge;
 /* How things leave. */
 struct edge_out {
     void *user;
-    /* A datagram. owner: the transaction that wants to hear of a failure (edge_send_failed); empty: nobody. */
+    /* A message. owner: the transaction that wants to hear of a failure (edge_send_failed); empty: nobody. */
     void (*send)(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
+    /* Would a message on this path go over a connection that is there? NULL: there are no connections. */
+    bool (*has)(void *user, const struct edge_path *to);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
     int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
     /* Ask a name server. The answer, borrowed until the next call, or NULL: it comes through edge_on_dns, later. NULL
@@ -44,7 +46,8 @@ struct edge_out {
 
 struct edge_conf {
     const char *public_ip; /* in our Via; without brackets */
-    uint16_t public_port;
+    uint16_t public_port; /* UDP and TCP */
+    uint16_t public_sips_port; /* TLS; 0: 5061 */
     unsigned shards; /* 1..EDGE_SHARDS_MAX */
     uint32_t t1_ms;
     uint32_t txn_max;          /* 0: EDGE_TXN_MAX */
@@ -93,6 +96,7 @@ struct edge {
     uint64_t tag_key[2];                /* secret of the tags of stateless replies */
     char host[EDGE_ADDR_TEXT_SIZE + 2]; /* public address as it stands in Via */
     uint16_t port;
+    uint16_t sips_port;
 
     /* Working memory of one step, kept to spare allocations. */
     struct sip_msg msg;   /* what came in */
@@ -112,6 +116,9 @@ void edge_fini(struct edge *e);
 
 /** One datagram, or one framed message. Borrows `bytes`. */
 void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, struct now now);
+/** Start line and headers of a message whose end in its stream cannot be told (`err`: of sip_frame_next): refused, when
+ * it can be. */
+void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span head, int err, struct now now);
 /** A message of call-actor `shard`; decoded and checked by the plane. Borrows `m`. */
 void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const ProtobufCMessage *m, struct now now);
 /** The link to a call-actor came up or went down. Every open server transaction is asked again when it comes up. */
@@ -128,7 +135,7 @@ void edge_drain(struct edge *e, bool on);
 bool edge_is_ready(const struct edge *e, const char **why);
 /** Every transaction has its answer: nothing would be cut off by leaving. */
 bool edge_is_idle(const struct edge *e);
-/** Append {"transactions":{…}}: how many of each kind and state, and who is asked. */
+/** Append members of an object, "transactions":{…} and others: how many of each kind and state, and who is asked. */
 void edge_report(const struct edge *e, struct buf *out);
 
 #endif

@@ -3,7 +3,9 @@
  * restarted) and ask for things that are done already (the actor was): both are ordinary.
  */
 #include "common/base/log.h"
+#include "common/sip/sip_addr.h"
 #include "common/sip/sip_txn_key.h"
+#include "common/sip/sip_uri.h"
 #include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
@@ -18,8 +20,9 @@ static bool reply_path(const struct sip_msg *reply, const Plane__Endpoint *dest,
 {
     if (!edge_path_from_plane(dest, out))
         return false;
-    if (!reply->via.has_rport) /* §18.2.2: back to the sender's address, but to the port in its Via */
+    if (out->transport != SIP_TP_UDP || !reply->via.has_rport) /* §18.2.2: to the sender's address and the port in Via */
         out->port = sip_via_port(&reply->via);
+    out->name = edge_host_bare(reply->via.host);
     return true;
 }
 
@@ -84,6 +87,43 @@ static bool has_dest(const Plane__SendRequest *m)
     return m->dest != NULL && m->dest->addr[0] != '\0';
 }
 
+/* It was to go over the connection a request of the peer came by, and that is gone. */
+static bool is_cut_off(const struct edge *e, const struct edge_path *dest)
+{
+    return dest->transport != SIP_TP_UDP && e->out.has != NULL && !e->out.has(e->out.user, dest);
+}
+
+/* Where the request itself says it goes (RFC 3261 §8.1.2). false: it does not say; or over TLS it came, and that would
+ * not be the way back. */
+static bool own_target(struct edge *e, const Plane__SendRequest *m, const struct edge_path *dest, struct buf *out)
+{
+    struct sip_values it;
+    struct sip_addr route;
+    struct sip_uri uri;
+    struct span value;
+    edge_via_insert(e, &e->line, edge_span(m->raw), edge_span(m->txn), dest->transport);
+    if (e->line.failed || sip_msg_decode(&e->again, buf_span(&e->line)) != 0)
+        return false;
+    sip_values_init(&it, &e->again, SIP_H_ROUTE);
+    bool routed = sip_values_next(&it, &value) && sip_addr_decode(&route, value) == 0;
+    buf_put_span(out, routed ? route.uri : e->again.uri);
+    if (out->failed || sip_uri_decode(&uri, buf_span(out)) != 0)
+        return false;
+    return dest->transport != SIP_TP_TLS || uri.scheme == SIP_SCHEME_SIPS ||
+           (sip_uri_param(&uri, SPAN("transport"), &value) && span_caseeq(value, SPAN("tls")));
+}
+
+/* returns why it cannot be sent, or NULL */
+static const char *reroute(const struct edge_hop_args *a, const Plane__SendRequest *m)
+{
+    struct buf uri;
+    buf_init(&uri, SIP_URI_BYTES_MAX);
+    const char *why = own_target(a->shard->edge, m, a->dest, &uri) ? edge_hop_locate(a, buf_span(&uri))
+                                                                   : edge_hop_direct(a);
+    buf_fini(&uri);
+    return why;
+}
+
 /* returns why it cannot be sent, or NULL */
 static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
 {
@@ -92,11 +132,14 @@ static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
         .shard = s, .key = buf_span(&s->edge->key), .txn = edge_span(m->txn), .raw = edge_span(m->raw)};
     if (has_dest(m)) {
         if (!edge_path_from_plane(m->dest, &dest))
-            return "destination is not a UDP address";
+            return "destination is no address of a transport there is";
         a.dest = &dest;
     }
-    if (m->next_hop[0] != '\0')
+    bool connected = a.dest != NULL && dest.transport != SIP_TP_UDP && !is_cut_off(s->edge, &dest);
+    if (m->next_hop[0] != '\0' && !connected)
         return edge_hop_locate(&a, span_cstr(m->next_hop));
+    if (a.dest != NULL && is_cut_off(s->edge, &dest))
+        return reroute(&a, m);
     return a.dest != NULL ? edge_hop_direct(&a) : "no destination";
 }
 

@@ -23,13 +23,17 @@ void edge_addr_words(const struct in6_addr *ip, uint64_t out[2])
     out[1] = be64toh(out[1]);
 }
 
+struct span edge_host_bare(struct span host)
+{
+    bool bracketed = host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
+    return bracketed ? span_of(host.p + 1, host.len - 2) : host;
+}
+
 bool edge_addr_parse(struct span text, struct in6_addr *out)
 {
     char z[EDGE_ADDR_TEXT_SIZE];
     struct in_addr v4;
-    if (text.len >= 2 && text.p[0] == '[' && text.p[text.len - 1] == ']')
-        text = span_of(text.p + 1, text.len - 2);
-    if (!span_copy(z, sizeof(z), text))
+    if (!span_copy(z, sizeof(z), edge_host_bare(text)))
         return false;
     if (inet_pton(AF_INET, z, &v4) == 1) {
         *out = edge_addr_from_v4(v4);

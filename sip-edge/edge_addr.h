@@ -14,8 +14,9 @@
 struct edge_path {
     struct in6_addr peer;
     struct in6_addr local; /* our address it was reached at; all zero: the kernel's choice */
-    uint64_t flow;         /* connection; 0 on UDP */
-    uint16_t port;         /* of the peer */
+    struct span name;      /* TLS: the host name that was asked for, which the peer must prove; borrowed; may be empty */
+    uint64_t flow;         /* connection; 0 on UDP: none, or any */
+    uint16_t port;         /* of the peer; where a connection is made to when `flow` is gone */
     uint8_t transport;     /* enum sip_transport */
 };
 
@@ -23,6 +24,8 @@ struct edge_path {
 
 /** An address literal, IPv6 with or without brackets; never a name. false: it is none. */
 bool edge_addr_parse(struct span text, struct in6_addr *out);
+/** A host without the brackets of an IPv6 literal. */
+struct span edge_host_bare(struct span host);
 /** "192.0.2.1" or "2001:db8::1" into out (EDGE_ADDR_TEXT_SIZE bytes); returns out. All zero gives "". */
 const char *edge_addr_text(const struct in6_addr *ip, char *out);
 static inline bool edge_addr_is_v4(const struct in6_addr *ip)

@@ -119,13 +119,15 @@ static struct span txn_of(const struct edge_hop *h)
 static struct edge_hop *hop_new(const struct edge_hop_args *a)
 {
     struct edge *e = a->shard->edge;
-    struct edge_hop *h = calloc(1, sizeof(*h) + a->key.len);
+    struct edge_hop *h = calloc(1, sizeof(*h) + a->key.len + a->name.len);
     if (h == NULL)
         return NULL;
     h->shard = a->shard;
     h->txn_len = a->txn.len;
     h->key_len = a->key.len;
     memcpy(h->key, a->key.p, a->key.len);
+    h->name_len = a->name.len;
+    memcpy(h->key + a->key.len, a->name.p, a->name.len);
     if (a->dest != NULL)
         h->dest = *a->dest;
     list_init(&h->link);
@@ -198,7 +200,10 @@ static void try_candidate(struct edge_hop *h)
     struct edge *e = h->shard->edge;
     char branch[BRANCH_SIZE];
     const struct locate_candidate *c = &h->candidate[h->at];
-    struct edge_path to = {.peer = c->ip, .port = c->port, .transport = c->transport};
+    struct edge_path to = {.peer = c->ip,
+                           .port = c->port,
+                           .transport = c->transport,
+                           .name = span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
     struct span b = branch_of(txn_of(h), h->at, branch);
     bool ack = is_ack(h);
     bool ready = prepare(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), to.transport);
@@ -333,8 +338,10 @@ static void search(struct edge_hop *h, struct locate *loc)
     settle(h, loc);
 }
 
-const char *edge_hop_locate(const struct edge_hop_args *a, struct span text)
+const char *edge_hop_locate(const struct edge_hop_args *args, struct span text)
 {
+    struct edge_hop_args with_name = *args;
+    struct edge_hop_args *a = &with_name;
     struct edge *e = a->shard->edge;
     struct sip_uri uri;
     if (!branch_is_good(a->txn))
@@ -343,6 +350,7 @@ const char *edge_hop_locate(const struct edge_hop_args *a, struct span text)
         return "no destination";
     if (!prepare(e, a->raw, a->txn, span_from(a->key, a->txn.len), SIP_TP_UDP))
         return "malformed request";
+    a->name = edge_host_bare(uri.host);
     locate_uri(&e->loc, &uri, &e->means, map_siphash(seed_key, e->again.call_id));
     if (!locate_asks(&e->loc) && !locate_found(&e->loc) && a->dest == NULL)
         return e->loc.why;

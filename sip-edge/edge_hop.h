@@ -28,7 +28,8 @@ struct edge_hop {
     unsigned cnt, at;
     size_t txn_len; /* of key: what the actor knows it by */
     size_t key_len;
-    char key[]; /* txn;METHOD */
+    size_t name_len;
+    char key[]; /* txn;METHOD; behind it the host name that TLS peers must prove */
 };
 
 void edge_hops_init(struct edge *e, const struct locate_means *means);
@@ -40,6 +41,7 @@ struct edge_hop_args {
     struct span txn; /* the branch the actor chose */
     struct span raw;
     const struct edge_path *dest; /* locate: the last resort; may be NULL */
+    struct span name;             /* locate: filled in by it */
 };
 /** Send to a->dest, without more ado. returns NULL, or why it cannot be sent (static) */
 const char *edge_hop_direct(const struct edge_hop_args *a);

@@ -33,7 +33,8 @@ bool edge_path_from_plane(const Plane__Endpoint *ep, struct edge_path *out)
     *out = (struct edge_path){.transport = SIP_TP_UDP, .flow = ep->flow, .port = (uint16_t)ep->port};
     if (ep->transport[0] != '\0')
         out->transport = (uint8_t)sip_transport_lookup(span_cstr(ep->transport));
-    return out->transport == SIP_TP_UDP && ep->port > 0 && edge_addr_parse(span_cstr(ep->addr), &out->peer);
+    bool known = out->transport == SIP_TP_UDP || out->transport == SIP_TP_TCP || out->transport == SIP_TP_TLS;
+    return known && ep->port > 0 && edge_addr_parse(span_cstr(ep->addr), &out->peer);
 }
 
 static int say(struct edge_shard *s, enum plane_type type, const ProtobufCMessage *m)

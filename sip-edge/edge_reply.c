@@ -30,9 +30,9 @@ static struct span stateless_tag(const struct edge *e, const struct sip_msg *m, 
 
 uint16_t edge_reply_port(const struct sip_msg *m, const struct edge_path *from)
 {
-    if (from->transport != SIP_TP_UDP || m->via.has_rport)
+    if (from->transport == SIP_TP_UDP && m->via.has_rport)
         return from->port;
-    return sip_via_port(&m->via);
+    return sip_via_port(&m->via); /* on a connection: where to make another one when it is gone */
 }
 
 static void write_extras(struct edge *e, struct buf *out, const struct edge_reply *r)
@@ -69,6 +69,7 @@ void edge_reply_stateless(struct edge *e, const struct edge_reply *r)
     }
     struct edge_path to = *r->from;
     to.port = edge_reply_port(r->req, r->from);
+    to.name = edge_host_bare(r->req->via.host);
     if (!edge_guard_reply(e, &to, r->status, e->line.len))
         return;
     edge_stat_reply(r->status);
@@ -120,7 +121,7 @@ void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, str
     sip_write_hdr_begin(out, SIP_H_VIA);
     sip_via_write(out, &(struct sip_via_args){.transport = (enum sip_transport)transport,
                                               .host = span_cstr(e->host),
-                                              .port = e->port,
+                                              .port = transport == SIP_TP_TLS ? e->sips_port : e->port,
                                               .branch = branch,
                                               .rport = true});
     sip_write_hdr_end(out);

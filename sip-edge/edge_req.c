@@ -204,12 +204,15 @@ static void open_transaction(const struct fresh *f)
 {
     struct edge *e = f->e;
     bool invite = f->m->method == SIP_M_INVITE;
+    struct edge_path path = *f->from;
+    if (path.transport == SIP_TP_TLS) /* whom another connection would have to reach */
+        path.name = edge_host_bare(f->m->via.host);
     struct edge_txn_args a = {.kind = invite ? TXN_IST : TXN_NIST,
                               .method = f->m->method,
                               .key = buf_span(&e->key),
                               .id_len = e->key.len,
                               .request = f->m->raw,
-                              .path = f->from,
+                              .path = &path,
                               .shard = f->shard,
                               .reply_port = edge_reply_port(f->m, f->from),
                               .in_dialog = f->in_dialog};

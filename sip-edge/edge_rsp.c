@@ -13,7 +13,8 @@
 
 static bool is_ours(const struct edge *e, const struct sip_via *via)
 {
-    return sip_host_eq(via->host, span_cstr(e->host)) && sip_via_port(via) == e->port;
+    uint16_t port = sip_via_port(via);
+    return sip_host_eq(via->host, span_cstr(e->host)) && (port == e->port || port == e->sips_port);
 }
 
 /* §8.1.3.3: a response to a request of ours has our Via and no other. */

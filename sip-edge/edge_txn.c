@@ -74,10 +74,20 @@ static void on_life_timer(struct timer *t, int64_t now_ms)
     on_timer(t->owner, TXN_SLOT_LIFE, now_ms);
 }
 
+/* Behind the key: the path borrows it for as long as the transaction lives. */
+static void keep_name(struct edge_txn *x, const struct edge_txn_args *a)
+{
+    char *p = x->key + a->key.len;
+    struct span name = a->path->name;
+    if (name.len > 0)
+        memcpy(p, name.p, name.len);
+    x->path.name = span_of(p, name.len);
+}
+
 struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
 {
     bool is_server = a->kind == TXN_IST || a->kind == TXN_NIST;
-    struct edge_txn *x = txn_index_has_room(&e->index) ? calloc(1, sizeof(*x) + a->key.len) : NULL;
+    struct edge_txn *x = txn_index_has_room(&e->index) ? calloc(1, sizeof(*x) + a->key.len + a->path->name.len) : NULL;
     if (x == NULL)
         return NULL;
     txn_init(&x->t, a->kind, a->path->transport != SIP_TP_UDP);
@@ -91,6 +101,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     x->key_len = (uint16_t)a->key.len;
     x->id_len = (uint16_t)a->id_len;
     memcpy(x->key, a->key.p, a->key.len);
+    keep_name(x, a);
     list_init(&x->link);
     timer_init(&x->timer[TXN_SLOT_REPEAT], on_repeat_timer, x);
     timer_init(&x->timer[TXN_SLOT_LIFE], on_life_timer, x);

@@ -5,26 +5,42 @@
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_dns.h"
 #include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_stream.h"
+#include "sip-edge/edge_stream_stat.h"
 #include "sip-edge/edge_udp.h"
 #include <errno.h>
 
-#define UDP_SOCKET "udp0" /* the name the supervisor hands it down under */
+/* The names the supervisor hands sockets down under. */
+#define UDP_SOCKET "udp0"
+#define TCP_SOCKET "tcp0"
+#define TLS_SOCKET "tls0"
+#define TLS_ERR_MAX 2048
 #define STOP_FLUSH_MS 50  /* for the last batch to reach the actors, and their answers the network */
 
 static struct edge_process {
     struct edge edge;
     struct edge_udp *udp;
     struct edge_dns *dns;
+    struct edge_stream *stream;
     struct loop *loop;
     struct bus_link *link[EDGE_SHARDS_MAX];
 } self; /* one per process */
 
 /* --- how things leave the edge --- */
 
-static void send_datagram(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
+static void send_message(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
 {
     (void)user;
-    edge_udp_send(self.udp, to, bytes, owner, is_server);
+    if (to->transport == SIP_TP_UDP)
+        edge_udp_send(self.udp, to, bytes, owner, is_server);
+    else
+        edge_stream_send(self.stream, to, bytes, owner, is_server);
+}
+
+static bool has_connection(void *user, const struct edge_path *to)
+{
+    (void)user;
+    return edge_stream_has(self.stream, to);
 }
 
 static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
@@ -92,10 +108,16 @@ static struct locate_means means_of(const struct conf *c)
 {
     struct span listen = span_cstr(conf_str(c, SET_LISTEN_ADDRESS));
     bool v6 = span_find(listen, ':') < listen.len;
-    return (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP),
+    return (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP) | LOCATE_CAN(SIP_TP_TCP) | LOCATE_CAN(SIP_TP_TLS),
                                  .v4 = !v6 || span_eq(listen, SPAN("::")),
                                  .v6 = v6,
                                  .v6_first = strchr(conf_str(c, SET_PUBLIC_IP), ':') != NULL};
+}
+
+static uint32_t sips_port(const struct conf *c)
+{
+    uint32_t port = conf_u32(c, SET_ADVERTISED_SIPS_PORT);
+    return port != 0 ? port : conf_u32(c, SET_SIPS_PORT);
 }
 
 static void init_edge(struct worker *w)
@@ -104,6 +126,7 @@ static void init_edge(struct worker *w)
     uint32_t port = conf_u32(c, SET_ADVERTISED_PORT);
     struct edge_conf conf = {.public_ip = conf_str(c, SET_PUBLIC_IP),
                              .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
+                             .public_sips_port = (uint16_t)sips_port(c),
                              .shards = conf_u32(c, SET_CALL_ACTORS),
                              .t1_ms = conf_u32(c, SET_SIP_T1_MS),
                              .means = means_of(c),
@@ -111,8 +134,54 @@ static void init_edge(struct worker *w)
                              .rate_limit = conf_u32(c, SET_RATE_LIMIT),
                              .block_s = conf_u32(c, SET_BLOCK_S),
                              .calls_max = conf_u32(c, SET_CALLS_MAX)};
-    struct edge_out out = {.send = send_datagram, .say = say, .ask = ask};
+    struct edge_out out = {.send = send_message, .has = has_connection, .say = say, .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
+}
+
+/* Certificates of ours that cannot be used leave what there is as it is: TLS goes on with the old ones, or off. */
+static bool load_tls(const struct conf *c)
+{
+    struct buf err;
+    struct edge_tls_conf conf = {.cert_path = conf_str(c, SET_CERT_PATH),
+                                 .key_path = conf_str(c, SET_KEY_PATH),
+                                 .ca_path = conf_str(c, SET_CA_PATH),
+                                 .auth = conf_is(c, SET_SIPS_CLIENT_AUTH, "required")   ? EDGE_TLS_AUTH_REQUIRED
+                                         : conf_is(c, SET_SIPS_CLIENT_AUTH, "optional") ? EDGE_TLS_AUTH_OPTIONAL
+                                                                                        : EDGE_TLS_AUTH_NONE};
+    buf_init(&err, TLS_ERR_MAX);
+    struct edge_tls_ctx *ctx = edge_tls_ctx_new(&conf, &err);
+    if (ctx != NULL)
+        edge_stream_set_tls(self.stream, ctx);
+    else
+        log_ev(LOG_ERROR, "the certificate of the SIP listener cannot be used", log_s("why", buf_span(&err)));
+    buf_fini(&err);
+    return ctx != NULL;
+}
+
+static int listen_on(struct worker *w, const char *name, enum sip_transport transport)
+{
+    int fd = worker_socket(w, name);
+    if (fd < 0) /* not asked for */
+        return EX_OK;
+    if (edge_stream_listen(self.stream, fd, transport) == 0) {
+        log_ev(LOG_INFO, "listening", log_s("transport", sip_transport_text(transport)));
+        return EX_OK;
+    }
+    log_ev(LOG_ERROR, "the SIP socket cannot be used", log_z("socket", name), log_z("why", strerror(errno)));
+    return EX_INTERNAL;
+}
+
+static int start_streams(struct worker *w)
+{
+    const struct conf *c = worker_conf(w);
+    struct edge_stream_conf conf = {.conns_max = conf_u32(c, SET_CONNECTIONS_MAX),
+                                    .idle_ms = conf_u32(c, SET_CONNECTION_IDLE_S) * 1000,
+                                    .t1_ms = conf_u32(c, SET_SIP_T1_MS)};
+    self.stream = edge_stream_new(self.loop, &self.edge, &conf);
+    if (!load_tls(c) && worker_socket(w, TLS_SOCKET) >= 0)
+        return EX_BADUSE;
+    int code = listen_on(w, TCP_SOCKET, SIP_TP_TCP);
+    return code == EX_OK ? listen_on(w, TLS_SOCKET, SIP_TP_TLS) : code;
 }
 
 static int start(struct worker *w)
@@ -121,11 +190,15 @@ static int start(struct worker *w)
     const char *why;
     self.loop = worker_loop(w);
     edge_stat_register();
+    edge_stream_stat_register();
     init_edge(w);
     if (fd < 0) {
         log_ev(LOG_ERROR, "no SIP socket was handed down", log_z("socket", UDP_SOCKET));
         return EX_INTERNAL;
     }
+    int code = start_streams(w); /* before UDP: its part of a turn's end comes first */
+    if (code != EX_OK)
+        return code;
     self.udp = edge_udp_new(self.loop, fd, &self.edge);
     if (self.udp == NULL) {
         log_ev(LOG_ERROR, "the SIP socket cannot be used", log_z("socket", UDP_SOCKET), log_z("why", strerror(errno)));
@@ -173,7 +246,11 @@ static int ctl(struct worker *w, const char *cmd, const char *args_json, struct 
 {
     (void)w;
     if (strcmp(cmd, "status") == 0 || strcmp(cmd, "transactions") == 0) {
+        buf_putc(out, '{');
         edge_report(&self.edge, out);
+        buf_putc(out, ',');
+        edge_stream_report(self.stream, out);
+        buf_putc(out, '}');
         return EX_OK;
     }
     if (strcmp(cmd, "blocked") == 0) {
@@ -192,6 +269,12 @@ static void drain(struct worker *w, bool on)
     edge_drain(&self.edge, on);
 }
 
+static void reload(struct worker *w)
+{
+    if (load_tls(worker_conf(w)))
+        log_ev(LOG_INFO, "certificates read again");
+}
+
 static void on_stop_due(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
@@ -206,6 +289,7 @@ static void stop(struct worker *w, uint32_t grace_ms)
     if (timer_is_set(&due))
         return;
     edge_udp_pause(self.udp);
+    edge_stream_pause(self.stream);
     timer_init(&due, on_stop_due, w);
     loop_timer_in(self.loop, &due, grace_ms < STOP_FLUSH_MS ? grace_ms : STOP_FLUSH_MS);
 }
@@ -217,5 +301,6 @@ const struct worker_kind edge_worker_kind = {
     .beat = beat,
     .ctl = ctl,
     .drain = drain,
+    .reload = reload,
     .stop = stop,
 };

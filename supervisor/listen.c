@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TCP_BACKLOG 64
+#define TCP_BACKLOG 1024 /* who connects while sip-edge restarts */
 
 union address {
     struct sockaddr any;
@@ -24,6 +24,8 @@ static const struct listener_kind {
     enum setting port;
 } kinds[] = {
     {"udp0", SOCK_DGRAM, SET_SIP_PORT},
+    {"tcp0", SOCK_STREAM, SET_SIP_PORT},
+    {"tls0", SOCK_STREAM, SET_SIPS_PORT},
 };
 
 static socklen_t make_address(union address *a, const char *text, uint16_t port)
