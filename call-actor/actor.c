@@ -318,11 +318,13 @@ static bool read_conf(struct actor *a)
     static const char *const portless[] = {"BRIDGE_CALL", NULL};
     const struct conf *c = worker_conf(a->worker);
     uint32_t advertised = conf_u32(c, SET_ADVERTISED_PORT);
+    uint32_t advertised_sips = conf_u32(c, SET_ADVERTISED_SIPS_PORT);
     const char *media = conf_str(c, SET_MEDIA_IP);
     bool both = conf_is(c, SET_EVENT_FORMAT, "both");
     a->conf = (struct call_conf){
         .contact_addr = conf_str(c, SET_PUBLIC_IP),
         .contact_port = advertised != 0 ? advertised : conf_u32(c, SET_SIP_PORT),
+        .contact_sips_port = advertised_sips != 0 ? advertised_sips : conf_u32(c, SET_SIPS_PORT),
         .media_addr = *media != '\0' ? media : conf_str(c, SET_PUBLIC_IP),
         .agent = "sentiric-sip-signaling/" SIG_VERSION,
         .t1_ms = conf_u32(c, SET_SIP_T1_MS),

@@ -125,9 +125,9 @@ struct call_conf {
     const char *contact_addr; /* public address, IPv6 without brackets */
     uint32_t contact_port;
     uint32_t contact_sips_port; /* of calls that came over TLS */
-    const char *media_addr;   /* address in SDP */
-    struct codec_list codecs; /* codecs_parse() */
-    const char *agent;        /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */
+    const char *media_addr;     /* address in SDP */
+    struct codec_list codecs;   /* codecs_parse() */
+    const char *agent;          /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */
     uint32_t t1_ms;
     uint32_t setup_ms;
     bool hole_punch;

@@ -14,7 +14,7 @@
 #define SHORTEST 10 /* bytes; no SIP message is shorter, and what is gets no thought */
 #define KEY_TEXT_MAX (SIP_TXN_KEY_BYTES_MAX + SIP_METHOD_BYTES_MAX)
 #define SIPS_PORT 5061 /* RFC 3261 §19.1.2 */
-#define STUN_HEAD 20 /* RFC 8489 §5 */
+#define STUN_HEAD 20   /* RFC 8489 §5 */
 #define STUN_COOKIE "\x21\x12\xa4\x42"
 
 void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_out *out, struct timers *timers,

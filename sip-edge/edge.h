@@ -45,10 +45,10 @@ struct edge_out {
 };
 
 struct edge_conf {
-    const char *public_ip; /* in our Via; without brackets */
-    uint16_t public_port; /* UDP and TCP */
+    const char *public_ip;     /* in our Via; without brackets */
+    uint16_t public_port;      /* UDP and TCP */
     uint16_t public_sips_port; /* TLS; 0: 5061 */
-    unsigned shards; /* 1..EDGE_SHARDS_MAX */
+    unsigned shards;           /* 1..EDGE_SHARDS_MAX */
     uint32_t t1_ms;
     uint32_t txn_max;          /* 0: EDGE_TXN_MAX */
     size_t kept_bytes_max;     /* 0: EDGE_KEPT_BYTES_MAX */

@@ -14,10 +14,10 @@
 struct edge_path {
     struct in6_addr peer;
     struct in6_addr local; /* our address it was reached at; all zero: the kernel's choice */
-    struct span name;      /* TLS: the host name that was asked for, which the peer must prove; borrowed; may be empty */
-    uint64_t flow;         /* connection; 0 on UDP: none, or any */
-    uint16_t port;         /* of the peer; where a connection is made to when `flow` is gone */
-    uint8_t transport;     /* enum sip_transport */
+    struct span name;  /* TLS: the host name that was asked for, which the peer must prove; borrowed; may be empty */
+    uint64_t flow;     /* connection; 0 on UDP: none, or any */
+    uint16_t port;     /* of the peer; where a connection is made to when `flow` is gone */
+    uint8_t transport; /* enum sip_transport */
 };
 
 #define EDGE_ADDR_TEXT_SIZE INET6_ADDRSTRLEN

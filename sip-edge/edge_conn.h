@@ -35,13 +35,13 @@ struct edge_conn {
     int fd;
     int dirs; /* watched now */
     uint8_t state;
-    bool ours;         /* we connected */
-    bool proven;       /* has said something that is SIP, or is ours */
-    bool shut;         /* our side is closed */
-    bool blocked;      /* the kernel took not all; it says when it takes more */
-    bool tls_writes;   /* the handshake waits for room to write */
-    bool pong;         /* a CRLF is in the queue already */
-    bool indexed;      /* in s->by_peer */
+    bool ours;          /* we connected */
+    bool proven;        /* has said something that is SIP, or is ours */
+    bool shut;          /* our side is closed */
+    bool blocked;       /* the kernel took not all; it says when it takes more */
+    bool tls_writes;    /* the handshake waits for room to write */
+    bool pong;          /* a CRLF is in the queue already */
+    bool indexed;       /* in s->by_peer */
     enum edge_gone why; /* for LAST */
     uint32_t slot;
     uint32_t owed;    /* requests without a final response, about: what a half-closed connection waits for */
@@ -56,10 +56,10 @@ struct edge_conn {
     struct edge_txq out;
     struct edge_source *source; /* NULL: not counted */
     struct timer timer;
-    struct list ready;     /* in s->ready: can be read */
-    struct list dirty;     /* in s->dirty: has something to write */
-    struct list age;       /* in s->unproven, oldest first */
-    struct map_node node;  /* in s->by_peer */
+    struct list ready;    /* in s->ready: can be read */
+    struct list dirty;    /* in s->dirty: has something to write */
+    struct list age;      /* in s->unproven, oldest first */
+    struct map_node node; /* in s->by_peer */
     size_t key_len;
     size_t name_len; /* TLS of ours: the name that is verified ends the key */
     char key[];      /* see edge_conn_key */
@@ -98,10 +98,10 @@ struct edge_stream {
     struct timer breath; /* after descriptors ran out */
     bool paused;
     size_t held;
-    size_t budget;   /* bytes left to read in this turn */
+    size_t budget;     /* bytes left to read in this turn */
     struct buf failed; /* owners to be told; see edge_stream.c */
-    int64_t said_ms; /* last line about a failed handshake */
-    uint32_t unsaid; /* failures since then */
+    int64_t said_ms;   /* last line about a failed handshake */
+    uint32_t unsaid;   /* failures since then */
     char scratch[EDGE_STREAM_READ_BYTES];
 };
 

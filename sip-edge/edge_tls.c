@@ -40,7 +40,8 @@ static void add_reason(struct buf *err, const char *path, const char *what)
     ERR_clear_error();
 }
 
-/* Sessions are not kept: tickets would live under a key that a restart forgets, and calls on one connection are many. */
+/* Sessions are not kept: tickets would live under a key that a restart forgets, and calls on one connection are many.
+ */
 static void set_rules(SSL_CTX *ctx)
 {
     (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);

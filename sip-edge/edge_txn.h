@@ -42,7 +42,7 @@ struct edge_txn {
     struct edge_bytes reply;   /* server: the last one; ICT: the ACK of a 300-699 */
     struct edge_bytes heard;   /* client: the last response */
     struct edge_bytes reason;  /* ICT: Reason value for the CANCEL to come */
-    char key[]; /* and behind it path.name */
+    char key[];                /* and behind it path.name */
 };
 
 /* What a step is about. */

@@ -15,7 +15,7 @@
 #define TCP_SOCKET "tcp0"
 #define TLS_SOCKET "tls0"
 #define TLS_ERR_MAX 2048
-#define STOP_FLUSH_MS 50  /* for the last batch to reach the actors, and their answers the network */
+#define STOP_FLUSH_MS 50 /* for the last batch to reach the actors, and their answers the network */
 
 static struct edge_process {
     struct edge edge;

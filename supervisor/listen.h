@@ -1,6 +1,7 @@
 /*
  * listen: the SIP listening sockets. Private to supervisor/. Opened once, held for the supervisor's life and handed
- * down to each sip-edge by exec, so that a datagram or connection that arrives while sip-edge is down waits in the kernel.
+ * down to each sip-edge by exec, so that a datagram or connection that arrives while sip-edge is down waits in the
+ * kernel.
  */
 #ifndef SUPERVISOR_LISTEN_H
 #define SUPERVISOR_LISTEN_H

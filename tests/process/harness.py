@@ -63,6 +63,18 @@ def free_port(kind=socket.SOCK_STREAM):
                 continue
 
 
+def free_sip_port():
+    """Free for UDP and TCP alike."""
+    while True:
+        port = free_port(socket.SOCK_DGRAM)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
 def run(*argv, timeout=60, **kw):
     return subprocess.run(argv, capture_output=True, text=True, timeout=timeout * SLOW, **kw)
 
@@ -319,7 +331,7 @@ class Stack:
         self.pki = Pki.get()
         self.events = Events(self.broker) if events else None
         self.platform = Platform(self.dir, self.pki) if platform else None
-        self.sip_port = free_port(socket.SOCK_DGRAM)
+        self.sip_port = free_sip_port()
         self.grpc_port = free_port()
         self.runtime, self.state = os.path.join(self.dir, "run"), os.path.join(self.dir, "state")
         os.mkdir(self.runtime, 0o700)

@@ -95,6 +95,7 @@ void rig_init(struct rig *r)
         (void)close(held[i]);
     rig_set(r, "SIP_SIGNALING_SERVICE_LISTEN_ADDRESS=127.0.0.1");
     rig_set(r, "SIP_SIGNALING_SERVICE_SIP_PORT=%u", r->sip);
+    rig_set(r, "SIP_SIGNALING_SERVICE_SIPS_PORT=0");
     rig_set(r, "SIP_SIGNALING_SERVICE_HTTP_PORT=%u", r->http);
     rig_set(r, "SIP_SIGNALING_SERVICE_METRICS_PORT=%u", r->metrics);
     rig_set(r, "SIP_SIGNALING_SERVICE_PUBLIC_IP=127.0.0.1");
