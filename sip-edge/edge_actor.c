@@ -20,7 +20,8 @@ static bool reply_path(const struct sip_msg *reply, const Plane__Endpoint *dest,
 {
     if (!edge_path_from_plane(dest, out))
         return false;
-    if (out->transport != SIP_TP_UDP || !reply->via.has_rport) /* §18.2.2: to the sender's address and the port in Via */
+    if (out->transport != SIP_TP_UDP ||
+        !reply->via.has_rport) /* §18.2.2: to the sender's address and the port in Via */
         out->port = sip_via_port(&reply->via);
     out->name = edge_host_bare(reply->via.host);
     return true;
@@ -118,8 +119,8 @@ static const char *reroute(const struct edge_hop_args *a, const Plane__SendReque
 {
     struct buf uri;
     buf_init(&uri, SIP_URI_BYTES_MAX);
-    const char *why = own_target(a->shard->edge, m, a->dest, &uri) ? edge_hop_locate(a, buf_span(&uri))
-                                                                   : edge_hop_direct(a);
+    const char *why =
+        own_target(a->shard->edge, m, a->dest, &uri) ? edge_hop_locate(a, buf_span(&uri)) : edge_hop_direct(a);
     buf_fini(&uri);
     return why;
 }

@@ -203,7 +203,8 @@ static void try_candidate(struct edge_hop *h)
     struct edge_path to = {.peer = c->ip,
                            .port = c->port,
                            .transport = c->transport,
-                           .name = span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
+                           .name =
+                               span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
     struct span b = branch_of(txn_of(h), h->at, branch);
     bool ack = is_ack(h);
     bool ready = prepare(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), to.transport);

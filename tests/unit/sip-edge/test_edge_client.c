@@ -388,6 +388,46 @@ static void next_hop_may_be_an_address(void **state)
     assert_string_equal(edge_addr_text(&fake_sent_back(0)->to.peer, addr), "192.0.2.77");
 }
 
+static void the_transport_stands_in_the_uri(void **state)
+{
+    static const struct {
+        const char *next_hop;
+        uint8_t transport;
+        uint16_t port;
+        const char *via;
+    } rows[] = {
+        {"sip:192.0.2.77", SIP_TP_UDP, 5060, "SIP/2.0/UDP 192.0.2.1:5060;"},
+        {"sip:192.0.2.77;transport=TCP", SIP_TP_TCP, 5060, "SIP/2.0/TCP 192.0.2.1:5060;"},
+        {"sip:192.0.2.77:5080;transport=tcp", SIP_TP_TCP, 5080, "SIP/2.0/TCP 192.0.2.1:5060;"},
+        {"sip:192.0.2.77;transport=tls", SIP_TP_TLS, 5061, "SIP/2.0/TLS 192.0.2.1:5061;"},
+        {"sips:192.0.2.77", SIP_TP_TLS, 5061, "SIP/2.0/TLS 192.0.2.1:5061;"},
+        {"sips:192.0.2.77;transport=tcp", SIP_TP_TLS, 5061, "SIP/2.0/TLS 192.0.2.1:5061;"},
+    };
+    (void)state;
+    fake.edge.means.transports |= LOCATE_CAN(SIP_TP_TCP) | LOCATE_CAN(SIP_TP_TLS);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        send_to(rows[i].next_hop);
+        const struct fake_sent *s = fake_sent_back(0);
+        assert_int_equal(s->to.transport, rows[i].transport);
+        assert_int_equal(s->to.port, rows[i].port);
+        assert_true(span_eq(s->to.name, SPAN("192.0.2.77"))); /* whom TLS has to prove to be */
+        assert_non_null(strstr(fake_header(s, "Via"), rows[i].via));
+        fake_wait(64 * 500 + 5000); /* over: the branch is free again */
+        fake_forget();
+    }
+}
+
+static void on_a_connection_nothing_is_repeated(void **state)
+{
+    (void)state;
+    fake.edge.means.transports |= LOCATE_CAN(SIP_TP_TCP);
+    send_to("sip:192.0.2.77;transport=tcp");
+    fake_wait(31999);
+    assert_int_equal(fake.sent_cnt, 1);
+    fake_wait(1);
+    assert_int_equal(told_failed(0)->cause, PLANE__TXN_FAILED__CAUSE__TIMEOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +435,8 @@ int main(void)
         CASE(our_via_goes_first_and_the_request_is_repeated),
         CASE(an_ipv6_address_stands_in_brackets),
         CASE(responses_go_to_the_actor),
+        CASE(the_transport_stands_in_the_uri),
+        CASE(on_a_connection_nothing_is_repeated),
         CASE(a_refusal_is_acknowledged_here),
         CASE(no_answer_is_told_after_64_t1),
         CASE(a_send_error_is_told),
