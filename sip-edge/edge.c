@@ -123,7 +123,7 @@ void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span 
 {
     e->now = now;
     (void)sip_msg_decode(&e->msg, head); /* its own verdict matters less than that of the framing */
-    on_fault(e, from, err);
+    on_fault(e, from, head.len, err);
 }
 
 void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now)
