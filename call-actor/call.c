@@ -1,5 +1,6 @@
 #include "call-actor/call.h"
 
+#include "call-actor/call_check.h"
 #include "call-actor/call_fx.h"
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
@@ -33,7 +34,7 @@ struct call *call_new(const struct call_conf *conf, uint64_t key, struct now now
 
 struct call *call_from_row(const struct call_conf *conf, Store__CallRow *row)
 {
-    if (row->state == CALL_ST_NEW || row->state >= CALL_STATES || row->a == NULL || row->a->peer == NULL) {
+    if (!call_row_is_ours(row)) {
         store__call_row__free_unpacked(row, NULL);
         return NULL;
     }

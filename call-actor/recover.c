@@ -9,14 +9,16 @@ static void load_row(void *user, uint64_t key, struct span value)
 {
     struct actor *a = user;
     Store__CallRow *row = store__call_row__unpack(NULL, value.len, (const uint8_t *)value.p);
-    if (row == NULL || row->key != key) {
-        if (row != NULL)
-            store__call_row__free_unpacked(row, NULL);
+    if (row != NULL && row->key != key) {
+        store__call_row__free_unpacked(row, NULL);
+        row = NULL;
+    }
+    struct call *c = row != NULL ? call_from_row(&a->conf, row) : NULL;
+    if (c == NULL) {
         log_ev(LOG_ERROR, "a call in the store cannot be read", log_n("key", (int64_t)key));
         return; /* kept on disk for a person to look at */
     }
-    struct call *c = call_from_row(&a->conf, row);
-    struct entry *e = c != NULL ? calls_add(&a->calls, c) : NULL;
+    struct entry *e = calls_add(&a->calls, c);
     if (e == NULL)
         die(EX_INTERNAL, "out of memory while loading calls");
     e->stored = true;

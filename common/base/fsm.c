@@ -38,6 +38,12 @@ struct fsm_step fsm_step(const struct fsm *m, uint8_t *state, uint8_t event, voi
     return step;
 }
 
+bool fsm_cannot(const struct fsm *m, uint8_t state, uint8_t event)
+{
+    BUG_ON(state >= m->states || event >= m->events);
+    return cell_at(m, state, event)->kind == FSM_CANNOT;
+}
+
 /* --- fsm_check --- */
 
 static char fault[160];

@@ -61,6 +61,10 @@ struct fsm_step {
 struct fsm_step fsm_step(const struct fsm *m, uint8_t *state, uint8_t event, void *obj, const void *arg, void *fx,
                          struct now now);
 
+/** The cell says CANNOT: an object brought from elsewhere (a store) may not be in a state where this can happen to it.
+ */
+bool fsm_cannot(const struct fsm *m, uint8_t state, uint8_t event);
+
 /**
  * Walks a table: names missing, holes, targets out of range, states that `start` cannot reach, dead ends: states from
  * which no path leads to `last`. (A machine that never ends names a state it can always come back to.)

@@ -2,8 +2,13 @@
 #
 # An entry links the grammar unless it says otherwise:
 #   FUZZ_LIBS_<name>   archives         FUZZ_SYS_<name>   system libraries        FUZZ_SEEDS_<name>   further seed folders
+#   FUZZ_DICT_<name>   dictionary in tests/fuzz/dict, when it is not <name>.dict
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS_sip_msg = tests/torture
+FUZZ_SEEDS_sip_caps = tests/torture tests/fuzz/corpus/sip_msg
+$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body txn call,\
+    $(eval FUZZ_DICT_$(n) = sip.dict))
+FUZZ_DICT_offer = sdp.dict
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
 FUZZ_SYS_txn  = $(SYS_sip-edge)
 FUZZ_LIBS_offer = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
@@ -21,12 +26,19 @@ FUZZ_LIBS_amqp = $(BUILD)/lib/libpublisher.a $(LIBS_publisher)
 FUZZ_SYS_amqp  = $(SYS_publisher)
 FUZZ_LIBS_control = $(L_PROTO) $(L_BASE)
 FUZZ_SYS_control  = -lprotobuf-c $(SYS_base)
+FUZZ_LIBS_plane = $(L_PROTO) $(L_BASE)
+FUZZ_SYS_plane  = -lprotobuf-c $(SYS_base)
+FUZZ_LIBS_store = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
+FUZZ_SYS_store  = $(SYS_call-actor)
+FUZZ_LIBS_amqp_url = $(BUILD)/lib/libpublisher.a $(LIBS_publisher)
+FUZZ_SYS_amqp_url  = $(SYS_publisher)
 FUZZ_LIBS_conf = $(L_RT) $(L_PROTO) $(L_BASE)
 FUZZ_SYS_conf  = $(SYS_rt)
 
 T ?= 60
 fuzz-libs = $(or $(FUZZ_LIBS_$(1)),$(L_SIP) $(L_BASE))
 fuzz-sys  = $(or $(FUZZ_SYS_$(1)),$(SYS_base))
+fuzz-dict = $(addprefix -dict=,$(wildcard tests/fuzz/dict/$(or $(FUZZ_DICT_$(1)),$(1).dict)))
 fuzz-seed = $(wildcard tests/fuzz/corpus/$(1)) $(FUZZ_SEEDS_$(1))
 
 # $(BUILD)/test/fuzz/<name> replays files; $(BUILD)/fuzz/<name> is the fuzzer, only linked by `make fuzz` with clang.
@@ -56,4 +68,11 @@ fuzz:
 	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzz SAN=fuzzer-no-link,address,undefined $(BUILD)/fuzz/fuzz/$(P)
 	@mkdir -p $(BUILD)/fuzz/found/$(P)
 	$(Q)$(BUILD)/fuzz/fuzz/$(P) -max_total_time=$(T) -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/fuzz/$(P)- $(BUILD)/fuzz/found/$(P) $(call fuzz-seed,$(P))
+	    -artifact_prefix=$(BUILD)/fuzz/$(P)- $(call fuzz-dict,$(P)) $(BUILD)/fuzz/found/$(P) $(call fuzz-seed,$(P))
+
+# Seeds that reach what the present ones do not, out of what `make fuzz` found.
+fuzz-minimise:
+	@test -x $(BUILD)/fuzz/fuzz/$(P) || { echo 'make fuzz P=NAME first'; exit 2; }
+	@mkdir -p tests/fuzz/corpus/$(P)
+	$(Q)$(BUILD)/fuzz/fuzz/$(P) -merge=1 -max_len=2048 tests/fuzz/corpus/$(P) $(BUILD)/fuzz/found/$(P) 2>&1 | tail -n 1
+.PHONY: fuzz-minimise

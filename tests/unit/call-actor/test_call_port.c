@@ -209,6 +209,37 @@ static void rows_that_are_no_calls_are_refused(void **s)
     assert_null(call_from_row(&k->conf, row));
 }
 
+static Store__CallRow *row_of(const struct kit *k)
+{
+    size_t len = store__call_row__get_packed_size(k->c->row);
+    uint8_t *packed = malloc(len);
+    (void)store__call_row__pack(k->c->row, packed);
+    Store__CallRow *row = store__call_row__unpack(NULL, len, packed);
+    free(packed);
+    return row;
+}
+
+/* A damaged row would otherwise stop every process that loads it. */
+static void rows_that_contradict_themselves_are_refused(void **s)
+{
+    struct kit *k = *s;
+    kit_invite(k);
+    Store__CallRow *row = row_of(k);
+    row->timers[CALL_TMR_2XX] = 1; /* a 2xx that was never sent cannot be repeated */
+    assert_null(call_from_row(&k->conf, row));
+    row = row_of(k);
+    row->server_txns[0]->status = 200; /* nothing is waiting for the answer that is being made */
+    assert_null(call_from_row(&k->conf, row));
+    row = row_of(k);
+    plane__endpoint__free_unpacked(row->server_txns[0]->source, NULL);
+    row->server_txns[0]->source = NULL; /* nobody to answer to */
+    assert_null(call_from_row(&k->conf, row));
+    kit_setup_ok(k);
+    row = row_of(k);
+    row->server_txns[0]->status = 0; /* and here no 2xx waits for its ACK */
+    assert_null(call_from_row(&k->conf, row));
+}
+
 static void rows_with_fewer_timers_are_read(void **s)
 {
     struct kit *k = *s;
@@ -252,6 +283,7 @@ int main(void)
         KIT_TEST(edge_that_came_back_is_asked_for_the_bye),
         KIT_TEST(cancelled_job_is_asked_and_cancelled_again),
         KIT_TEST(rows_that_are_no_calls_are_refused),
+        KIT_TEST(rows_that_contradict_themselves_are_refused),
         KIT_TEST(rows_with_fewer_timers_are_read),
         KIT_TEST(keys_are_read_back),
     };

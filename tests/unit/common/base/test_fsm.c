@@ -101,6 +101,10 @@ static void impossible_steps_stop(void **state)
 {
     (void)state;
     testkit_assert_bug(step_cannot, "door: event PUSH in state OPEN cannot be");
+    const struct fsm m = machine(sound);
+    assert_true(fsm_cannot(&m, ST_OPEN, EV_PUSH));
+    assert_false(fsm_cannot(&m, ST_OPEN, EV_PULL));
+    assert_false(fsm_cannot(&m, ST_CLOSED, EV_PULL));
     testkit_assert_bug(step_hole, "door: event PULL in state GONE has no cell");
     testkit_assert_bug(step_bad_state, "from >= m->states");
     testkit_assert_bug(step_bad_event, "event >= m->events");
