@@ -239,7 +239,7 @@ struct bus_conn *bus_conn_new(struct loop *l, const struct bus_conn_args *args)
     c->args = *args;
     c->fd = c->listen_fd = -1;
     c->addr.sun_family = AF_UNIX;
-    strcpy(c->addr.sun_path, args->path);
+    memcpy(c->addr.sun_path, args->path, strlen(args->path) + 1);
     c->args.path = c->addr.sun_path;
     c->backoff = (struct backoff){.min_ms = REDIAL_MIN_MS, .max_ms = REDIAL_MAX_MS, .calm_ms = REDIAL_CALM_MS};
     buf_init(&c->in, HEAD + args->batch_max + READ_CHUNK);
