@@ -104,6 +104,7 @@ struct call_effect {
     char *raw;          /* owned */
     size_t raw_len;
     Plane__Endpoint peer;     /* texts borrowed */
+    char *next_hop;           /* of a request: URI to locate, borrowed; empty: peer */
     Plane__RunJob *job;       /* the struct is owned, its texts are borrowed */
     const char *routing_key;  /* static text */
     const char *content_type; /* static text */

@@ -47,15 +47,16 @@ void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct 
     e->peer = *peer;
 }
 
-void fx_request(struct call_effects *fx, struct span branch, const char *method, struct span raw,
-                const Plane__Endpoint *peer)
+void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn)
 {
     struct call_effect *e = add(fx, CALL_EFF_REQUEST);
-    set_txn(e, branch);
+    struct span raw = row_span(txn->raw);
+    set_txn(e, row_span(txn->branch));
     e->method = method;
     e->raw = dup_bytes(raw);
     e->raw_len = raw.len;
-    e->peer = *peer;
+    e->peer = *txn->dest;
+    e->next_hop = txn->next_hop;
 }
 
 void fx_job(struct call_effects *fx, const Plane__RunJob *job)

@@ -8,8 +8,8 @@
 
 /** raw: its bytes pass to the effect. */
 void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer);
-void fx_request(struct call_effects *fx, struct span branch, const char *method, struct span raw,
-                const Plane__Endpoint *peer);
+/** method: static. txn: its branch and bytes are copied, where it goes is borrowed. */
+void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn);
 /** job: copied; its texts must live in the row, but for the id, which is kept with the effect. */
 void fx_job(struct call_effects *fx, const Plane__RunJob *job);
 void fx_cancel_job(struct call_effects *fx, struct span id);

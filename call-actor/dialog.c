@@ -257,6 +257,18 @@ Plane__Endpoint *dialog_next_hop(const Store__Dialog *d)
     return to;
 }
 
+struct span dialog_next_hop_name(const Store__Dialog *d)
+{
+    struct sip_uri uri;
+    struct span host;
+    struct span text = next_uri(d);
+    if (d->nat || sip_uri_decode(&uri, text) != 0 || (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS))
+        return span_of(NULL, 0);
+    if (!sip_uri_param(&uri, SPAN("maddr"), &host) || host.len == 0)
+        host = uri.host;
+    return sip_host_is_ip4(host) || sip_host_is_ip6(host) ? span_of(NULL, 0) : text;
+}
+
 void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq)
 {
     write_target(out, d, method);

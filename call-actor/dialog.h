@@ -43,6 +43,11 @@ void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span m
  * behind a NAT, so that its own words lead nowhere. The caller frees it.
  */
 Plane__Endpoint *dialog_next_hop(const Store__Dialog *d);
+/**
+ * The URI that leads there (RFC 3263) when a name stands in it; empty when the address is known, or only the peer's
+ * own. Borrows from d. dialog_next_hop then says where to send when the name leads nowhere.
+ */
+struct span dialog_next_hop_name(const Store__Dialog *d);
 /** Drop what only requests of ours need. */
 void dialog_shrink(Store__Dialog *d);
 

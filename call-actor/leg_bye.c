@@ -27,6 +27,7 @@ static void keep_request(struct call *c, const char *branch, uint32_t cseq, stru
     txn->cseq = cseq;
     row_bytes(&txn->raw, raw);
     txn->dest = dialog_next_hop(c->row->a);
+    row_text(&txn->next_hop, dialog_next_hop_name(c->row->a));
     row_list_add(&c->row->client_txns, &c->row->n_client_txns, txn);
 }
 
@@ -65,5 +66,5 @@ void leg_requests_drop(struct call *c)
 
 void leg_request_again(struct call_effects *fx, const Store__ClientTxn *txn)
 {
-    fx_request(fx, row_span(txn->branch), "BYE", row_span(txn->raw), txn->dest);
+    fx_request(fx, "BYE", txn);
 }

@@ -41,6 +41,7 @@ static void do_request(struct actor *a, struct call_effect *f)
     m.method = (char *)(uintptr_t)f->method;
     m.raw = bytes_of(f->raw, f->raw_len);
     m.dest = &f->peer;
+    m.next_hop = f->next_hop;
     sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REQUEST, &m.base));
 }
 

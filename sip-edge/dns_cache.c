@@ -36,8 +36,8 @@ static void drop(struct dns_cache *c, struct entry *e)
 
 void dns_cache_fini(struct dns_cache *c)
 {
-    while (!list_empty(&c->recent))
-        drop(c, LIST_ENTRY(list_first(&c->recent), struct entry, link));
+    for (struct list *n; (n = list_take_first(&c->recent)) != NULL;)
+        drop(c, LIST_ENTRY(n, struct entry, link));
     map_fini(&c->map);
 }
 
@@ -70,8 +70,10 @@ static int64_t fresh_ms(const struct dns_answer *a)
 
 static void make_room(struct dns_cache *c, size_t bytes)
 {
-    while (!list_empty(&c->recent) && (c->map.count >= DNS_CACHE_MAX || c->bytes + bytes > DNS_CACHE_BYTES_MAX))
-        drop(c, LIST_ENTRY(list_first(&c->recent), struct entry, link));
+    struct list *n;
+    while ((c->map.count >= DNS_CACHE_MAX || c->bytes + bytes > DNS_CACHE_BYTES_MAX) &&
+           (n = list_take_first(&c->recent)) != NULL)
+        drop(c, LIST_ENTRY(n, struct entry, link));
 }
 
 static struct entry *add(struct dns_cache *c, const struct dns_question *q, const struct dns_answer *a)

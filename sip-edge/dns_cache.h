@@ -19,7 +19,7 @@
 #define DNS_TTL_MAX_S 3600             /* a change of an operator shows within the hour, whatever its zone says */
 #define DNS_NEGATIVE_MAX_S 60          /* DNS_NONE; without a SOA too */
 #define DNS_FAILED_MS 5000             /* DNS_FAILED */
-#define DNS_STALE_MS (60 * 60 * 1000)  /* how long after its end an answer may stand in for a failure */
+#define DNS_STALE_MS INT64_C(3600000)  /* how long after its end an answer may stand in for a failure */
 #define DNS_STALE_AGAIN_MS 30000       /* … and for how long before the servers are asked again */
 
 struct dns_cache {

@@ -138,8 +138,8 @@ static void on_landed(struct timer *t, int64_t now_ms)
 {
     struct edge_dns *d = t->owner;
     (void)now_ms;
-    while (!list_empty(&d->landed)) {
-        struct flight *f = LIST_ENTRY(list_first(&d->landed), struct flight, link);
+    for (struct list *n; (n = list_take_first(&d->landed)) != NULL;) {
+        struct flight *f = LIST_ENTRY(n, struct flight, link);
         edge_stat_dns(f->answer.status);
         tell(f, &f->answer);
         flight_free(f);
@@ -278,10 +278,11 @@ void edge_dns_free(struct edge_dns *d)
     d->closing = true;
     if (d->channel != NULL)
         ares_destroy(d->channel); /* ends every question that still flies */
-    while (!list_empty(&d->landed))
-        flight_free(LIST_ENTRY(list_first(&d->landed), struct flight, link));
-    while (!list_empty(&d->watches))
-        unwatch(LIST_ENTRY(list_first(&d->watches), struct watch, link));
+    struct list *n;
+    while ((n = list_take_first(&d->landed)) != NULL)
+        flight_free(LIST_ENTRY(n, struct flight, link));
+    while ((n = list_take_first(&d->watches)) != NULL)
+        unwatch(LIST_ENTRY(n, struct watch, link));
     loop_timer_cancel(d->loop, &d->tick);
     loop_timer_cancel(d->loop, &d->landed_soon);
     dns_cache_fini(&d->cache);

@@ -162,8 +162,8 @@ static void hop_free(struct edge_hop *h)
 
 void edge_hops_fini(struct edge *e)
 {
-    while (!list_empty(&e->waiting))
-        hop_free(LIST_ENTRY(list_first(&e->waiting), struct edge_hop, link));
+    for (struct list *n; (n = list_take_first(&e->waiting)) != NULL;)
+        hop_free(LIST_ENTRY(n, struct edge_hop, link));
     map_fini(&e->hops);
 }
 
@@ -376,8 +376,8 @@ void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_
     e->now = now;
     while (!list_empty(&e->waiting))
         list_append(&todo, list_first(&e->waiting));
-    while (!list_empty(&todo)) {
-        struct edge_hop *h = LIST_ENTRY(list_first(&todo), struct edge_hop, link);
+    for (struct list *n; (n = list_take_first(&todo)) != NULL;) {
+        struct edge_hop *h = LIST_ENTRY(n, struct edge_hop, link);
         list_append(&e->waiting, &h->link);
         if (!dns_question_eq(&h->loc->question, q))
             continue;

@@ -47,5 +47,16 @@ static inline struct list *list_first(struct list *head)
 {
     return list_empty(head) ? NULL : head->next;
 }
+/* The first node, taken out; NULL when the list is empty. */
+static inline struct list *list_take_first(struct list *head)
+{
+    struct list *n = head->next;
+    if (n == head)
+        return NULL;
+    head->next = n->next;
+    head->next->prev = head;
+    list_init(n);
+    return n;
+}
 
 #endif

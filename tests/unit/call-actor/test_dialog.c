@@ -110,6 +110,27 @@ static void check_hop(const char *via, const char *headers, const char *addr, un
     store__dialog__free_unpacked(d, NULL);
 }
 
+static void check_name(const char *via, const char *headers, const char *name)
+{
+    Store__Dialog *d = dialog_by("sip:b@h", via, headers);
+    assert_true(span_eq(dialog_next_hop_name(d), span_cstr(name)));
+    store__dialog__free_unpacked(d, NULL);
+}
+
+/* RFC 3263 §4: what is no address is located; not so when only the peer's own address reaches it. */
+static void a_name_is_given_to_be_located(void **s)
+{
+    (void)s;
+    check_name(HERE, PARTIES "Contact: <sip:a@192.0.2.8:5070>\r\n", "");
+    check_name(HERE, PARTIES "Contact: <sip:a@[2001:db8::8]>\r\n", "");
+    check_name(HERE, PARTIES "Contact: <sip:a@h:5070;maddr=192.0.2.8>\r\n", "");
+    check_name(HERE, PARTIES "Contact: <sip:a@h.example:5070>\r\n", "sip:a@h.example:5070");
+    check_name(HERE, PARTIES "Contact: <sips:a@h.example>\r\n", "sips:a@h.example");
+    check_name(HERE, PARTIES "Contact: <sip:a@h.example>\r\nRecord-Route: <sip:p.example;lr>\r\n", "sip:p.example;lr");
+    check_name(HERE, PARTIES "Contact: <sip:a@h.example>\r\nRecord-Route: <sip:192.0.2.9;lr>\r\n", "");
+    check_name("192.0.2.99;branch=z9hG4bK1", PARTIES "Contact: <sip:a@h.example>\r\n", "");
+}
+
 /* §8.1.2: the first route, loose or strict, or else the target. */
 static void a_request_goes_where_the_route_set_says(void **s)
 {
@@ -250,6 +271,7 @@ int main(void)
         cmocka_unit_test(headers_of_the_contact_are_left_out),
         cmocka_unit_test(what_a_request_uri_may_not_have_is_left_out),
         cmocka_unit_test(a_request_goes_where_the_route_set_says),
+        cmocka_unit_test(a_name_is_given_to_be_located),
         cmocka_unit_test(or_back_the_way_the_last_one_came),
         cmocka_unit_test(sips_is_answered_with_sips),
         cmocka_unit_test(peer_of_rfc_2543_is_reached_by_its_from),
