@@ -45,7 +45,8 @@ struct edge_hop_args {
 };
 /** Send to a->dest, without more ado. returns NULL, or why it cannot be sent (static) */
 const char *edge_hop_direct(const struct edge_hop_args *a);
-/** Send to where the URI in `text` leads, at once or when it is known. returns NULL, or why not, when that is known at once. */
+/** Send to where the URI in `text` leads, at once or when it is known. returns NULL, or why not, when that is known at
+ * once. */
 const char *edge_hop_locate(const struct edge_hop_args *a, struct span text);
 
 struct edge_hop *edge_hop_find(struct edge *e, struct span key);
