@@ -1,12 +1,14 @@
-/* What operators ask: calls, call ID, hangup ID, events, registrations. One JSON object each way. */
+/* What operators ask: calls, call and ladder of one, hangup, events. One JSON object each way. */
 #include "call-actor/actor.h"
+#include "call-actor/call_history.h"
 #include "common/base/err.h"
 #include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CTL_EVENTS_MAX 100
-#define CTL_HISTORY_BYTES 16384
-#define CTL_CALLS_MAX 20000 /* more are counted, not listed */
+#define CTL_PAGE_CALLS 200 /* in one answer: a few ms of this loop's time */
 
 static void add_time(cJSON *o, const char *key, uint64_t wall_ms)
 {
@@ -47,23 +49,61 @@ static int refuse(struct buf *out, const char *word, const char *detail)
     return EX_REFUSED;
 }
 
-static int ctl_calls(struct actor *a, struct buf *out)
+/* --- calls, page by page --- */
+
+/* The list's place behind the call with this key, or where it would be: it may be gone by now. */
+static struct list *place_after(struct actor *a, uint64_t key)
+{
+    struct entry *e = calls_by_key(&a->calls, key);
+    if (e != NULL)
+        return e->all.next;
+    struct list *n = a->calls.all.next;
+    while (n != &a->calls.all && LIST_ENTRY(n, struct entry, all)->call->row->key <= key)
+        n = n->next;
+    return n;
+}
+
+static uint64_t key_of_arg(const cJSON *args)
+{
+    const char *after = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(args, "after"));
+    return after != NULL ? strtoull(after, NULL, 16) : 0;
+}
+
+static size_t page_size(const cJSON *args)
+{
+    const cJSON *max = cJSON_GetObjectItemCaseSensitive(args, "max");
+    bool fewer = cJSON_IsNumber(max) && max->valuedouble >= 1 && max->valuedouble < CTL_PAGE_CALLS;
+    return fewer ? (size_t)max->valuedouble : CTL_PAGE_CALLS;
+}
+
+/* after: key of the last call of the page before, hex; max: calls wanted. "next" stands where there may be more. */
+static int ctl_calls(struct actor *a, const cJSON *args, struct buf *out)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON *list = cJSON_AddArrayToObject(o, "calls");
-    size_t listed = 0;
-    for (struct list *n = a->calls.all.next; n != &a->calls.all && listed < CTL_CALLS_MAX; n = n->next) {
+    uint64_t after = key_of_arg(args);
+    size_t left = page_size(args);
+    struct list *n = place_after(a, after);
+    for (; n != &a->calls.all && left > 0; n = n->next) {
         const struct entry *e = LIST_ENTRY(n, struct entry, all);
         if (!e->live)
             continue;
         cJSON_AddItemToArray(list, call_summary(e->call));
-        listed++;
+        after = e->call->row->key;
+        left--;
     }
-    if (a->live_cnt > listed)
-        cJSON_AddNumberToObject(o, "not_listed", (double)(a->live_cnt - listed));
+    if (n != &a->calls.all) {
+        char next[24];
+        (void)snprintf(next, sizeof(next), "%" PRIx64, after);
+        cJSON_AddStringToObject(o, "next", next);
+    }
+    if (key_of_arg(args) == 0)
+        cJSON_AddNumberToObject(o, "total", (double)a->live_cnt);
     print(o, out);
     return EX_OK;
 }
+
+/* --- one call --- */
 
 static void add_text(cJSON *o, const char *key, const char *value)
 {
@@ -88,20 +128,21 @@ static void add_end(cJSON *o, const Store__CallRow *row)
         cJSON_AddNumberToObject(o, "sip_code", row->end_status);
 }
 
-static void add_history(cJSON *o, const struct call *c)
+static void add_line(void *user, const struct call_history_line *l)
 {
-    cJSON *list = cJSON_AddArrayToObject(o, "history");
-    struct buf b;
-    buf_init(&b, CTL_HISTORY_BYTES);
-    call_history_put(c, &b);
-    for (struct span rest = buf_span(&b); rest.len > 0;) {
-        size_t n = span_find(rest, '\n');
-        char *line = span_dup(span_of(rest.p, n));
-        cJSON_AddItemToArray(list, cJSON_CreateString(line));
-        free(line);
-        rest = span_from(rest, n + 1);
-    }
-    buf_fini(&b);
+    char text[CALL_HISTORY_TEXT_MAX];
+    call_history_text(l, text);
+    cJSON_AddItemToArray(user, cJSON_CreateString(text));
+}
+
+static void add_message(void *user, const struct call_history_line *l)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "at_ms", l->after_ms);
+    add_text(o, "from", l->from);
+    add_text(o, "to", l->to);
+    cJSON_AddStringToObject(o, l->from != NULL ? "message" : "note", l->what);
+    cJSON_AddItemToArray(user, o);
 }
 
 static cJSON *call_detail(const struct call *c)
@@ -122,16 +163,25 @@ static cJSON *call_detail(const struct call *c)
     add_end(o, row);
     cJSON_AddNumberToObject(o, "open_jobs", (double)row->n_jobs);
     cJSON_AddNumberToObject(o, "open_requests", (double)row->n_client_txns);
-    add_history(o, c);
+    call_history_each(c, add_line, cJSON_AddArrayToObject(o, "history"));
     return o;
 }
 
-static int ctl_call(struct actor *a, const char *id, struct buf *out)
+static cJSON *call_ladder(const struct call *c)
+{
+    static const char *const parties[] = {"caller", "call-actor", "platform", "broker"};
+    cJSON *o = call_summary(c);
+    cJSON_AddItemToObject(o, "parties", cJSON_CreateStringArray(parties, sizeof(parties) / sizeof(parties[0])));
+    call_history_each(c, add_message, cJSON_AddArrayToObject(o, "ladder"));
+    return o;
+}
+
+static int show_one(struct actor *a, const char *id, struct buf *out, cJSON *(*show)(const struct call *c))
 {
     struct entry *e = calls_by_name(&a->calls, span_cstr(id));
     if (e == NULL)
         return refuse(out, "not_found", "no call with this Call-ID or trace id");
-    print(call_detail(e->call), out);
+    print(show(e->call), out);
     return EX_OK;
 }
 
@@ -142,6 +192,16 @@ static int ctl_hangup(struct actor *a, const char *id, struct buf *out)
     buf_puts(out, "{\"ok\":true}");
     return EX_OK;
 }
+
+static int ctl_transfer(struct actor *a, const char *id, struct buf *out)
+{
+    struct entry *e = calls_by_name(&a->calls, span_cstr(id));
+    if (e == NULL || !e->live)
+        return refuse(out, "not_found", "no call in progress with this Call-ID or trace id");
+    return refuse(out, "refused", "this version answers calls itself and cannot transfer them");
+}
+
+/* --- events --- */
 
 struct event_list {
     struct actor *actor;
@@ -185,9 +245,13 @@ int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct b
     const char *id = cJSON_IsString(item) ? item->valuestring : "";
     int rv;
     if (strcmp(cmd, "calls") == 0)
-        rv = ctl_calls(a, out);
+        rv = ctl_calls(a, args, out);
     else if (strcmp(cmd, "call") == 0)
-        rv = ctl_call(a, id, out);
+        rv = show_one(a, id, out, call_detail);
+    else if (strcmp(cmd, "ladder") == 0)
+        rv = show_one(a, id, out, call_ladder);
+    else if (strcmp(cmd, "transfer") == 0)
+        rv = ctl_transfer(a, id, out);
     else if (strcmp(cmd, "hangup") == 0)
         rv = ctl_hangup(a, id, out);
     else if (strcmp(cmd, "events") == 0)

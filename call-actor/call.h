@@ -186,10 +186,6 @@ bool call_is_live(const struct call *c);
 /** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */
 const char *call_from(const struct call *c);
 const char *call_to(const struct call *c);
-/** What happened, oldest first, one line each: "+12 ms caller => call-actor: BYE\n", "+12 ms established -> ended:
- * BYE\n". */
-void call_history_put(const struct call *c, struct buf *out);
-
 /** The key of the call that made this job id or branch, 0 when it was none of ours. */
 uint64_t call_key_of(struct span id);
 

@@ -304,16 +304,11 @@ void call_history_each(const struct call *c, call_history_fn *fn, void *user)
     }
 }
 
-static void put_line(void *user, const struct call_history_line *l)
+void call_history_text(const struct call_history_line *l, char out[CALL_HISTORY_TEXT_MAX])
 {
-    struct buf *out = user;
-    buf_printf(out, "+%" PRIu32 " ms ", l->after_ms);
     if (l->from != NULL)
-        buf_printf(out, "%s => %s: ", l->from, l->to);
-    buf_printf(out, "%s\n", l->what);
-}
-
-void call_history_put(const struct call *c, struct buf *out)
-{
-    call_history_each(c, put_line, out);
+        (void)snprintf(out, CALL_HISTORY_TEXT_MAX, "+%" PRIu32 " ms %s => %s: %s", l->after_ms, l->from, l->to,
+                       l->what);
+    else
+        (void)snprintf(out, CALL_HISTORY_TEXT_MAX, "+%" PRIu32 " ms %s", l->after_ms, l->what);
 }

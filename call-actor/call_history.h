@@ -12,6 +12,7 @@
 
 #define CALL_HISTORY_RECORDS 64 /* older ones are dropped; an ordinary call has about twenty */
 #define CALL_HISTORY_WHAT_MAX 64
+#define CALL_HISTORY_TEXT_MAX 160
 
 /** The step, the message that raised it, and what it asked for: fx from `first` on. */
 void history_add(struct call *c, const struct call_input *in, const struct fsm_step *step,
@@ -28,5 +29,7 @@ struct call_history_line {
 typedef void call_history_fn(void *user, const struct call_history_line *l);
 /** Every line, oldest first. Records of a newer program that this one cannot name are shown as "?". */
 void call_history_each(const struct call *c, call_history_fn *fn, void *user);
+/** As text: "+12 ms caller => call-actor: BYE", "+12 ms established -> ended: BYE". */
+void call_history_text(const struct call_history_line *l, char out[CALL_HISTORY_TEXT_MAX]);
 
 #endif

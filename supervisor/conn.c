@@ -232,6 +232,15 @@ void conn_send(struct conn *c)
     watch(c);
 }
 
+void conn_give(struct conn *c, struct buf *reply)
+{
+    struct buf mine = *reply;
+    *reply = c->out;
+    c->out = mine;
+    buf_reset(reply);
+    watch(c);
+}
+
 void conn_hold(struct conn *c, bool on)
 {
     c->held = on;

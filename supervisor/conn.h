@@ -39,6 +39,9 @@ void conn_set_tag(struct conn *c, uint64_t tag);
 /** Where a reply is put; then conn_send. Empty when the last one has left. */
 struct buf *conn_out(struct conn *c);
 void conn_send(struct conn *c);
+/** A reply built elsewhere, instead of conn_out and conn_send: its bytes pass to the connection, `reply` is empty then.
+ */
+void conn_give(struct conn *c, struct buf *reply);
 /** Read no more until released: one request at a time. */
 void conn_hold(struct conn *c, bool on);
 /** Close when everything has been sent. */

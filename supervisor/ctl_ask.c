@@ -12,6 +12,7 @@ struct ask {
     bool waiting[SUP_CHILDREN_MAX];
     bool first;
     ask_done_fn *done;
+    void (*gone)(void *user);
     void *user;
 };
 
@@ -34,6 +35,13 @@ static void finish(struct ask *a)
 {
     a->done(a->user, &a->result);
     release(a);
+}
+
+static void abandon(struct ask *a)
+{
+    release(a);
+    if (a->gone != NULL)
+        a->gone(a->user);
 }
 
 static void on_timer(struct timer *t, int64_t now_ms)
@@ -59,7 +67,7 @@ void ask_table_free(struct ask_table *t)
 {
     for (size_t i = 0; i < ASK_MAX; i++) {
         if (t->ask[i].id != 0)
-            release(&t->ask[i]);
+            abandon(&t->ask[i]);
     }
     free(t);
 }
@@ -77,11 +85,14 @@ static void check_complete(struct ask *a, bool enough)
 static void put_question(struct ask *a, struct child *c, const struct ask_args *args)
 {
     Plane__CtlRequest m = PLANE__CTL_REQUEST__INIT;
+    const char *json = args->args_of != NULL ? args->args_of(args->user, c) : args->json;
+    if (json == NULL)
+        return;
     size_t i = a->result.cnt++;
     a->result.at[i] = (struct ask_answer){.child = c};
     m.id = a->id;
     m.cmd = (char *)args->cmd;
-    m.args = (char *)args->json;
+    m.args = (char *)(uintptr_t)json;
     a->waiting[i] = watch_is_up(c) && bus_send(c->link, PLANE_SUP_CTL, &m.base) == 0;
 }
 
@@ -98,6 +109,7 @@ uint64_t ask_start(struct ask_table *t, const struct ask_args *args)
     a->id = ++t->last_id;
     a->first = args->first;
     a->done = args->done;
+    a->gone = args->gone;
     a->user = args->user;
     for (size_t i = 0; i < s->child_cnt; i++) {
         struct child *c = &s->child[i];
@@ -122,7 +134,7 @@ void ask_cancel(struct ask_table *t, uint64_t id)
 {
     struct ask *a = find(t, id);
     if (a != NULL)
-        release(a);
+        abandon(a);
 }
 
 void ask_on_reply(struct ask_table *t, const struct child *c, const Plane__CtlReply *m)

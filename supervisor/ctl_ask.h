@@ -27,10 +27,13 @@ typedef void ask_done_fn(void *user, const struct ask_result *r);
 
 struct ask_args {
     const char *cmd;
-    const char *json; /* the arguments, one object */
-    Plane__Proc to;   /* all workers of that process; PROC_NONE: every worker */
-    bool first;       /* done at the first answer with exit 0 */
+    const char *json; /* the arguments, one object; or */
+    /* each worker's own: NULL leaves it out. The text must live until ask_start returns. */
+    const char *(*args_of)(void *user, const struct child *c);
+    Plane__Proc to; /* all workers of that process; PROC_NONE: every worker */
+    bool first;     /* done at the first answer with exit 0 */
     ask_done_fn *done;
+    void (*gone)(void *user); /* instead of `done` when the asker is gone (ask_cancel, ask_table_free); may be NULL */
     void *user;
 };
 
@@ -38,7 +41,7 @@ struct ask_table *ask_table_new(struct sup *s);
 void ask_table_free(struct ask_table *t);
 /** returns an id for ask_cancel, or 0 when ASK_MAX are waiting */
 uint64_t ask_start(struct ask_table *t, const struct ask_args *a);
-/** The asker is gone: `done` will not run. 0 and ids that are over are harmless. */
+/** The asker is gone: `gone` runs instead of `done`. 0 and ids that are over are harmless. */
 void ask_cancel(struct ask_table *t, uint64_t id);
 void ask_on_reply(struct ask_table *t, const struct child *c, const Plane__CtlReply *m);
 void ask_child_gone(struct ask_table *t, const struct child *c);

@@ -3,6 +3,7 @@
  */
 #include "supervisor/ctl_ask.h"
 #include "supervisor/ctl_merge.h"
+#include "supervisor/ctl_pages.h"
 #include "supervisor/ctl_sock.h"
 
 #include "common/base/log.h"
@@ -164,47 +165,15 @@ static void release(struct conn *c)
     conn_hold(c, false);
 }
 
-static void done_arrays(struct conn *c, const struct ask_result *r, const char *key)
-{
-    struct buf members;
-    release(c);
-    buf_init(&members, MEMBERS_MAX);
-    if (ctl_merge_arrays(r, key, &members) == 0)
-        ctl_reply(c, &members);
-    else
-        ctl_reply_error(c, CONTROL_EUNAVAILABLE, "no worker that knows answered");
-    buf_fini(&members);
-}
-
-static void done_calls(void *user, const struct ask_result *r)
-{
-    done_arrays(user, r, "calls");
-}
-
-static void done_registrations(void *user, const struct ask_result *r)
-{
-    done_arrays(user, r, "registrations");
-}
-
-static void done_events(void *user, const struct ask_result *r)
-{
-    done_arrays(user, r, "events");
-}
-
-static void done_blocked(void *user, const struct ask_result *r)
-{
-    done_arrays(user, r, "blocked");
-}
-
 static void done_first(void *user, const struct ask_result *r)
 {
     struct conn *c = user;
     struct buf members;
     const char *error = NULL;
-    const char *message = NULL;
+    char message[CTL_MESSAGE_MAX];
     release(c);
     buf_init(&members, MEMBERS_MAX);
-    if (ctl_merge_first(r, &members, &error, &message) == 0)
+    if (ctl_merge_first(r, &members, &error, message) == 0)
         ctl_reply(c, &members);
     else
         ctl_reply_error(c, error, message);
@@ -226,22 +195,50 @@ static void done_metrics(void *user, const struct ask_result *r)
     buf_fini(&text);
 }
 
+/* Status and what is counted: enough to show rates, asked for twice. */
+static void done_top(void *user, const struct ask_result *r)
+{
+    struct conn *c = user;
+    struct sup *s = conn_server_user(c);
+    struct buf own;
+    struct buf text;
+    struct buf members;
+    release(c);
+    buf_init(&own, SMALL_MAX);
+    buf_init(&text, MEMBERS_MAX / 2);
+    buf_init(&members, MEMBERS_MAX);
+    stat_print(&own, "supervisor");
+    ctl_merge_metrics(r, buf_span(&own), &text);
+    status_print(s, &members);
+    buf_puts(&members, ",\"counters\":{");
+    ctl_put_sums(buf_span(&text), &members);
+    buf_putc(&members, '}');
+    ctl_reply(c, &members);
+    buf_fini(&own);
+    buf_fini(&text);
+    buf_fini(&members);
+}
+
 /* --- the table --- */
 
 static const struct run {
     run_fn *own;       /* answered here, or */
+    const char *list;  /* a list of this name that workers have parts of, or */
     ask_done_fn *done; /* passed on */
     Plane__Proc to;
     bool first;
 } runs[CONTROL_CMDS] = {
     [CONTROL_STATUS] = {.own = run_status},
-    [CONTROL_CALLS] = {.done = done_calls, .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_CALLS] = {.list = "calls", .to = PLANE__PROC__PROC_CALL},
     [CONTROL_CALL] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
-    [CONTROL_REGISTRATIONS] = {.done = done_registrations, .to = PLANE__PROC__PROC_CALL},
-    [CONTROL_EVENTS] = {.done = done_events, .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_LADDER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
+    [CONTROL_REGISTRATIONS] = {.list = "registrations", .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_EVENTS] = {.list = "events", .to = PLANE__PROC__PROC_CALL},
     [CONTROL_HANGUP] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
-    [CONTROL_BLOCKED] = {.done = done_blocked, .to = PLANE__PROC__PROC_EDGE},
+    [CONTROL_BLOCKED] = {.list = "blocked", .to = PLANE__PROC__PROC_EDGE},
     [CONTROL_UNBLOCK] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
+    [CONTROL_TRANSFER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
+    [CONTROL_TOP] = {.done = done_top, .to = PLANE__PROC__PROC_NONE},
     [CONTROL_RESTART] = {.own = run_restart},
     [CONTROL_DRAIN] = {.own = run_drain},
     [CONTROL_LOG] = {.own = run_log},
@@ -251,12 +248,25 @@ static const struct run {
     [CONTROL_HELP] = {.own = run_help},
 };
 
+/* Its one argument, where it has one, is how many entries are wanted. */
+static void run_list(struct sup *s, struct conn *c, const struct control_request *r, const struct run *run)
+{
+    struct ctl_list list = {.name = run->list, .to = run->to};
+    const char *max = r->arg[0];
+    if (max[0] != '\0' && (span_to_u32(span_cstr(max), UINT32_MAX, &list.max) != 0 || list.max == 0))
+        ctl_reply_error(c, CONTROL_EBADREQUEST, "how many are wanted is a number from 1 on");
+    else
+        ctl_pages_start(s, c, &list);
+}
+
 void ctl_run(struct sup *s, struct conn *c, const struct control_request *r)
 {
     const struct run *run = &runs[r->cmd];
     log_ev(LOG_DEBUG, "command", log_z("cmd", control_cmds[r->cmd].name));
     if (run->own != NULL)
         run->own(s, c, r);
+    else if (run->list != NULL)
+        run_list(s, c, r, run);
     else
         pass_on(s, c, r, run->to, run->first, run->done);
 }

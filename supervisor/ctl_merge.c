@@ -2,32 +2,13 @@
 
 #include "proto/control.h"
 #include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FAMILIES_MAX 512 /* metrics of different names in one reply */
 
-/* --- arrays --- */
-
-/* Adds the members of one answer to the sum. */
-static void add_answer(cJSON *sum, cJSON *all, cJSON *one, const char *key)
-{
-    cJSON *item = one->child;
-    while (item != NULL) {
-        cJSON *next = item->next;
-        cJSON *have = cJSON_GetObjectItemCaseSensitive(sum, item->string);
-        if (strcmp(item->string, key) == 0 && cJSON_IsArray(item)) {
-            for (cJSON *e = cJSON_DetachItemFromArray(item, 0); e != NULL; e = cJSON_DetachItemFromArray(item, 0))
-                cJSON_AddItemToArray(all, e);
-        } else if (have == NULL) {
-            cJSON_AddItemToObject(sum, item->string, cJSON_Duplicate(item, true));
-        } else if (cJSON_IsNumber(have) && cJSON_IsNumber(item)) {
-            cJSON_SetNumberValue(have, have->valuedouble + item->valuedouble);
-        } else if (cJSON_IsBool(have) && cJSON_IsTrue(item)) {
-            cJSON_ReplaceItemInObjectCaseSensitive(sum, item->string, cJSON_CreateTrue());
-        }
-        item = next;
-    }
-}
+/* --- the first that knows --- */
 
 /* The members of an object without its braces, and without what every reply begins with. */
 static void put_members(struct buf *out, cJSON *object)
@@ -43,46 +24,20 @@ static void put_members(struct buf *out, cJSON *object)
     free(text);
 }
 
-int ctl_merge_arrays(const struct ask_result *r, const char *key, struct buf *out)
-{
-    cJSON *sum = cJSON_CreateObject();
-    cJSON *all = cJSON_AddArrayToObject(sum, key);
-    cJSON *missing = cJSON_CreateArray();
-    size_t came = 0;
-    for (size_t i = 0; i < r->cnt; i++) {
-        cJSON *one = r->at[i].came && r->at[i].exit == 0 ? cJSON_Parse(r->at[i].text) : NULL;
-        if (one != NULL && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(one, key))) {
-            came++;
-            add_answer(sum, all, one, key);
-        } else {
-            cJSON_AddItemToArray(missing, cJSON_CreateString(r->at[i].child->name));
-        }
-        cJSON_Delete(one);
-    }
-    if (missing->child != NULL)
-        cJSON_AddItemToObject(sum, "missing", missing);
-    else
-        cJSON_Delete(missing);
-    if (came > 0)
-        put_members(out, sum);
-    cJSON_Delete(sum);
-    return came > 0 ? 0 : -1;
-}
-
-/* --- the first that knows --- */
-
-/* An answer's own stable word, if it is one of ours. */
-static const char *word_of(const struct ask_answer *a)
+/* An answer's own stable word, if it is one of ours, and what it says for people. */
+static const char *word_of(const struct ask_answer *a, char *message)
 {
     static const char *const words[] = {CONTROL_EREFUSED, CONTROL_EUNAVAILABLE, CONTROL_EBADREQUEST,
                                         CONTROL_EUNKNOWN, CONTROL_EBUSY,        CONTROL_ETOOLARGE};
     cJSON *one = cJSON_Parse(a->text);
     const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "error"));
+    const char *detail = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "detail"));
     const char *word = CONTROL_ENOTFOUND;
     for (size_t i = 0; said != NULL && i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(said, words[i]) == 0)
             word = words[i];
     }
+    (void)snprintf(message, CTL_MESSAGE_MAX, "%s", detail != NULL ? detail : "the worker refused");
     cJSON_Delete(one);
     return word;
 }
@@ -97,23 +52,25 @@ static int take_first(const struct ask_answer *a, struct buf *out)
     return rc;
 }
 
-int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **error, const char **message)
+int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **error, char *message)
 {
-    *error = CONTROL_ENOTFOUND;
-    *message = "no worker knows it";
     for (size_t i = 0; i < r->cnt; i++) {
         const struct ask_answer *a = &r->at[i];
         if (a->came && a->exit == 0 && take_first(a, out) == 0)
             return 0;
     }
+    *error = CONTROL_ENOTFOUND;
+    (void)snprintf(message, CTL_MESSAGE_MAX, "%s", "no worker knows it");
     for (size_t i = 0; i < r->cnt; i++) {
+        char said[CTL_MESSAGE_MAX] = "a worker is down or did not answer in time";
         const struct ask_answer *a = &r->at[i];
-        const char *word = a->came ? word_of(a) : CONTROL_EUNAVAILABLE;
-        if (strcmp(word, CONTROL_ENOTFOUND) == 0)
+        const char *word = a->came ? word_of(a, said) : CONTROL_EUNAVAILABLE;
+        bool unknown = strcmp(word, CONTROL_ENOTFOUND) == 0;
+        if (unknown && strcmp(*error, CONTROL_ENOTFOUND) != 0)
             continue;
         *error = word;
-        *message = a->came ? "the worker refused" : "a worker is down or did not answer in time";
-        if (a->came)
+        (void)snprintf(message, CTL_MESSAGE_MAX, "%s", said);
+        if (a->came && !unknown)
             break;
     }
     return -1;
@@ -197,4 +154,61 @@ void ctl_merge_metrics(const struct ask_result *r, struct span own, struct buf *
             put_series(out, f->at[k].name, span_cstr(r->at[i].text));
     }
     free(f);
+}
+
+/* --- sums --- */
+
+/* name{labels} value: cut apart. false: no sample of a counter or gauge. */
+static bool read_sample(struct span line, struct span *name, int64_t *value)
+{
+    size_t brace = span_find(line, '{');
+    size_t end = span_find(line, ' ');
+    *name = span_of(line.p, brace < end ? brace : end);
+    while (end < line.len && span_find(span_from(line, end + 1), ' ') < line.len - end - 1) /* blanks in labels */
+        end += 1 + span_find(span_from(line, end + 1), ' ');
+    char digits[32];
+    struct span number = span_trim(span_from(line, end));
+    if (line.len == 0 || line.p[0] == '#' || !span_copy(digits, sizeof digits, number))
+        return false;
+    *value = strtoll(digits, NULL, 10);
+    return true;
+}
+
+static bool is_histogram(struct span name)
+{
+    static const char *const tails[] = {"_bucket", "_sum", "_count"};
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        size_t n = strlen(tails[i]);
+        if (name.len > n && span_eq(span_from(name, name.len - n), span_cstr(tails[i])))
+            return true;
+    }
+    return false;
+}
+
+static void put_sum(struct buf *out, struct span name, int64_t sum, bool first)
+{
+    if (name.len > 0 && !is_histogram(name))
+        buf_printf(out, "%s\"%.*s\":%" PRId64, first ? "" : ",", SPAN_ARG(name), sum);
+}
+
+/* A metric's lines stand together. */
+void ctl_put_sums(struct span metrics, struct buf *out)
+{
+    struct span name = span_of(NULL, 0);
+    int64_t sum = 0;
+    size_t before = out->len;
+    while (metrics.len > 0) {
+        struct span line = cut_line(&metrics);
+        struct span of;
+        int64_t value;
+        if (!read_sample(span_trim(line), &of, &value))
+            continue;
+        if (!span_eq(of, name)) {
+            put_sum(out, name, sum, out->len == before);
+            name = of;
+            sum = 0;
+        }
+        sum += value;
+    }
+    put_sum(out, name, sum, out->len == before);
 }

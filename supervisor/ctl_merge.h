@@ -6,21 +6,18 @@
 
 #include "supervisor/ctl_ask.h"
 
-/**
- * All shards' arrays in one: "calls":[…], further numbers added up, further truths or-ed, and "missing":[names] for
- * workers that did not answer.
- * returns 0, or -1 when nobody answered
- */
-int ctl_merge_arrays(const struct ask_result *r, const char *key, struct buf *out);
+#define CTL_MESSAGE_MAX 256
 
 /**
  * The first answer with exit 0, its members without the braces.
- * returns 0; else -1 with *error (static) and *message (static) of the best reason: a refusal before a gap before
- * not found
+ * returns 0; else -1 with *error (static) and message (CTL_MESSAGE_MAX bytes) of the best reason: a refusal, in the
+ * worker's own words, before a gap before not found
  */
-int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **error, const char **message);
+int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **error, char *message);
 
 /** All texts in Prometheus form, each metric's lines together as the format wants it; own: the supervisor's. */
 void ctl_merge_metrics(const struct ask_result *r, struct span own, struct buf *out);
+/** Metrics text as members of one object: "name":value, the values of a name's series added up; no histograms. */
+void ctl_put_sums(struct span metrics, struct buf *out);
 
 #endif

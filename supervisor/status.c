@@ -4,6 +4,7 @@
 #include "supervisor/sup.h"
 
 #include "proto/control.h"
+#include "supervisor/procstat.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -125,6 +126,9 @@ static void put_worker(struct buf *out, const struct child *c, struct now now)
     buf_printf(out, ",\"restarts\":%" PRIu64 ",\"uptime_s\":%" PRId64, c->life.restart_cnt, up_ms / 1000);
     buf_printf(out, ",\"ready\":%s,", ready ? "true" : "false");
     put_key(out, "why", why);
+    struct procstat use;
+    (void)procstat_read(c->pid, &use);
+    buf_printf(out, ",\"cpu_ms\":%" PRIu64 ",\"rss_kb\":%" PRIu64, use.cpu_ms, use.rss_kb);
     buf_printf(out, ",\"early_deaths\":%u,\"slowest_turn_ms\":%u", c->life.early_cnt, c->beat.slowest_turn_ms);
     put_deaths(out, c);
     buf_putc(out, '}');

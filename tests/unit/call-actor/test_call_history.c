@@ -7,12 +7,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+static void put_line(void *user, const struct call_history_line *l)
+{
+    char text[CALL_HISTORY_TEXT_MAX];
+    call_history_text(l, text);
+    buf_puts(user, text);
+    buf_putc(user, '\n');
+}
+
 static const char *history(struct kit *k)
 {
     static struct buf out;
     buf_fini(&out);
     buf_init(&out, 65536);
-    call_history_put(k->c, &out);
+    call_history_each(k->c, put_line, &out);
     return buf_cstr(&out) != NULL ? buf_cstr(&out) : "";
 }
 

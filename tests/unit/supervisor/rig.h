@@ -97,6 +97,9 @@ bool ok_ready(const cJSON *status, const void *arg);
 
 /* --- workers: rig_worker.c --- */
 
+#define RIG_LONG 20000u
+#define RIG_PAGE 500u
+
 /** What main of such a program does first: returns the exit code when it is not the test that was started. */
 int rig_other_role(int argc, char **argv, char **envp);
 

@@ -1,7 +1,8 @@
 /*
  * A worker does what the file <runtime>/do-NAME says when it starts: nothing there: works; "die": exits at once;
  * "mute": never says Hello; "hang": works until its first command, then its loop stands still; "unready": says so in
- * its heartbeat; "busy": never drained; "stubborn": does not stop when asked.
+ * its heartbeat; "busy": never drained; "stubborn": does not stop when asked; "long": has RIG_LONG calls, a page of
+ * RIG_PAGE at a time; "endless": says for ever that there is more.
  */
 #include "tests/unit/supervisor/rig.h"
 
@@ -78,12 +79,36 @@ static void fake_beat(struct worker *w, Plane__Heartbeat *hb)
     hb->dependencies = fake.deps;
 }
 
+/* What follows "KEY": in the arguments, as a number. */
+static unsigned long number_after(const char *args, const char *key, int base)
+{
+    const char *at = strstr(args, key);
+    return at != NULL ? strtoul(at + strlen(key), NULL, base) : 0;
+}
+
+static int put_long_list(struct worker *w, const char *args, struct buf *out)
+{
+    unsigned long from = number_after(args, "\"after\":\"", 16);
+    unsigned long to = from + RIG_PAGE < RIG_LONG ? from + RIG_PAGE : RIG_LONG;
+    buf_puts(out, "{\"calls\":[");
+    for (unsigned long i = from; i < to; i++)
+        buf_printf(out, "%s{\"call_id\":\"c%u-%lu\",\"from\":\"%0300lu\"}", i > from ? "," : "", worker_instance(w), i,
+                   i);
+    buf_puts(out, "]");
+    if (to < RIG_LONG || fake_must("endless"))
+        buf_printf(out, ",\"next\":\"%lx\"", to);
+    buf_puts(out, from == 0 ? ",\"total\":20000}" : "}");
+    return 0;
+}
+
 static int fake_ctl(struct worker *w, const char *cmd, const char *args, struct buf *out)
 {
     char mine[32];
     while (fake_must("hang"))
         (void)pause();
     (void)snprintf(mine, sizeof mine, "\"c%u\"", worker_instance(w));
+    if (strcmp(cmd, "calls") == 0 && (fake_must("long") || fake_must("endless")))
+        return put_long_list(w, args, out);
     if (strcmp(cmd, "calls") == 0)
         buf_printf(out, "{\"calls\":[{\"call_id\":%s,\"from\":\"\\u001b[31m\\\"x\\\"\"}],\"total\":1}", mine);
     else if (strcmp(cmd, "call") == 0 && strstr(args, mine) != NULL)
@@ -92,7 +117,10 @@ static int fake_ctl(struct worker *w, const char *cmd, const char *args, struct 
         buf_puts(out, "{\"ok\":true,\"done\":1}");
     else if (strcmp(cmd, "events") == 0)
         buf_puts(out, worker_instance(w) == 0 ? "no JSON" : "{\"error\":\"reply_too_large\"}");
-    else {
+    else if (strcmp(cmd, "transfer") == 0 && strstr(args, mine) != NULL) {
+        buf_puts(out, "{\"error\":\"refused\",\"detail\":\"not today\"}");
+        return 1;
+    } else {
         buf_puts(out, "{\"error\":\"not_found\"}");
         return 1;
     }

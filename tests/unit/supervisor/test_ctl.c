@@ -77,6 +77,44 @@ static void test_the_shard_that_knows_answers(void **state)
     cJSON_Delete(reply);
     assert_refused("{\"cmd\":\"call\",\"id\":\"c7\"}", "not_found");
     assert_refused("{\"cmd\":\"hangup\",\"id\":\"c7\"}", "not_found");
+    assert_refused("{\"cmd\":\"ladder\",\"id\":\"c7\"}", "not_found");
+    assert_refused("{\"cmd\":\"transfer\",\"id\":\"c7\",\"uri\":\"sip:x\"}", "not_found");
+    assert_refused("{\"cmd\":\"transfer\",\"id\":\"c1\"}", "bad_request");
+    reply = ask("{\"cmd\":\"transfer\",\"id\":\"c1\",\"uri\":\"sip:x\"}");
+    assert_string_equal(json_text(reply, "error"), "refused");
+    assert_string_equal(json_text(reply, "message"), "not today"); /* in the worker's own words */
+    cJSON_Delete(reply);
+}
+
+static void test_so_many_calls(void **state)
+{
+    (void)state;
+    cJSON *reply = ask("{\"cmd\":\"calls\",\"max\":\"1\"}");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(reply, "calls")), 1);
+    assert_true(json_true(reply, "truncated"));
+    assert_true(json_num(reply, "total") == 2);
+    cJSON_Delete(reply);
+    reply = ask("{\"cmd\":\"calls\",\"max\":\"2\"}");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(reply, "calls")), 2);
+    assert_null(cJSON_GetObjectItem(reply, "truncated"));
+    cJSON_Delete(reply);
+    assert_refused("{\"cmd\":\"calls\",\"max\":\"0\"}", "bad_request");
+    assert_refused("{\"cmd\":\"calls\",\"max\":\"-1\"}", "bad_request");
+}
+
+static void test_top(void **state)
+{
+    (void)state;
+    cJSON *reply = ask("{\"cmd\":\"top\"}");
+    const cJSON *counters = cJSON_GetObjectItem(reply, "counters");
+    assert_true(json_true(reply, "ready"));
+    assert_true(json_num(counters, "sip_signaling_worker_up") == 5); /* the series of a name are added up */
+    assert_true(json_num(counters, "sip_signaling_ready") == 1);
+    const cJSON *c;
+    cJSON_ArrayForEach(c, counters) assert_null(strstr(c->string, "_bucket"));
+    assert_true(json_num(json_worker(reply, "publisher"), "rss_kb") > 0);
+    assert_true(json_num(json_worker(reply, "publisher"), "cpu_ms") >= 0);
+    cJSON_Delete(reply);
 }
 
 static void test_worker_that_answers_rubbish(void **state)
@@ -316,6 +354,8 @@ int main(int argc, char **argv, char **envp)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shards_are_merged),
         cmocka_unit_test(test_the_shard_that_knows_answers),
+        cmocka_unit_test(test_so_many_calls),
+        cmocka_unit_test(test_top),
         cmocka_unit_test(test_worker_that_answers_rubbish),
         cmocka_unit_test(test_drain_and_back),
         cmocka_unit_test(test_log_level),
