@@ -25,8 +25,9 @@ static cJSON *call_summary(const struct call *c)
     cJSON_AddStringToObject(o, "trace_id", row->trace_id);
     cJSON_AddStringToObject(o, "state", call_state_shown(c));
     cJSON_AddStringToObject(o, "direction", row->direction);
-    cJSON_AddStringToObject(o, "from", call_from(c));
-    cJSON_AddStringToObject(o, "to", call_to(c));
+    bool whole = call_from(c)[0] != '\0'; /* an ended call keeps the numbers only */
+    cJSON_AddStringToObject(o, "from", whole ? call_from(c) : row->caller);
+    cJSON_AddStringToObject(o, "to", whole ? call_to(c) : row->destination);
     cJSON_AddNumberToObject(o, "rtp_port", row->rtp_port);
     add_time(o, "started_at", row->created_wall_ms);
     return o;

@@ -1,26 +1,25 @@
 /*
  * sigctl: the operator's face of the control socket. A thin client: one command, one request, one reply.
  */
+#include "common/base/clock.h"
 #include "common/base/err.h"
+#include "supervisor/sigctl_link.h"
 #include "supervisor/sigctl_show.h"
-#include <errno.h>
+#include "supervisor/sigctl_top.h"
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define RUNTIME_ENV "SIP_SIGNALING_SERVICE_RUNTIME_DIR"
-#define RUNTIME_DEFAULT "/run/sentiric-sip-signaling"
-#define REPLY_TIMEOUT_S 10
+#define TOP_FIRST_MS 1000 /* between the first two looks */
+#define TOP_EVERY_MS 2000
 #define HELP_MAX 16384
 
 struct options {
     bool json;
-    const char *runtime_dir;
-    const char *socket;
+    struct sigctl_place place;
+    uint32_t times; /* -n; 0: until stopped */
     struct control_request request;
 };
 
@@ -32,9 +31,10 @@ static void print_help(void)
                     "  sigctl [--json] [--runtime-dir DIR | --socket PATH] COMMAND [ARGUMENTS]\n\n");
     control_put_help(&text);
     buf_puts(&text, "\n  --json             the reply as it came, one JSON object\n"
-                    "  --runtime-dir DIR  the service's runtime directory; else " RUNTIME_ENV ",\n"
-                    "                     else " RUNTIME_DEFAULT "\n"
+                    "  --runtime-dir DIR  the service's runtime directory; else " SIGCTL_RUNTIME_ENV ",\n"
+                    "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
                     "  --socket PATH      the control socket itself\n"
+                    "  -n N               top: N times, else until stopped\n"
                     "  --help, --version\n\n"
                     "Exit: 0 done, 1 refused or not found, 2 usage, 3 cannot reach the supervisor.\n");
     (void)fwrite(text.p, 1, text.len, stdout);
@@ -69,6 +69,8 @@ static int take_words(struct options *o, int cnt, char **word, bool kill)
     }
     if (kill && (row->flag == NULL || strcmp(row->flag, "kill") != 0))
         return usage("--kill goes with restart, not", row->name);
+    if (o->times != 0 && r->cmd != CONTROL_TOP)
+        return usage("-n goes with top, not", row->name);
     if ((unsigned)args < row->need)
         return usage("an argument is missing for", row->name);
     return -1;
@@ -88,16 +90,20 @@ static int parse_options(struct options *o, int argc, char **argv)
     };
     bool kill = false;
     int opt;
-    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "n:", longs, NULL)) != -1) {
         switch (opt) {
         case 'j':
             o->json = true;
             break;
         case 'r':
-            o->runtime_dir = optarg;
+            o->place.runtime_dir = optarg;
             break;
         case 's':
-            o->socket = optarg;
+            o->place.socket = optarg;
+            break;
+        case 'n':
+            if (span_to_u32(span_cstr(optarg), UINT32_MAX, &o->times) != 0 || o->times == 0)
+                return usage("-n wants a number from 1 on, not", optarg);
             break;
         case 'k':
             kill = true;
@@ -113,76 +119,6 @@ static int parse_options(struct options *o, int argc, char **argv)
         }
     }
     return take_words(o, argc - optind, argv + optind, kill);
-}
-
-/* returns a connected socket, or -1 with the reason told */
-static int reach(const struct options *o)
-{
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = REPLY_TIMEOUT_S};
-    const char *dir = o->runtime_dir != NULL ? o->runtime_dir : getenv(RUNTIME_ENV);
-    int n = o->socket != NULL ? snprintf(a.sun_path, sizeof a.sun_path, "%s", o->socket)
-                              : snprintf(a.sun_path, sizeof a.sun_path, "%s/" CONTROL_SOCKET,
-                                         dir != NULL && dir[0] != '\0' ? dir : RUNTIME_DEFAULT);
-    if (n >= (int)sizeof a.sun_path) {
-        (void)fprintf(stderr, "sigctl: the path of the control socket is too long\n");
-        return -1;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&a, sizeof a) != 0) {
-        (void)fprintf(stderr, "sigctl: cannot reach the supervisor at %s: %s\n", a.sun_path, strerror(errno));
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int send_all(int fd, struct span s)
-{
-    while (s.len > 0) {
-        ssize_t n = send(fd, s.p, s.len, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        s = span_from(s, n > 0 ? (size_t)n : 0);
-    }
-    return 0;
-}
-
-/* One line, its newline cut off. returns 0, or -1 */
-static int read_line(int fd, struct buf *line)
-{
-    for (;;) {
-        char *p = buf_reserve(line, 65536);
-        ssize_t n = p != NULL ? recv(fd, p, 65536, 0) : -1;
-        if (n < 0 && p != NULL && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        buf_commit(line, (size_t)n);
-        if (line->p[line->len - 1] == '\n') {
-            line->len--;
-            return 0;
-        }
-    }
-}
-
-static int talk(const struct options *o, struct buf *reply)
-{
-    struct buf request;
-    int fd = reach(o);
-    if (fd < 0)
-        return -1;
-    buf_init(&request, CONTROL_LINE_MAX);
-    control_put_request(&request, &o->request);
-    int rc = request.failed || send_all(fd, buf_span(&request)) != 0 || read_line(fd, reply) != 0 ? -1 : 0;
-    if (rc != 0)
-        (void)fprintf(stderr, "sigctl: the supervisor gave no answer\n");
-    buf_fini(&request);
-    (void)close(fd);
-    return rc;
 }
 
 static int show(const struct options *o, const struct buf *reply)
@@ -207,15 +143,84 @@ static int show(const struct options *o, const struct buf *reply)
     return ok && rc == 0 ? EX_OK : EX_REFUSED;
 }
 
+/* --- top --- */
+
+struct looks {
+    struct buf before, after, calls;
+    int64_t at_ms; /* of `after` */
+};
+
+/* Once more. returns 0, or the exit code */
+static int look(const struct options *o, struct looks *l, int64_t *ms)
+{
+    struct control_request calls = {.cmd = CONTROL_CALLS, .arg = {TOP_CALLS}};
+    struct buf old = l->before;
+    struct buf why;
+    l->before = l->after;
+    l->after = old;
+    buf_reset(&l->after);
+    buf_reset(&l->calls);
+    int64_t now = clock_mono_ms();
+    if (sigctl_ask(&o->place, &o->request, &l->after) != 0 || sigctl_ask(&o->place, &calls, &l->calls) != 0)
+        return EX_NOPEER;
+    *ms = now - l->at_ms;
+    l->at_ms = now;
+    buf_init(&why, HELP_MAX);
+    bool ok = sigctl_reply_ok(buf_span(&l->after), &why);
+    if (!ok)
+        (void)fprintf(stderr, "sigctl: %.*s\n", SPAN_ARG(buf_span(&why)));
+    buf_fini(&why);
+    return ok ? EX_OK : EX_REFUSED;
+}
+
+static int show_look(const struct options *o, const struct looks *l, int64_t ms)
+{
+    struct buf text;
+    struct top_look both = {
+        .before = buf_span(&l->before), .after = buf_span(&l->after), .calls = buf_span(&l->calls), .ms = ms};
+    buf_init(&text, 4 * CONTROL_REPLY_MAX);
+    buf_puts(&text, !o->json && isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "");
+    int rc = top_show(&both, o->json, &text);
+    (void)fwrite(text.p, 1, text.len, stdout);
+    buf_fini(&text);
+    return rc == 0 && fflush(stdout) == 0 ? EX_OK : EX_REFUSED;
+}
+
+static int top(const struct options *o)
+{
+    struct looks l = {.at_ms = 0};
+    uint32_t times = o->json ? 1 : o->times;
+    int64_t ms;
+    buf_init(&l.before, CONTROL_REPLY_MAX);
+    buf_init(&l.after, CONTROL_REPLY_MAX);
+    buf_init(&l.calls, CONTROL_REPLY_MAX);
+    int code = look(o, &l, &ms);
+    for (uint32_t shown = 0; code == EX_OK && (times == 0 || shown < times); shown++) {
+        (void)poll(NULL, 0, shown == 0 ? TOP_FIRST_MS : TOP_EVERY_MS);
+        code = look(o, &l, &ms);
+        if (code == EX_OK)
+            code = show_look(o, &l, ms);
+    }
+    buf_fini(&l.before);
+    buf_fini(&l.after);
+    buf_fini(&l.calls);
+    return code;
+}
+
+static int one_command(const struct options *o)
+{
+    struct buf reply;
+    buf_init(&reply, CONTROL_REPLY_MAX);
+    int code = sigctl_ask(&o->place, &o->request, &reply) == 0 ? show(o, &reply) : EX_NOPEER;
+    buf_fini(&reply);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.json = false};
-    struct buf reply;
     int code = parse_options(&o, argc, argv);
     if (code >= 0)
         return code;
-    buf_init(&reply, CONTROL_REPLY_MAX);
-    code = talk(&o, &reply) == 0 ? show(&o, &reply) : EX_NOPEER;
-    buf_fini(&reply);
-    return code;
+    return o.request.cmd == CONTROL_TOP ? top(&o) : one_command(&o);
 }

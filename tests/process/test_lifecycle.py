@@ -7,6 +7,7 @@ import time
 import unittest
 
 import harness
+import sipp
 from harness import P, Stack
 from test_call import OneCall
 from ua import Call, Ua, status
@@ -82,7 +83,7 @@ class TestControl(OneCall):
     def test_status_keys(self):
         s = self.stack.ctl("status")
         self.assertLessEqual({"ready", "workers", "dependencies", "calls", "registrations", "outbox"}, set(s))
-        self.assertEqual(sorted(w["name"].removesuffix(".0") for w in s["workers"]), sorted(harness.WORKERS))
+        self.assertEqual(sorted(w["name"] for w in s["workers"]), sorted(harness.WORKERS))
         for w in s["workers"]:
             self.assertLessEqual({"name", "pid", "state", "restarts", "uptime_s"}, set(w))
         self.assertEqual({d["name"]: d["state"] for d in s["dependencies"]}, {
@@ -100,6 +101,75 @@ class TestControl(OneCall):
         call.bye()
         self.ended(call, "normal_clearing")
         self.assertEqual(self.stack.ctl_raw("call", "nobody@nowhere").returncode, 1)
+
+    def test_the_messages_of_a_call(self):
+        call = Call(self.ua)
+        call.answered()
+        self.stack.wait_established(call)
+        call.bye()
+        self.ended(call, "normal_clearing")
+        one = self.stack.ctl("ladder", call.call_id)
+        sent = [(m["from"], m["message"]) for m in one["ladder"] if m.get("to") in ("caller", "call-actor")]
+        self.assertEqual([m for m in sent if m[0] in ("caller", "call-actor")], [
+            ("caller", "INVITE"), ("call-actor", "180 Ringing"), ("call-actor", "200 OK"), ("caller", "ACK"),
+            ("caller", "BYE"), ("call-actor", "200 OK")])
+        drawn = self.stack.ctl_raw("ladder", call.call_id)
+        self.assertEqual(drawn.returncode, 0)
+        self.assertRegex(drawn.stdout, r"\|-+ INVITE -+>\|")
+        self.assertEqual(self.stack.ctl_raw("ladder", "nobody@nowhere").returncode, 1)
+
+    def test_the_state_tells_what_a_set_up_waits_for(self):
+        self.stack.platform.faults(ResolveDialplan={"delay_ms": 1000})
+        try:
+            call = Call(self.ua).invite()
+            harness.wait_for("the dialplan is asked", 5, lambda: [
+                c for c in self.stack.calls() if c["call_id"] == call.call_id and c["state"] == "dialplan"])
+            call.ack(call.final())
+        finally:
+            self.stack.platform.faults()
+        call.bye()
+        self.ended(call, "normal_clearing")
+
+    def test_what_is_for_later(self):
+        self.assertEqual(self.stack.ctl("registrations")["registrations"], [])
+        call = Call(self.ua)
+        call.answered()
+        refused = self.stack.ctl_raw("transfer", call.call_id, "sip:another@127.0.0.1")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("cannot transfer", refused.stderr)
+        self.assertEqual(self.stack.ctl_raw("transfer", call.call_id).returncode, EX_BADUSE)
+        call.bye()
+        self.ended(call, "normal_clearing")
+
+    def test_top(self):
+        seen = self.stack.ctl("top")
+        self.assertLessEqual({"status", "rates", "workers", "calls"}, set(seen))
+        self.assertTrue(all("cpu_percent" in w and w["rss_kb"] > 0 for w in seen["workers"]))
+        shown = self.stack.ctl_raw("top", "-n", "2")
+        self.assertEqual((shown.returncode, shown.stdout.count("per second:")), (0, 2))
+        self.assertEqual(self.stack.ctl_raw("status", "-n", "2").returncode, EX_BADUSE)
+
+    def test_metrics_are_prometheus_text(self):
+        text = self.stack.ctl_raw("metrics").stdout
+        self.assertIn('sip_signaling_calls_total{proc="call-actor"} ', text)
+        self.assertIn("# TYPE sip_signaling_call_setup_ms histogram", text)
+
+    def test_every_call_is_listed(self):
+        """More than a page of them; each once, oldest first."""
+        count = 450
+        with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            load = sipp.start(self.stack.sip_port, folder, calls=count, rate=150, hold_ms=8000, service="902121234567")
+            listed = harness.wait_for("all calls are up", 15, lambda: (
+                (r := self.stack.ctl("calls"))["total"] == count and r))
+            self.assertEqual(len({c["call_id"] for c in listed["calls"]}), count)
+            starts = [c["started_at"] for c in listed["calls"]]
+            self.assertEqual(starts, sorted(starts))
+            self.assertNotIn("truncated", listed)
+            some = self.stack.ctl("calls", "250")
+            self.assertEqual((len(some["calls"]), some["truncated"]), (250, True))
+            r = sipp.finish(load, folder, 60)
+        self.assertEqual((r.ok, r.failed), (count, 0), r.text)
+        self.stack.assert_clean()
 
     def test_exit_codes(self):
         self.assertEqual(self.stack.ctl_raw("nonsense").returncode, EX_BADUSE)
