@@ -137,7 +137,7 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         table_put(&events, reply, out);
         break;
     case CONTROL_BLOCKED:
-        put_table(&blocked, reply, out);
+        table_put(&blocked, reply, out);
         break;
     case CONTROL_METRICS:
         show_text(reply, "metrics", out);
