@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define RECORD_BYTES 8u
+#define RECORD_BYTES ((size_t)8)
 #define MESSAGE 0x80u /* in the first byte: a message, no step */
 #define REPEATS_MAX 255u
 

@@ -101,7 +101,7 @@ static void take_answer(struct pages *p, const struct ask_answer *a)
 {
     struct part *part = part_of(p, a->child);
     cJSON *page = a->came && a->exit == 0 ? cJSON_Parse(a->text) : NULL;
-    if (part != NULL && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(page, p->list.name))) {
+    if (part != NULL && page != NULL && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(page, p->list.name))) {
         p->came += part->next[0] == '\0';
         take_page(p, part, page);
     } else {

@@ -116,7 +116,7 @@ static void the_oldest_go_first(void **s)
     kit_established(k);
     for (uint32_t i = 0; i < 100; i++)
         KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11 + i);
-    assert_int_equal(k->c->row->steps.len, CALL_HISTORY_RECORDS * 8);
+    assert_int_equal(k->c->row->steps.len, (size_t)CALL_HISTORY_RECORDS * 8);
     assert_null(strstr(history(k), "INVITE"));
     KIT_REQUEST(k, .method = "INFO", .cseq = 200);
     assert_history(k, "caller => call-actor: INFO\n+0 ms established: refused\n+0 ms call-actor => caller: 405");
@@ -133,11 +133,11 @@ static void records_that_mean_nothing_to_us(void **s)
         "\x7f\x55\x66\x77zzzz\x86\xff\xff\xffzzzz\xff\x01\x02\x03zzzz\x83\xff\xff\xffzzzz\x80\x01\x00\x00zzzzcut";
     row_bytes(&k->c->row->steps, SPAN(odd));
     assert_non_null(strstr(history(k), "?"));
-    char many[CALL_HISTORY_RECORDS * 8 + 800];
+    char many[(size_t)CALL_HISTORY_RECORDS * 8 + 800];
     memset(many, 0x81, sizeof(many));
     row_bytes(&k->c->row->steps, span_of(many, sizeof(many)));
     kit_setup_ok(k);
-    assert_true(k->c->row->steps.len <= CALL_HISTORY_RECORDS * 8);
+    assert_true(k->c->row->steps.len <= (size_t)CALL_HISTORY_RECORDS * 8);
 }
 
 /* --- the log --- */
@@ -177,7 +177,7 @@ static int64_t counter(const char *series)
     const char *at = strstr(buf_cstr(&out), series);
     long long n = 0;
     if (at != NULL)
-        (void)sscanf(strstr(at, "} "), "} %lld", &n);
+        n = strtoll(strstr(at, "} ") + 2, NULL, 10);
     buf_fini(&out);
     return n;
 }
