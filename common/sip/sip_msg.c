@@ -41,7 +41,6 @@ static void clear(struct sip_msg *m, struct span raw)
     m->content_length = -1;
     m->expires_s = -1;
     m->have_via = false;
-    m->have_dialog_ids = false;
     m->fault_hdr = SIP_H_OTHER;
     m->field_cnt = 0;
     memset(m->present, 0, sizeof m->present);
@@ -231,14 +230,10 @@ static void read_known(struct decoding *d)
 {
     static const enum sip_hdr_id needed[] = {SIP_H_VIA, SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ};
     struct sip_msg *m = d->m;
-    unsigned there = 0;
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (sip_msg_has(m, needed[i]))
-            there |= 1u << i;
-        else
+        if (!sip_msg_has(m, needed[i]))
             found(d, -SIP_EMISSING, needed[i]);
     }
-    m->have_dialog_ids = (there & 0x1eu) == 0x1eu;
     if (sip_msg_has(m, SIP_H_VIA) && !d->indexed)
         read_via(d);
     if (sip_msg_has(m, SIP_H_FROM) && !d->indexed)

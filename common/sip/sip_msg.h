@@ -49,7 +49,6 @@ struct sip_msg {
 
     /* What a faulty message still holds. */
     bool have_via;             /* top Via decoded: it is known where a reply goes */
-    bool have_dialog_ids;      /* From, To, Call-ID and CSeq are there and can be copied into a reply */
     enum sip_hdr_id fault_hdr; /* the header the returned fault is about; SIP_H_OTHER: none or unknown */
 
     uint16_t field_cnt;
@@ -62,7 +61,7 @@ struct sip_msg {
  * Decode a datagram, or one framed message of a stream. Leading CRLFs are skipped (RFC 3261 §7.5); bytes after
  * Content-Length are cut off; without Content-Length the body reaches to the end of `in`.
  *
- * m        always written: after an error it holds what could be read (see have_via, have_dialog_ids), so that a
+ * m        always written: after an error it holds what could be read (see have_via), so that a
  * request can be refused with sip_write_reply; the first fault met is the one returned borrows  `in` returns  0 or a
  * fault: -SIP_EEMPTY (only CR/LF: keep-alive), -SIP_ETRUNC, -SIP_EVERSION (505), -SIP_ETOOBIG and -SIP_ELIMIT (513),
  * -SIP_EBODYBIG (413), -SIP_EURILONG (414), any other: 400. sip_err_status maps it, sip_msg_fault_text words it. A
@@ -72,7 +71,8 @@ struct sip_msg {
  */
 int sip_msg_decode(struct sip_msg *m, struct span in);
 
-/** A request with this fault can be answered: it is a request other than ACK, and its Via and dialog ids were read. */
+/** A faulty request can be answered: it is none of ACK, its Via was read, and it has a CSeq. What else of From, To and
+ * Call-ID is missing is missing in the reply too (RFC 4475 §3.3.1). */
 bool sip_msg_answerable(const struct sip_msg *m);
 /** Append a reason phrase for the fault: "Malformed CSeq", "Repeated Header: Call-ID", "Missing Header: To". */
 void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err);

@@ -4,7 +4,7 @@
 
 bool sip_msg_answerable(const struct sip_msg *m)
 {
-    return m->is_request && m->method != SIP_M_ACK && m->have_via && m->have_dialog_ids;
+    return m->is_request && m->method != SIP_M_ACK && m->have_via && sip_msg_has(m, SIP_H_CSEQ);
 }
 
 void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err)

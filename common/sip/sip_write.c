@@ -120,6 +120,13 @@ static void write_to(struct buf *out, const struct sip_reply_args *a)
     put_eol(out);
 }
 
+/* What a faulty request does not have cannot be copied. */
+static void copy_one(struct buf *out, const struct sip_msg *m, enum sip_hdr_id id)
+{
+    if (sip_msg_has(m, id))
+        sip_write_hdr(out, id, sip_msg_value(m, id));
+}
+
 /* A `received` that the sender wrote itself is not believed either. */
 void sip_reply_note_source(struct sip_reply_args *a, struct span addr, uint16_t port)
 {
@@ -137,10 +144,11 @@ void sip_write_reply(struct buf *out, const struct sip_reply_args *a)
     write_vias(out, a);
     if (a->status > 100 && a->status < 300)
         sip_write_copy(out, m, SIP_H_RECORD_ROUTE);
-    sip_write_hdr(out, SIP_H_FROM, sip_msg_value(m, SIP_H_FROM));
-    write_to(out, a);
-    sip_write_hdr(out, SIP_H_CALL_ID, sip_msg_value(m, SIP_H_CALL_ID));
-    sip_write_hdr(out, SIP_H_CSEQ, sip_msg_value(m, SIP_H_CSEQ));
+    copy_one(out, m, SIP_H_FROM);
+    if (sip_msg_has(m, SIP_H_TO))
+        write_to(out, a);
+    copy_one(out, m, SIP_H_CALL_ID);
+    copy_one(out, m, SIP_H_CSEQ);
     if (a->status == 100)
         sip_write_copy(out, m, SIP_H_TIMESTAMP);
 }
