@@ -125,6 +125,15 @@ class RawTest(OneCall):
         self.assertEqual(status(request.bye(answer)), 200)
         return answer
 
+    def answers_our_offer(self, request):
+        """The 200 makes an offer, the ACK answers it; the call is ended again."""
+        answer = request.send().response()
+        self.assertTrue(answer.body.startswith("v=0\r\n"), answer)
+        ack = request.follow("ACK", answer)
+        ack.body = OFFER.format(port=40000)
+        ack.set(Content_Type="application/sdp", Content_Length=str(len(ack.body))).send()
+        self.assertEqual(status(request.bye(answer)), 200)
+
     def call(self, **kw):
         """An established call: its INVITE and the 200."""
         request = self.raw(**kw).send()
