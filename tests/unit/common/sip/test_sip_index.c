@@ -153,11 +153,12 @@ static void add_to_word(unsigned at, int by)
 /* Several words that agree with each other: the last parameter left out of the Via as a whole. */
 static void a_via_cut_short_is_refused(void **state)
 {
-    enum { VIA_LEN = 4, PARAMS_LEN = 10, MADDR = 15 };
+    enum { VIA_LEN = 4, PARAMS_LEN = 10 };
+    const size_t maddr = 15;
     int cut = (int)strlen(";maddr=[::1]");
     (void)state;
     make(messages[0]);
-    memset(index_.p + MADDR * 2, 0, 4);
+    memset(index_.p + maddr * 2, 0, 4);
     assert_err(sip_index_decode(&two, one.raw, buf_span(&index_)), 0); /* only left out */
     add_to_word(VIA_LEN, -cut);
     add_to_word(PARAMS_LEN, -cut);
@@ -170,7 +171,7 @@ static void a_faulty_message_has_no_index(void **state)
     make(messages[2]);
     char broken[512];
     assert_true(span_copy(broken, sizeof broken, one.raw));
-    memcpy(strstr(broken, "CSeq: 0"), "CSeq: x", 7);
+    *(strstr(broken, "CSeq: 0") + strlen("CSeq: ")) = 'x';
     assert_err(sip_index_decode(&two, kit_guard(broken, one.raw.len), kit_buf(&index_)), -SIP_EINDEX);
 }
 
