@@ -142,7 +142,7 @@ static void every_word_changed(void **state)
     }
 }
 
-static void add_to_word(unsigned at, int by)
+static void add_to_word(size_t at, int by)
 {
     unsigned word = (unsigned char)index_.p[at * 2] | (unsigned)(unsigned char)index_.p[at * 2 + 1] << 8;
     word += (unsigned)by;
