@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of packages.txt that are missing. Touches nothing when none is.
 #
-# usage: scripts/packages.sh build|all [--list]     --list: only print what is missing
+# usage: scripts/packages.sh build|all|bench [--list]     --list: only print what is missing
 set -euo pipefail
 LIST=$(dirname "$0")/packages.txt
 
@@ -13,7 +13,8 @@ die() {
 case ${1:-} in
 build) wanted=$(sed -n 's/^build //p' "$LIST") ;;
 all) wanted=$(sed -nE 's/^(build|dev) //p' "$LIST") ;;
-*) die "usage: scripts/packages.sh build|all [--list]" ;;
+bench) wanted=$(sed -nE 's/^(build|dev|bench) //p' "$LIST") ;;
+*) die "usage: scripts/packages.sh build|all|bench [--list]" ;;
 esac
 
 missing=()
