@@ -183,7 +183,7 @@ static int send_entry(struct outbox *o, struct entry *e, struct bus_link *pub)
     Store__OutboxRow *row = store__outbox_row__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
     if (row == NULL || row->event == NULL)
         die(EX_STORAGE, "store: event %llu is damaged", (unsigned long long)e->seq);
-    int rv = bus_send(pub, PLANE_PUB_EVENT, &row->event->base);
+    int rv = bus_send_later(pub, PLANE_PUB_EVENT, &row->event->base);
     store__outbox_row__free_unpacked(row, NULL);
     return rv;
 }

@@ -45,9 +45,13 @@ static void do_request(struct actor *a, struct call_effect *f)
     sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REQUEST, &m.base));
 }
 
+/* A caller waits for a set-up. Nobody waits for a port to go back, nor for the first packet towards a NAT so closely.
+ */
 static void do_job(struct actor *a, const struct call_effect *f)
 {
-    sent(a, bus_send(a->orch, PLANE_ORCH_RUN_JOB, &f->job->base));
+    bool urgent = f->job->kind == PLANE__RUN_JOB__KIND__SETUP;
+    int (*send)(struct bus_link *, enum plane_type, const ProtobufCMessage *) = urgent ? bus_send : bus_send_later;
+    sent(a, send(a->orch, PLANE_ORCH_RUN_JOB, &f->job->base));
 }
 
 static void do_cancel_job(struct actor *a, const struct call_effect *f)

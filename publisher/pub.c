@@ -43,7 +43,7 @@ static bool send_refused(struct pub_shard *s, uint64_t seq, const char *why, boo
     m.seq = seq;
     m.why = (char *)(uintptr_t)why;
     m.returned = returned;
-    return bus_send(s->link, PLANE_PUB_REFUSED, &m.base) == 0;
+    return bus_send_later(s->link, PLANE_PUB_REFUSED, &m.base) == 0;
 }
 
 static bool send_confirmed(struct pub_shard *s, uint64_t *seqs, size_t count)
@@ -51,7 +51,7 @@ static bool send_confirmed(struct pub_shard *s, uint64_t *seqs, size_t count)
     Plane__Confirmed m = PLANE__CONFIRMED__INIT;
     m.seq = seqs;
     m.n_seq = count;
-    return bus_send(s->link, PLANE_PUB_CONFIRMED, &m.base) == 0;
+    return bus_send_later(s->link, PLANE_PUB_CONFIRMED, &m.base) == 0;
 }
 
 static void add_answer(struct pub_shard *s, uint64_t seq, enum window_outcome how)
