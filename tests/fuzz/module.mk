@@ -11,6 +11,8 @@ $(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_nu
 FUZZ_DICT_offer = sdp.dict
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
 FUZZ_SYS_txn  = $(SYS_sip-edge)
+FUZZ_LIBS_dns = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
+FUZZ_SYS_dns  = $(SYS_sip-edge)
 FUZZ_LIBS_offer = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
 FUZZ_SYS_offer  = $(SYS_call-actor)
 FUZZ_SEEDS_offer = tests/fuzz/corpus/sdp
