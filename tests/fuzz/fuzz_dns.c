@@ -45,6 +45,15 @@ static size_t with_question(const struct dns_question *q, struct span records, c
     return len;
 }
 
+static size_t take_u16(struct span *in)
+{
+    if (in->p == NULL || in->len < 2)
+        return 0;
+    size_t v = (size_t)((unsigned char)in->p[0] << 8 | (unsigned char)in->p[1]);
+    *in = span_from(*in, 2);
+    return v;
+}
+
 static void feed(struct locate *l, struct span in, bool whole)
 {
     static char reply[65536];
@@ -53,8 +62,7 @@ static void feed(struct locate *l, struct span in, bool whole)
     while (locate_asks(l)) {
         struct dns_answer a;
         struct dns_question ahead;
-        size_t want = in.len >= 2 ? (size_t)((unsigned char)in.p[0] << 8 | (unsigned char)in.p[1]) : 0;
-        in = span_from(in, 2);
+        size_t want = take_u16(&in);
         struct span one = span_of(in.p, want < in.len ? want : in.len);
         in = span_from(in, one.len);
         size_t len = with_question(&l->question, one, reply, sizeof(reply));

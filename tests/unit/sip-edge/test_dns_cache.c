@@ -59,12 +59,12 @@ static void an_answer_lives_as_long_as_it_says(void **state)
         int64_t lives_ms;
     } rows[] = {
         {DNS_FOUND, 30, 30000},
-        {DNS_FOUND, 0, DNS_TTL_MIN_S * 1000},
-        {DNS_FOUND, 999999, DNS_TTL_MAX_S * 1000},
+        {DNS_FOUND, 0, DNS_TTL_MIN_S * INT64_C(1000)},
+        {DNS_FOUND, 999999, DNS_TTL_MAX_S * INT64_C(1000)},
         {DNS_NONE, 30, 30000},
-        {DNS_NONE, 0, DNS_TTL_MIN_S * 1000},
-        {DNS_NONE, 999999, DNS_NEGATIVE_MAX_S * 1000},
-        {DNS_NONE, UINT32_MAX, DNS_NEGATIVE_MAX_S * 1000},
+        {DNS_NONE, 0, DNS_TTL_MIN_S * INT64_C(1000)},
+        {DNS_NONE, 999999, DNS_NEGATIVE_MAX_S * INT64_C(1000)},
+        {DNS_NONE, UINT32_MAX, DNS_NEGATIVE_MAX_S * INT64_C(1000)},
         {DNS_FAILED, 0, DNS_FAILED_MS},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -2,7 +2,6 @@
 #include "sip-edge/edge_addr.h"
 #include "tests/unit/testkit.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 const char *zone_question(const struct dns_question *q)
 {
@@ -13,42 +12,46 @@ const char *zone_question(const struct dns_question *q)
     return out;
 }
 
-static const char *root_is_empty(const char *name)
+#define WORDS 8
+
+static uint16_t number(struct span word)
 {
-    return strcmp(name, ".") == 0 ? "" : name;
+    uint32_t n = 0;
+    assert_int_equal(span_to_u32(word, UINT16_MAX, &n), 0);
+    return (uint16_t)n;
 }
 
-static void put_name(struct dns_rec *r, const char *name)
+static void put_name(struct dns_rec *r, struct span name)
 {
-    assert_true(span_copy(r->name, sizeof(r->name), span_cstr(root_is_empty(name))));
+    assert_true(span_copy(r->name, sizeof(r->name), span_eq(name, SPAN(".")) ? SPAN("") : name));
 }
 
-/* The words after type and name. */
-static void read_record(const struct dns_question *q, char *word[6], struct dns_rec *r)
+/* word: those after type and name. */
+static void read_record(enum dns_type type, const struct span *word, struct dns_rec *r)
 {
     memset(r, 0, sizeof(*r));
-    if (q->type == DNS_A || q->type == DNS_AAAA) {
-        assert_true(edge_addr_parse(span_cstr(word[0]), &r->ip));
+    if (type == DNS_A || type == DNS_AAAA) {
+        assert_true(edge_addr_parse(word[0], &r->ip));
         return;
     }
-    r->priority = (uint16_t)atoi(word[0]);
-    r->weight = (uint16_t)atoi(word[1]);
-    if (q->type == DNS_SRV) {
-        r->port = (uint16_t)atoi(word[2]);
+    r->priority = number(word[0]);
+    r->weight = number(word[1]);
+    if (type == DNS_SRV) {
+        r->port = number(word[2]);
         put_name(r, word[3]);
         return;
     }
-    r->flag = word[2][0];
-    assert_true(span_copy(r->service, sizeof(r->service), span_cstr(word[3])));
+    r->flag = word[2].p[0];
+    assert_true(span_copy(r->service, sizeof(r->service), word[3]));
     put_name(r, word[4]);
 }
 
-static unsigned split(char *line, char *word[8])
+static void split(struct span line, struct span word[WORDS])
 {
-    unsigned n = 0;
-    for (char *p = strtok(line, " "); p != NULL && n < 8; p = strtok(NULL, " "))
-        word[n++] = p;
-    return n;
+    for (unsigned n = 0; n < WORDS; n++) {
+        word[n] = span_of(line.p, span_find(line, ' '));
+        line = span_from(line, word[n].len + 1);
+    }
 }
 
 const struct dns_answer *zone_answer(const char *const *lines, const struct dns_question *q)
@@ -57,17 +60,15 @@ const struct dns_answer *zone_answer(const char *const *lines, const struct dns_
     static struct dns_answer a;
     a = (struct dns_answer){.status = DNS_NONE, .rec = rec, .ttl_s = 60};
     for (; *lines != NULL; lines++) {
-        char line[300];
-        char *word[8] = {0};
-        assert_true(span_copy(line, sizeof(line), span_cstr(*lines)));
-        assert_true(split(line, word) >= 3);
-        bool fails = strcmp(word[0], "FAIL") == 0;
-        if (strcmp(word[fails], dns_type_name(q->type)) != 0 || strcmp(word[fails + 1], q->name) != 0)
+        struct span word[WORDS];
+        split(span_cstr(*lines), word);
+        bool fails = span_eq(word[0], SPAN("FAIL"));
+        if (!span_eq(word[fails], span_cstr(dns_type_name(q->type))) || !span_eq(word[fails + 1], span_cstr(q->name)))
             continue;
         if (fails)
             return &dns_answer_failed;
         a.status = DNS_FOUND;
-        read_record(q, word + 2, &rec[a.cnt++]);
+        read_record(q->type, word + 2, &rec[a.cnt++]);
     }
     return &a;
 }
