@@ -29,6 +29,7 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     e->kept_bytes_max = conf->kept_bytes_max > 0 ? conf->kept_bytes_max : EDGE_KEPT_BYTES_MAX;
     e->shard_cnt = conf->shards;
     e->port = conf->public_port;
+    e->sw.udp_bytes_max = conf->udp_bytes_max;
     e->sips_port = conf->public_sips_port != 0 ? conf->public_sips_port : SIPS_PORT;
     bool v6 = strchr(conf->public_ip, ':') != NULL;
     (void)snprintf(e->host, sizeof(e->host), v6 ? "[%s]" : "%s", conf->public_ip);
@@ -131,8 +132,25 @@ void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct 
     e->now = now;
     edge_stat_drop(EDGE_DROP_SEND_FAILED);
     struct edge_txn *x = is_server ? edge_txn_server(e, owner) : edge_txn_client(e, owner);
-    if (x != NULL)
+    if (x != NULL && !edge_switch_back(x))
         (void)edge_txn_do(x, TXN_SEND_FAILED, NULL);
+}
+
+static bool went_over(const struct edge_txn *x, const struct edge_path *path)
+{
+    const struct edge_path *p = &x->path;
+    return p->transport == path->transport &&
+           (p->flow == path->flow || (p->port == path->port && IN6_ARE_ADDR_EQUAL(&p->peer, &path->peer)));
+}
+
+void edge_flow_gone(struct edge *e, const struct edge_path *path, struct now now)
+{
+    e->now = now;
+    for (const struct map_node *n = map_next(&e->index.client, NULL); n != NULL; n = map_next(&e->index.client, n)) {
+        struct edge_txn *x = MAP_ENTRY(MAP_ENTRY(n, struct txn_entry, node), struct edge_txn, entry);
+        if (went_over(x, path))
+            edge_txn_resend(x);
+    }
 }
 
 /* --- from the actors --- */

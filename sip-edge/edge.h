@@ -15,6 +15,7 @@
 #include "proto/plane.h"
 #include "sip-edge/edge_addr.h"
 #include "sip-edge/edge_guard.h"
+#include "sip-edge/edge_switch.h"
 #include "sip-edge/locate.h"
 #include "sip-edge/locate_bad.h"
 #include "sip-edge/txn.h"
@@ -47,6 +48,7 @@ struct edge_out {
 struct edge_conf {
     const char *public_ip;     /* in our Via; without brackets */
     uint16_t public_port;      /* UDP and TCP */
+    uint32_t udp_bytes_max;    /* longer requests go over TCP; 0: none does */
     uint16_t public_sips_port; /* TLS; 0: 5061 */
     unsigned shards;           /* 1..EDGE_SHARDS_MAX */
     uint32_t t1_ms;
@@ -97,6 +99,7 @@ struct edge {
     char host[EDGE_ADDR_TEXT_SIZE + 2]; /* public address as it stands in Via */
     uint16_t port;
     uint16_t sips_port;
+    struct edge_switch sw;
 
     /* Working memory of one step, kept to spare allocations. */
     struct sip_msg msg;   /* what came in */
@@ -128,6 +131,8 @@ void edge_actor_down(struct edge *e, unsigned shard, struct now now);
 void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now);
 /** The answer to a question that edge_out.ask did not know. Borrows both. */
 void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_answer *a, struct now now);
+/** A connection that requests of ours went over is gone: those that nothing was heard of go over another, once. */
+void edge_flow_gone(struct edge *e, const struct edge_path *path, struct now now);
 /** No new calls from now on (or again). */
 void edge_drain(struct edge *e, bool on);
 

@@ -80,6 +80,7 @@ void edge_conn_tune(int fd)
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_GAP_S},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_CNT},
         {IPPROTO_TCP, TCP_USER_TIMEOUT, UNSENT_MS},
+        {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1}, /* ports of ours are used up per peer, not for all */
     };
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) /* without one it works as well, only worse */
         (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));

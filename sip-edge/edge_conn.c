@@ -30,6 +30,20 @@ size_t edge_conn_key(const struct edge_path *path, char *out)
     return n + name_len;
 }
 
+bool edge_conn_wants_read(const struct edge_conn *c)
+{
+    switch ((enum edge_conn_state)c->state) {
+    case EDGE_CONN_SECURING:
+        return !c->tls_writes;
+    case EDGE_CONN_OPEN: /* who does not read our answers gets no more of them */
+        return !c->s->paused && edge_txq_len(&c->out) < EDGE_STREAM_TX_HIGH;
+    case EDGE_CONN_LAST:
+        return c->shut;
+    default:
+        return false;
+    }
+}
+
 /* --- the one timer --- */
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -45,7 +59,8 @@ static int64_t open_due(const struct edge_conn *c, enum edge_gone *why)
         enum edge_gone why;
     } rules[] = {
         {!c->proven, c->since_ms + EDGE_STREAM_UNPROVEN_MS, EDGE_GONE_UNPROVEN},
-        {edge_inbox_is_waiting(&c->in), c->part_ms + EDGE_STREAM_MESSAGE_MS, EDGE_GONE_SLOW_MESSAGE},
+        {edge_inbox_is_waiting(&c->in) && edge_conn_wants_read(c), c->part_ms + EDGE_STREAM_MESSAGE_MS,
+         EDGE_GONE_SLOW_MESSAGE},
         {edge_txq_len(&c->out) > 0, c->stall_ms + EDGE_STREAM_STALL_MS, EDGE_GONE_SLOW_READER},
         {c->s->conf.idle_ms > 0, c->heard_ms + c->s->conf.idle_ms, EDGE_GONE_IDLE},
     };
@@ -104,20 +119,6 @@ static void on_due(struct timer *t, int64_t now)
 
 /* --- watching --- */
 
-bool edge_conn_wants_read(const struct edge_conn *c)
-{
-    switch ((enum edge_conn_state)c->state) {
-    case EDGE_CONN_SECURING:
-        return !c->tls_writes;
-    case EDGE_CONN_OPEN: /* who does not read our answers gets no more of them */
-        return !c->s->paused && edge_txq_len(&c->out) < EDGE_STREAM_TX_HIGH;
-    case EDGE_CONN_LAST:
-        return c->shut;
-    default:
-        return false;
-    }
-}
-
 static bool wants_write(const struct edge_conn *c)
 {
     return c->state == EDGE_CONN_CONNECTING || c->blocked || (c->state == EDGE_CONN_SECURING && c->tls_writes);
@@ -145,6 +146,8 @@ void edge_conn_settle(struct edge_conn *c)
         loop_again(c->s->loop);
     }
     int dirs = (edge_conn_wants_read(c) ? LOOP_READ : 0) | (wants_write(c) ? LOOP_WRITE : 0);
+    if ((dirs & ~c->dirs & LOOP_READ) != 0)
+        c->part_ms = now_ms(c); /* what we did not read could not come */
     if (dirs != c->dirs)
         loop_io_set(c->io, dirs);
     c->dirs = dirs;
@@ -337,6 +340,7 @@ bool edge_conn_put(struct edge_conn *c, struct span bytes, struct span owner, bo
         edge_conn_end(c, EDGE_GONE_SLOW_READER);
         return false;
     }
+    c->asked = c->asked || (owner.len > 0 && !is_server);
     note_sent(c, bytes, is_server);
     c->heard_ms = now_ms(c);
     list_append(&c->s->dirty, &c->dirty);

@@ -44,6 +44,7 @@ struct edge_conn {
     bool indexed;       /* in s->by_peer */
     enum edge_gone why; /* for LAST */
     uint32_t slot;
+    bool asked;       /* a request of ours went over it */
     uint32_t owed;    /* requests without a final response, about: what a half-closed connection waits for */
     size_t held;      /* bytes accounted to s->held */
     int64_t since_ms; /* in this state */

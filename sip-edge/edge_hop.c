@@ -46,9 +46,23 @@ static bool prepare(struct edge *e, struct span raw, struct span branch, struct 
            span_eq(e->again.method_text, span_from(method, 1));
 }
 
+/* The same, for this way; one that is too long for it gets another transport, which its Via then names. */
+static bool prepare_for(struct edge *e, struct span raw, struct span branch, struct span method, struct edge_path *to,
+                        bool *switched)
+{
+    *switched = false;
+    if (!prepare(e, raw, branch, method, to->transport))
+        return false;
+    *switched = edge_switch_wants(e, to, e->line.len);
+    if (!*switched)
+        return true;
+    to->transport = SIP_TP_TCP;
+    return prepare(e, raw, branch, method, to->transport);
+}
+
 /* e->line and e->again hold the request. false: no room */
 static bool send_prepared(struct edge_shard *s, struct span txn, struct span branch, const struct edge_path *to,
-                          struct edge_hop *hop)
+                          bool switched, struct edge_hop *hop)
 {
     struct edge *e = s->edge;
     edge_guard_learn(e, e->again.from_tag);
@@ -68,7 +82,8 @@ static bool send_prepared(struct edge_shard *s, struct span txn, struct span bra
                               .request = buf_span(&e->line),
                               .path = to,
                               .shard = s,
-                              .hop = hop};
+                              .hop = hop,
+                              .switched = switched};
     struct edge_txn *x = edge_txn_new(e, &a);
     if (x == NULL)
         return false;
@@ -88,9 +103,11 @@ const char *edge_hop_direct(const struct edge_hop_args *a)
     struct edge *e = a->shard->edge;
     if (!branch_is_good(a->txn))
         return "bad branch";
-    if (!prepare(e, a->raw, a->txn, span_from(a->key, a->txn.len), a->dest->transport))
+    struct edge_path to = *a->dest;
+    bool switched;
+    if (!prepare_for(e, a->raw, a->txn, span_from(a->key, a->txn.len), &to, &switched))
         return "malformed request";
-    if (!send_prepared(a->shard, a->txn, a->txn, a->dest, NULL))
+    if (!send_prepared(a->shard, a->txn, a->txn, &to, switched, NULL))
         tell_no_room(a->shard, a->txn);
     return NULL;
 }
@@ -207,10 +224,11 @@ static void try_candidate(struct edge_hop *h)
                                span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
     struct span b = branch_of(txn_of(h), h->at, branch);
     bool ack = is_ack(h);
-    bool ready = prepare(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), to.transport);
+    bool switched;
+    bool ready = prepare_for(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), &to, &switched);
     if (ready && h->at + 1 == h->cnt)
         edge_bytes_forget(e, &h->raw);
-    if (!ready || !send_prepared(h->shard, txn_of(h), b, &to, h))
+    if (!ready || !send_prepared(h->shard, txn_of(h), b, &to, switched, h))
         fail(h, PLANE__TXN_FAILED__CAUSE__TRANSPORT, ready ? "too many transactions" : "malformed request");
     else if (ack)
         hop_free(h);

@@ -1,4 +1,5 @@
 #include "sip-edge/edge_reply.h"
+#include "common/base/err.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
 #include "sip-edge/edge_stat.h"
@@ -107,6 +108,16 @@ void edge_cancel_write(struct buf *out, const struct sip_msg *invite, struct spa
     if (reason.len > 0)
         sip_write_hdr(out, SIP_H_REASON, reason);
     sip_write_body(out, span_of(NULL, 0), span_of(NULL, 0));
+}
+
+#define VIA_HEAD "\r\nVia: SIP/2.0/" /* as sip_via_write begins, behind the request line */
+
+void edge_via_set_transport(char *request, size_t len, enum sip_transport t)
+{
+    size_t at = span_find_span(span_of(request, len), SPAN(VIA_HEAD)) + sizeof(VIA_HEAD) - 1;
+    struct span name = sip_transport_text(t);
+    BUG_ON(name.len != 3 || at + name.len > len);
+    memcpy(request + at, name.p, name.len);
 }
 
 void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch, uint8_t transport)

@@ -30,6 +30,8 @@ uint16_t edge_reply_port(const struct sip_msg *m, const struct edge_path *from);
 void edge_ack_write(struct buf *out, const struct sip_msg *invite, const struct sip_msg *response);
 /** CANCEL for an INVITE (§9.1). reason: value of a Reason header, or empty. */
 void edge_cancel_write(struct buf *out, const struct sip_msg *invite, struct span reason);
+/** Another transport in the Via that edge_via_insert wrote; UDP and TCP only: they are as long. */
+void edge_via_set_transport(char *request, size_t len, enum sip_transport t);
 /** Our Via with this branch, put after the request line of `raw`. out->failed when raw has no line or is too long. */
 void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch, uint8_t transport);
 

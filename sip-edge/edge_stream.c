@@ -160,14 +160,19 @@ void edge_stream_send(struct edge_stream *s, const struct edge_path *to, struct 
 
 /* --- the end of a turn --- */
 
+static void take_over(struct list *to, struct list *from)
+{
+    list_init(to);
+    for (struct list *n; (n = list_first(from)) != NULL;)
+        list_append(to, n);
+}
+
 /* First come, first served: who was passed over keeps his place. */
 static void read_ready(struct edge_stream *s)
 {
     struct list now;
-    list_init(&now);
     s->budget = EDGE_STREAM_TURN_BYTES;
-    for (struct list *n; (n = list_first(&s->ready)) != NULL;)
-        list_append(&now, n);
+    take_over(&now, &s->ready);
     for (struct list *n; s->budget > 0 && (n = list_first(&now)) != NULL;) {
         list_remove(n);
         edge_conn_read(LIST_ENTRY(n, struct edge_conn, ready));
@@ -189,19 +194,27 @@ static void write_dirty(struct edge_stream *s)
     }
 }
 
-static void bury(struct edge_stream *s)
+/* What was not written to them has failed already; what was, and got no answer, may go another way. */
+static void bury(struct edge_stream *s, struct list *gone, bool tell)
 {
-    for (struct list *n; (n = list_first(&s->gone)) != NULL;)
-        edge_conn_free(LIST_ENTRY(n, struct edge_conn, age));
+    for (struct list *n; (n = list_first(gone)) != NULL;) {
+        struct edge_conn *c = LIST_ENTRY(n, struct edge_conn, age);
+        if (c->asked && tell)
+            edge_flow_gone(s->edge, &c->path, loop_now(s->loop));
+        edge_conn_free(c);
+    }
 }
 
 static void on_turn_end(void *user)
 {
     struct edge_stream *s = user;
+    struct list gone;
     read_ready(s);
-    tell_failed(s);
     write_dirty(s);
-    bury(s);
+    take_over(&gone, &s->gone);
+    tell_failed(s);
+    bury(s, &gone, true);
+    write_dirty(s); /* what these made of it; if that fails it is the next turn's */
 }
 
 /* --- life --- */
@@ -249,7 +262,7 @@ void edge_stream_free(struct edge_stream *s)
     for (uint32_t i = 0; i < s->conf.conns_max; i++)
         if (s->slot[i].conn != NULL)
             edge_conn_end(s->slot[i].conn, EDGE_GONE_STOP);
-    bury(s);
+    bury(s, &s->gone, false);
     for (size_t i = 0; i < s->listener_cnt; i++)
         loop_io_free(s->listener[i].io);
     loop_timer_cancel(s->loop, &s->breath);

@@ -48,6 +48,17 @@ bool edge_txn_do(struct edge_txn *x, enum txn_what what, const struct edge_word 
     return step(x, &in, w);
 }
 
+void edge_txn_restart(struct edge_txn *x, bool reliable)
+{
+    struct edge *e = x->shard->edge;
+    bool cancel_wanted = x->t.cancel_wanted;
+    for (unsigned i = 0; i < TXN_SLOTS; i++)
+        timer_cancel(e->timers, &x->timer[i]);
+    txn_init(&x->t, (enum txn_kind)x->t.kind, reliable);
+    x->t.cancel_wanted = cancel_wanted;
+    (void)edge_txn_do(x, TXN_TU_REQUEST, NULL);
+}
+
 static void on_timer(struct edge_txn *x, enum txn_slot slot, int64_t now_ms)
 {
     struct edge *e = x->shard->edge;
@@ -96,6 +107,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     x->method = (uint8_t)a->method;
     x->in_dialog = a->in_dialog;
     x->mute = a->mute;
+    x->switched = a->switched;
     x->path = *a->path;
     x->reply_port = a->reply_port;
     x->key_len = (uint16_t)a->key.len;

@@ -21,6 +21,8 @@ struct edge_txn {
     bool asked_before;      /* … one that is gone was */
     bool mute;              /* client: a CANCEL of our own; nobody is told */
     bool untold;            /* client: the actor was away when the last word came */
+    bool switched;          /* client: too long for UDP, so it went over TCP (edge_switch.h) */
+    bool resent;            /* client: its connection was lost, and it was sent over another */
     bool failed;            /* client: the last word is `cause`, not `heard` */
     bool sent;              /* client: the request went out once */
     bool overdue;           /* IST: timer U fired in this step */
@@ -65,12 +67,17 @@ struct edge_txn_args {
     uint16_t reply_port;
     bool in_dialog;
     bool mute;
+    bool switched;
 };
 
 /** NULL: no room or no memory. Ownership stays with the edge; the transaction frees itself when it is over. */
 struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a);
 /** One step and its effects. w may be NULL. false: the transaction is gone. */
 bool edge_txn_do(struct edge_txn *x, enum txn_what what, const struct edge_word *w);
+/** A client transaction that nothing was heard of begins anew, its request as it is now. */
+void edge_txn_restart(struct edge_txn *x, bool reliable);
+/** The connection its request went over is gone, and nothing was heard: the request goes once over another. */
+void edge_txn_resend(struct edge_txn *x);
 /** Answer a server transaction in the actor's place. Without its request it is dropped. false: it is gone. */
 bool edge_txn_refuse(struct edge_txn *x, unsigned status);
 /** Give the request to the actor (again); false: the link takes no more now. */

@@ -49,6 +49,15 @@ static void send_request(struct edge_txn *x)
     send_bytes(x, kept(&x->request));
 }
 
+void edge_txn_resend(struct edge_txn *x)
+{
+    if (txn_is_server(&x->t) || txn_is_answered(&x->t) || x->heard_status != 0 || x->resent || x->request.p == NULL)
+        return;
+    x->resent = true;
+    edge_stat_repeat_out(false);
+    send_bytes(x, kept(&x->request));
+}
+
 /* The ACK belongs to the transaction's INVITE; both stay until it is over. */
 static void send_ack(struct edge_txn *x, const struct edge_word *w)
 {

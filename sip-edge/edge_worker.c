@@ -126,6 +126,7 @@ static void init_edge(struct worker *w)
     uint32_t port = conf_u32(c, SET_ADVERTISED_PORT);
     struct edge_conf conf = {.public_ip = conf_str(c, SET_PUBLIC_IP),
                              .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
+                             .udp_bytes_max = conf_u32(c, SET_UDP_BYTES_MAX),
                              .public_sips_port = (uint16_t)sips_port(c),
                              .shards = conf_u32(c, SET_CALL_ACTORS),
                              .t1_ms = conf_u32(c, SET_SIP_T1_MS),
@@ -171,10 +172,18 @@ static int listen_on(struct worker *w, const char *name, enum sip_transport tran
     return EX_INTERNAL;
 }
 
+static bool is_trusted(void *user, const struct in6_addr *peer)
+{
+    (void)user;
+    return edge_guard_trusts(&self.edge, &(struct edge_path){.peer = *peer});
+}
+
 static int start_streams(struct worker *w)
 {
     const struct conf *c = worker_conf(w);
     struct edge_stream_conf conf = {.conns_max = conf_u32(c, SET_CONNECTIONS_MAX),
+                                    .per_source_max = conf_u32(c, SET_CONNECTIONS_PER_SOURCE),
+                                    .is_exempt = is_trusted,
                                     .idle_ms = conf_u32(c, SET_CONNECTION_IDLE_S) * 1000,
                                     .t1_ms = conf_u32(c, SET_SIP_T1_MS)};
     self.stream = edge_stream_new(self.loop, &self.edge, &conf);

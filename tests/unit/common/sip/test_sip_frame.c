@@ -28,7 +28,7 @@ static void decides(void **state)
         {"\r\nOPT", SIP_FRAME_SKIP, 2},
         {"\nOPTIONS", SIP_FRAME_SKIP, 1},
         {"\rOPTIONS", SIP_FRAME_SKIP, 1},
-        {"\n\n", SIP_FRAME_SKIP, 2},
+        {"\n\n", SIP_FRAME_SKIP, 1},
         {START, SIP_FRAME_MORE, 0},
         {START "Content-Length: 0\r\n", SIP_FRAME_MORE, 0},
         {START "Content-Length: 0\r\n\r", SIP_FRAME_MORE, 0},
