@@ -178,7 +178,7 @@ static void a_head_without_end_is_refused(void **state)
     (void)state;
     memset(line, 'a', sizeof(line));
     edge_inbox_init(&in);
-    while (err == 0 && sent <= 2 * SIP_HEAD_BYTES_MAX) {
+    while (err == 0 && sent <= (size_t)2 * SIP_HEAD_BYTES_MAX) {
         err = take(&in, span_of(line, sizeof(line)));
         sent += sizeof(line);
     }

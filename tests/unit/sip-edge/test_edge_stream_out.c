@@ -171,7 +171,7 @@ static void what_was_heard_is_not_sent_again(void **state)
 /* What a peer opened carries our requests to it too. */
 static void a_peers_own_connection_is_used(void **state)
 {
-    struct sockaddr_in a;
+    struct sockaddr_in a = {0};
     socklen_t len = sizeof(a);
     char uri[64];
     (void)state;

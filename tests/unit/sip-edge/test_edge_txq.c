@@ -4,7 +4,7 @@
 
 static struct {
     struct edge_txq q;
-    char owners[256]; /* as they were told, with blanks between */
+    struct buf owners; /* as they were told, with blanks between */
 } t;
 
 static int setup(void **state)
@@ -12,6 +12,7 @@ static int setup(void **state)
     (void)state;
     memset(&t, 0, sizeof(t));
     edge_txq_init(&t.q);
+    buf_init(&t.owners, 256);
     return 0;
 }
 
@@ -19,20 +20,21 @@ static int teardown(void **state)
 {
     (void)state;
     edge_txq_fini(&t.q);
+    buf_fini(&t.owners);
     return 0;
 }
 
 static void on_owner(void *user, struct span owner, bool is_server)
 {
     (void)user;
-    strncat(t.owners, owner.p, owner.len);
-    strcat(t.owners, is_server ? "s " : "c ");
+    buf_put_span(&t.owners, owner);
+    buf_puts(&t.owners, is_server ? "s " : "c ");
 }
 
 static const char *told(void)
 {
     edge_txq_give_up(&t.q, on_owner, NULL);
-    return t.owners;
+    return buf_cstr(&t.owners);
 }
 
 static void only_what_was_not_written_whole_has_failed(void **state)
