@@ -54,15 +54,15 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t open_due(const struct edge_conn *c, enum edge_gone *why)
 {
     const struct {
-        bool on;
         int64_t at;
         enum edge_gone why;
+        bool on;
     } rules[] = {
-        {!c->proven, c->since_ms + EDGE_STREAM_UNPROVEN_MS, EDGE_GONE_UNPROVEN},
-        {edge_inbox_is_waiting(&c->in) && edge_conn_wants_read(c), c->part_ms + EDGE_STREAM_MESSAGE_MS,
-         EDGE_GONE_SLOW_MESSAGE},
-        {edge_txq_len(&c->out) > 0, c->stall_ms + EDGE_STREAM_STALL_MS, EDGE_GONE_SLOW_READER},
-        {c->s->conf.idle_ms > 0, c->heard_ms + c->s->conf.idle_ms, EDGE_GONE_IDLE},
+        {c->since_ms + EDGE_STREAM_UNPROVEN_MS, EDGE_GONE_UNPROVEN, !c->proven},
+        {c->part_ms + EDGE_STREAM_MESSAGE_MS, EDGE_GONE_SLOW_MESSAGE,
+         edge_inbox_is_waiting(&c->in) && edge_conn_wants_read(c)},
+        {c->stall_ms + EDGE_STREAM_STALL_MS, EDGE_GONE_SLOW_READER, edge_txq_len(&c->out) > 0},
+        {c->heard_ms + c->s->conf.idle_ms, EDGE_GONE_IDLE, c->s->conf.idle_ms > 0},
     };
     int64_t due = NEVER;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {

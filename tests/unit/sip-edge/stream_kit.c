@@ -271,12 +271,15 @@ void kit_request(const char *branch, const char *method, const char *next_hop, s
                  method, method);
     while ((size_t)n + 4 < bytes && (size_t)n + 4 < sizeof(raw))
         raw[n++] = 'x';
-    memcpy(raw + n, "\r\n\r\n", 4);
+    raw[n++] = '\r';
+    raw[n++] = '\n';
+    raw[n++] = '\r';
+    raw[n++] = '\n';
     Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
     assert_true(span_copy(uri, sizeof(uri), span_cstr(next_hop)) && span_copy(name, sizeof(name), span_cstr(method)));
     m.txn = data_of(span_cstr(branch));
     m.method = name;
-    m.raw = data_of(span_of(raw, (size_t)n + 4));
+    m.raw = data_of(span_of(raw, (size_t)n));
     m.next_hop = uri;
     loop_refresh(kit.loop);
     edge_on_actor(&kit.edge, 0, PLANE_EDGE_SEND_REQUEST, &m.base, loop_now(kit.loop));
