@@ -35,3 +35,9 @@ $(BUILD)/bin/bench_parse: $(BENCH_PARSE_OBJ) $(BUILD)/lib/libsip-edge.a $(LIBS_s
 bench-parse: $(BUILD)/bin/bench_parse
 	$(Q)tests/bench/bench_parse.py $<
 .PHONY: bench-parse
+
+# What the guard costs a message: guard_cost
+$(BUILD)/bin/guard_cost: $(BUILD)/obj/tests/bench/guard_cost.o $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
