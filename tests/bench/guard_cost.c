@@ -15,10 +15,11 @@ static struct edge e;
 static struct timers timers;
 static struct edge_path from[STRANGERS];
 
-static const char head[] = "%s sip:902121234567@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKa\r\n"
-                           "Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.10>;tag=f1\r\nTo: <sip:b@192.0.2.1>%s\r\n"
-                           "Call-ID: c1@192.0.2.10\r\nCSeq: 1 %s\r\nContact: <sip:alice@192.0.2.10:5062>\r\n"
-                           "User-Agent: some telephone 1.2.3\r\nContent-Length: 0\r\n\r\n";
+static const char head[] =
+    "%s sip:902121234567@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKa\r\n"
+    "Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.10>;tag=f1\r\nTo: <sip:b@192.0.2.1>%s\r\n"
+    "Call-ID: c1@192.0.2.10\r\nCSeq: 1 %s\r\nContact: <sip:alice@192.0.2.10:5062>\r\n"
+    "User-Agent: some telephone 1.2.3\r\nContent-Length: 0\r\n\r\n";
 static char text[1024];
 
 static void drop(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
@@ -88,7 +89,8 @@ static void measure_decode(void)
     double t = ns();
     for (unsigned i = 0; i < ROUNDS / 10; i++)
         message("OPTIONS", "");
-    printf("%-66s %6.0f ns\n", "for comparison: printing, decoding and naming that request", (ns() - t) / (ROUNDS / 10));
+    printf("%-66s %6.0f ns\n", "for comparison: printing, decoding and naming that request",
+           (ns() - t) / (ROUNDS / 10));
 }
 
 static void measure_calls(void)

@@ -35,10 +35,10 @@ class Ua:
     transport = "UDP"
     contact_params = ""
 
-    def __init__(self, port):
+    def __init__(self, port, host="127.0.0.1"):
         self.target = ("127.0.0.1", port)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind((host, 0))
         self.port = self.sock.getsockname()[1]
         self.seen = []  # everything that ever came
         self.unread = []
