@@ -86,11 +86,11 @@ static void measure(const char *what, unsigned sources)
 
 static void measure_decode(void)
 {
+    const unsigned rounds = ROUNDS / 10;
     double t = ns();
-    for (unsigned i = 0; i < ROUNDS / 10; i++)
+    for (unsigned i = 0; i < rounds; i++)
         message("OPTIONS", "");
-    printf("%-66s %6.0f ns\n", "for comparison: printing, decoding and naming that request",
-           (ns() - t) / (ROUNDS / 10));
+    printf("%-66s %6.0f ns\n", "for comparison: printing, decoding and naming that request", (ns() - t) / rounds);
 }
 
 static void measure_calls(void)
