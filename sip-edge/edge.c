@@ -4,6 +4,7 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "sip-edge/edge_hop.h"
+#include "sip-edge/edge_icmp.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -151,6 +152,17 @@ void edge_flow_gone(struct edge *e, const struct edge_path *path, struct now now
         if (went_over(x, path))
             edge_txn_resend(x);
     }
+}
+
+void edge_unreachable(struct edge *e, struct span sent, struct now now)
+{
+    e->now = now;
+    buf_reset(&e->key);
+    struct edge_txn *x = edge_icmp_key(&e->key, sent) ? edge_txn_client(e, buf_span(&e->key)) : NULL;
+    if (x == NULL || (x->t.kind != TXN_ICT && !edge_hop_has_next(x)))
+        return;
+    edge_stat_drop(EDGE_DROP_UNREACHABLE);
+    (void)edge_txn_do(x, TXN_SEND_FAILED, NULL);
 }
 
 /* --- from the actors --- */

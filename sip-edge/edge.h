@@ -129,6 +129,12 @@ void edge_actor_up(struct edge *e, unsigned shard, struct now now);
 void edge_actor_down(struct edge *e, unsigned shard, struct now now);
 /** A datagram that `owner` (a key given to edge_out.send) wanted sent could not be. */
 void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct now now);
+/**
+ * A network said that a datagram of ours, of which `sent` is the beginning, went nowhere (RFC 3261 §18.4). A client
+ * INVITE fails, and any request that has another address to go to goes there; others are repeated: their peer may be
+ * starting again.
+ */
+void edge_unreachable(struct edge *e, struct span sent, struct now now);
 /** The answer to a question that edge_out.ask did not know. Borrows both. */
 void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_answer *a, struct now now);
 /** A connection that requests of ours went over is gone: those that nothing was heard of go over another, once. */

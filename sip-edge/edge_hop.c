@@ -234,11 +234,16 @@ static void try_candidate(struct edge_hop *h)
         hop_free(h);
 }
 
+bool edge_hop_has_next(const struct edge_txn *x)
+{
+    return x->hop != NULL && !x->t.cancel_wanted && x->hop->at + 1 < x->hop->cnt;
+}
+
 /* false: there is none, or the request is not wanted any more. */
 static bool next_candidate(struct edge_txn *x)
 {
     struct edge_hop *h = x->hop;
-    if (x->t.cancel_wanted || h->at + 1 >= h->cnt)
+    if (!edge_hop_has_next(x))
         return false;
     edge_stat_failover();
     log_ev(LOG_INFO, "next address of the target", log_s("txn", txn_of(h)), log_n("no", h->at + 2));

@@ -56,6 +56,8 @@ void edge_hop_cancel(struct edge_hop *h);
 /* What its transaction says (edge_txn.c, edge_txn_fx.c). true: another candidate is tried, and nobody is to be told. */
 bool edge_hop_heard(struct edge_txn *x, unsigned status);
 bool edge_hop_failed(struct edge_txn *x, enum txn_cause cause);
+/** Would a failure now lead to another candidate? */
+bool edge_hop_has_next(const struct edge_txn *x);
 /** Its transaction is being freed. */
 void edge_hop_over(struct edge_hop *h);
 

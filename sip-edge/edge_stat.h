@@ -22,6 +22,7 @@
     X(ACTOR_DOWN, "actor_down")         /* an ACK of a 2xx; the 2xx comes again, and so will the ACK */                \
     X(FULL, "full")                     /* no room, and nobody to be told so */                                        \
     X(SEND_FULL, "send_full")           /* the kernel and our queue are full */                                        \
+    X(UNREACHABLE, "unreachable")       /* ICMP: a client transaction was told */                                      \
     X(SEND_FAILED, "send_failed")                                                                                      \
     X(BLOCKED, "blocked")       /* its source is blocked */                                                            \
     X(SCANNER, "scanner")       /* a known scanner's */                                                                \

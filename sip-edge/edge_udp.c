@@ -1,5 +1,6 @@
 #include "sip-edge/edge_udp.h"
 #include "common/base/log.h"
+#include "sip-edge/edge_icmp.h"
 #include "sip-edge/edge_stat.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,8 @@ struct edge_udp {
     int dirs;           /* watched now */
     struct tx_item *tx; /* EDGE_UDP_TX_MAX */
     size_t tx_head;
-    size_t tx_cnt; /* items in tx, those sent included, until the queue is empty */
+    size_t tx_cnt;  /* items in tx, those sent included, until the queue is empty */
+    size_t suspect; /* 1 + place in tx of the one whose sending failed once; 0: none */
     struct buf tx_bytes;
     struct mmsghdr rx_msg[RX_BATCH];
     struct rx_slot rx_slot[RX_BATCH];
@@ -106,11 +108,13 @@ static void on_readable(struct edge_udp *u)
 {
     for (int left = EDGE_UDP_RX_TURN; left > 0; left -= RX_BATCH) {
         int n = read_batch(u);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+        bool first = left == EDGE_UDP_RX_TURN;
+        if (n < 0 && (first || !empty))
+            edge_icmp_read(u->fd, u->edge, loop_now(u->loop)); /* what else would have woken us, or failed? */
+        if (empty || (n >= 0 && n < RX_BATCH))
             return;
-        if (n >= 0 && n < RX_BATCH)
-            return;
-        /* full batch, a signal, or what ICMP reported about an earlier datagram: there may be more */
+        /* full batch, a signal, or a report about an earlier datagram: there may be more */
     }
 }
 
@@ -162,6 +166,7 @@ static void head_failed(struct edge_udp *u, int why)
     char owner[EDGE_KEY_MAX + SIP_METHOD_BYTES_MAX];
     char addr[EDGE_ADDR_TEXT_SIZE];
     u->tx_head++;
+    u->suspect = 0;
     log_ev(LOG_DEBUG, "datagram not sent", log_z("to", edge_addr_text(&it.to.peer, addr)), log_n("port", it.to.port),
            log_z("why", strerror(why)));
     if (why == ENOBUFS) { /* as good as lost on the way */
@@ -186,14 +191,23 @@ static bool send_batch(struct edge_udp *u)
     int sent = sendmmsg(u->fd, u->tx_msg, n, MSG_DONTWAIT);
     if (sent > 0) {
         u->tx_head += (size_t)sent;
+        u->suspect = 0;
         return true;
     }
     int why = errno;
     if (why == EAGAIN || why == EWOULDBLOCK)
         return false;
-    /* ECONNREFUSED: ICMP about an earlier datagram, reported in this one's place; it is gone once told. */
-    if (why != EINTR && why != ECONNREFUSED)
+    /* It may be a report about an earlier datagram, given in this one's place: tried again it tells. A refused port can
+     * be nothing else. */
+    bool own = u->suspect == u->tx_head + 1 && why != ECONNREFUSED;
+    if (why == EINTR)
+        return true;
+    if (own) {
         head_failed(u, why);
+        return true;
+    }
+    u->suspect = u->tx_head + 1;
+    edge_icmp_read(u->fd, u->edge, loop_now(u->loop));
     return true;
 }
 
@@ -272,6 +286,7 @@ static bool set_socket(struct edge_udp *u)
     bool ok = u->family == AF_INET ? setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0
                                    : setsockopt(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) == 0;
     int flags = fcntl(u->fd, F_GETFL);
+    ok = ok && edge_icmp_enable(u->fd, u->family);
     return ok && flags >= 0 && fcntl(u->fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 

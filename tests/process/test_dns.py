@@ -119,6 +119,18 @@ class TestZones(Named):
         self.round_trip()  # a moment later nobody waits for the dead one
         self.assertLess(time.monotonic() - began, 0.064 * T1_MS * harness.SLOW)
 
+    def test_a_port_that_is_closed_is_passed_over_at_once(self):
+        self.srv(10, harness.free_port(socket.SOCK_DGRAM))
+        self.srv(20, self.proxy)
+        self.host()
+        call = self.call()
+        began = time.monotonic()
+        self.hang_up(call)
+        bye = self.expect_bye(self.proxy, call)
+        self.assertLess(time.monotonic() - began, 0.064 * T1_MS / 2 * harness.SLOW)
+        self.assertIn(".2;", header(bye, "Via"))
+        self.over()
+
     def test_503_leads_to_the_next(self):
         self.srv(10, self.other)
         self.srv(20, self.proxy)

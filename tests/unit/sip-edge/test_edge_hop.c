@@ -314,6 +314,35 @@ static void a_transport_error_leads_to_the_next(void **state)
     assert_int_equal(fake.told_cnt, 1);
 }
 
+/* What ICMP quotes of the last request, n bytes of it. */
+static void unreachable(size_t n)
+{
+    const struct fake_sent *s = fake_sent_back(0);
+    edge_unreachable(&fake.edge, span_of(s->text, n < s->len ? n : s->len), now());
+}
+
+static void a_closed_port_leads_to_the_next(void **state)
+{
+    (void)state;
+    size_t enough = strlen("BYE sip:bob@x.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=" TXN ";");
+    bye();
+    for (size_t n = 0; n < enough; n++)
+        unreachable(n); /* too little to know whose it is */
+    assert_int_equal(fake.sent_cnt, 1);
+    unreachable(enough);
+    assert_int_equal(fake.sent_cnt, 2);
+    assert_sent(0, "BYE", 5072, TXN ".2");
+    unreachable(SIZE_MAX); /* the last one: it is repeated, until timer F */
+    assert_int_equal(fake.told_cnt, 0);
+    fake_wait(500);
+    assert_int_equal(fake.sent_cnt, 3);
+    respond(0, "200 OK");
+    assert_told(200);
+    unreachable(SIZE_MAX);
+    edge_unreachable(&fake.edge, SPAN("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=" TXN ";x\r\n"), now());
+    assert_int_equal(fake.told_cnt, 1);
+}
+
 static void one_that_failed_is_tried_last_for_a_while(void **state)
 {
     (void)state;
@@ -500,6 +529,7 @@ int main(void)
         CASE(silence_leads_to_the_next),
         CASE(one_that_rang_is_not_left),
         CASE(a_transport_error_leads_to_the_next),
+        CASE(a_closed_port_leads_to_the_next),
         CASE(one_that_failed_is_tried_last_for_a_while),
         CASE(a_cancel_follows_the_candidate_in_use),
         CASE(what_is_cancelled_goes_no_further),

@@ -187,25 +187,52 @@ static bool failure_is_told(void)
     return t.told_failed == 1;
 }
 
+static void actor_sends(const char *name, const char *ip, uint16_t port)
+{
+    static char branch[] = "z9hG4bKa0-x";
+    char raw[512];
+    char method[16];
+    char addr[64];
+    Plane__Endpoint dest = PLANE__ENDPOINT__INIT;
+    Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
+    int len = snprintf(raw, sizeof(raw),
+                       "%s sip:x@a SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>;tag=2\r\nCall-ID: c\r\n"
+                       "CSeq: 1 %s\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+                       name, name);
+    assert_true(span_copy(method, sizeof(method), span_cstr(name)) && span_copy(addr, sizeof(addr), span_cstr(ip)));
+    dest.addr = addr;
+    dest.port = port;
+    m.txn = (ProtobufCBinaryData){.len = sizeof(branch) - 1, .data = (uint8_t *)branch};
+    m.method = method;
+    m.raw = (ProtobufCBinaryData){.len = (size_t)len, .data = (uint8_t *)raw};
+    m.dest = &dest;
+    edge_on_actor(&t.edge, 0, PLANE_EDGE_SEND_REQUEST, &m.base, loop_now(t.loop));
+}
+
 static void an_address_out_of_reach_fails_its_transaction(void **state)
 {
     (void)state;
-    static char raw[] = "BYE sip:x@[2001:db8::9] SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x@b>;tag=2\r\n"
-                        "Call-ID: c\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
-    static char branch[] = "z9hG4bKa0-x";
-    static char method[] = "BYE";
-    static char addr[] = "2001:db8::9";
-    Plane__Endpoint dest = PLANE__ENDPOINT__INIT;
-    Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
-    dest.addr = addr;
-    dest.port = 5060;
-    m.txn = (ProtobufCBinaryData){.len = sizeof(branch) - 1, .data = (uint8_t *)branch};
-    m.method = method;
-    m.raw = (ProtobufCBinaryData){.len = sizeof(raw) - 1, .data = (uint8_t *)raw};
-    m.dest = &dest;
-    edge_on_actor(&t.edge, 0, PLANE_EDGE_SEND_REQUEST, &m.base, loop_now(t.loop));
+    actor_sends("BYE", "2001:db8::9", 5060);
     wait_until(failure_is_told);
     assert_int_equal(txn_index_count(&t.edge.index), 0);
+}
+
+/* RFC 3261 §18.4: a host that says "port unreachable" ends an INVITE at once. A BYE is repeated: its peer may be
+ * starting again, and other datagrams are sent and received meanwhile. */
+static void a_closed_port_ends_an_invite(void **state)
+{
+    (void)state;
+    struct sockaddr_in closed;
+    close(udp_socket("127.0.0.1", &closed));
+    actor_sends("BYE", "127.0.0.1", ntohs(closed.sin_port));
+    peer_says(t.peer_fd, OPTIONS("5"), sizeof(OPTIONS("5")) - 1);
+    wait_until(hears_one);
+    assert_int_equal(t.told_failed, 0);
+    assert_int_equal(txn_index_count(&t.edge.index), 1);
+    actor_sends("INVITE", "127.0.0.1", ntohs(closed.sin_port));
+    wait_until(failure_is_told);
+    assert_int_equal(txn_index_count(&t.edge.index), 1);
+    assert_int_equal(edge_stat_drops(EDGE_DROP_UNREACHABLE), 1);
 }
 
 /* More than the queue holds: the rest is dropped and counted, and afterwards it works again. */
@@ -244,9 +271,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-        CASE(datagrams_are_answered),    CASE(the_reply_leaves_from_the_address_that_was_asked),
-        CASE(nothing_stops_it),          CASE(an_address_out_of_reach_fails_its_transaction),
-        CASE(the_send_queue_is_bounded), CASE(paused_it_leaves_datagrams_to_its_successor),
+        CASE(datagrams_are_answered),
+        CASE(the_reply_leaves_from_the_address_that_was_asked),
+        CASE(nothing_stops_it),
+        CASE(an_address_out_of_reach_fails_its_transaction),
+        CASE(a_closed_port_ends_an_invite),
+        CASE(the_send_queue_is_bounded),
+        CASE(paused_it_leaves_datagrams_to_its_successor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
