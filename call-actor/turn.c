@@ -9,6 +9,7 @@
 
 #define ROW_BYTES_MAX (1u << 20)
 #define ASK_AGAIN_MS 200 /* after a link was full */
+#define SWEEP_MS 500     /* between turns that forget ended calls */
 
 /* --- effects ------------------------------------------------------------------------------------------------------ */
 
@@ -82,6 +83,12 @@ static void do_publish(struct actor *a, const struct entry *e, const struct call
     outbox_add(a->outbox, &o, loop_now(a->loop));
 }
 
+/* Nobody waits for a call to be forgotten: those of a while go in one turn and one commit. */
+static int64_t next_sweep_ms(int64_t at_ms)
+{
+    return (at_ms / SWEEP_MS + 1) * SWEEP_MS;
+}
+
 static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f)
 {
     struct timer *t = &e->timers[f->timer];
@@ -90,7 +97,8 @@ static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f
         return;
     }
     struct now now = loop_now(a->loop);
-    loop_timer_at(a->loop, t, now.mono_ms + ((int64_t)f->at_wall_ms - now.wall_ms));
+    int64_t at_ms = now.mono_ms + ((int64_t)f->at_wall_ms - now.wall_ms);
+    loop_timer_at(a->loop, t, f->timer == CALL_TMR_LINGER ? next_sweep_ms(at_ms) : at_ms);
 }
 
 static void do_forget(struct actor *a, struct entry *e)

@@ -42,10 +42,12 @@ static void set_gather_timer(struct orch *o)
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
 
-/* returns false when the link is down or full */
-static bool send_done(struct shard *s, const Plane__JobDone *d)
+/* patient: nobody waits for it. returns false when the link is down or full */
+static bool send_done(struct shard *s, const Plane__JobDone *d, bool patient)
 {
-    return bus_send(s->link, PLANE_ORCH_JOB_DONE, &d->base) == 0;
+    int rc = patient ? bus_send_later(s->link, PLANE_ORCH_JOB_DONE, &d->base)
+                     : bus_send(s->link, PLANE_ORCH_JOB_DONE, &d->base);
+    return rc == 0;
 }
 
 static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
@@ -66,7 +68,7 @@ static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
 static bool send_kept(struct shard *s, struct answer *a)
 {
     Plane__JobDone *d = plane__job_done__unpack(NULL, a->body.len, (const uint8_t *)a->body.p);
-    bool sent = d != NULL && send_done(s, d);
+    bool sent = d != NULL && send_done(s, d, false);
     if (sent)
         answers_delivered(a);
     if (d != NULL)
@@ -104,7 +106,7 @@ static void answer(struct orch_job *x, Plane__JobDone__Result result)
     if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
         set_gather_timer(x->orch); /* it goes along with the next one, or then */
     } else {
-        if (send_done(x->shard, &d) && a != NULL)
+        if (send_done(x->shard, &d, is_patient(x->job)) && a != NULL)
             answers_delivered(a);
         send_waiting(x->shard);
     }
@@ -121,7 +123,7 @@ static void answer_at_once(struct shard *s, ProtobufCBinaryData id, Plane__JobDo
     d.id = id;
     d.result = result;
     d.detail = (char *)detail;
-    (void)send_done(s, &d);
+    (void)send_done(s, &d, false);
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------- */
@@ -138,7 +140,7 @@ static void send_step(struct orch_job *x, enum job_step step, const char *outcom
         m.detail = j->plan->dialplan_id;
     else if (step == JOB_STEP_USER)
         m.detail = j->user != NULL ? j->user->id : (char *)j->detail;
-    (void)bus_send(x->shard->link, PLANE_ORCH_JOB_STEP, &m.base);
+    (void)bus_send_later(x->shard->link, PLANE_ORCH_JOB_STEP, &m.base); /* for people: 20 ms are soon enough */
 }
 
 static void step(struct orch_job *x, const struct job_effect *e)
