@@ -7,7 +7,6 @@ int main(int argc, char **argv)
         .proc = PLANE__PROC__PROC_PUB,
         .start = pub_start,
         .beat = pub_beat,
-        .ctl = pub_ctl,
         .drain = pub_drain,
         .stop = pub_stop,
     };

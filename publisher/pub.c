@@ -2,7 +2,6 @@
 
 #include "common/base/err.h"
 #include "common/base/stat.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -298,31 +297,6 @@ void pub_beat(struct worker *w, Plane__Heartbeat *hb)
     hb->dependencies = deps;
     hb->n_dependencies = 1;
     hb->drained = p->draining && window_count(p->window) == 0;
-}
-
-static void put_counter(struct buf *out, const char *name, int64_t value)
-{
-    buf_printf(out, ",\"%s\":%" PRId64, name, value);
-}
-
-int pub_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out)
-{
-    (void)args_json;
-    struct pub *p = worker_state(w);
-    if (strcmp(cmd, "events") != 0) {
-        buf_puts(out, "{\"error\":\"unknown_command\"}");
-        return EX_REFUSED;
-    }
-    struct amqp_status st = amqp_link_status(p->link);
-    buf_printf(out, "{\"broker\":\"%s\",\"commands\":%s", st.state, st.commands ? "true" : "false");
-    put_counter(out, "window", (int64_t)window_count(p->window));
-    put_counter(out, "unconfirmed", (int64_t)window_sent_count(p->window));
-    put_counter(out, "published", stat_published.value);
-    put_counter(out, "confirmed", stat_settled[WINDOW_CONFIRMED].value);
-    put_counter(out, "returned", stat_settled[WINDOW_RETURNED].value);
-    put_counter(out, "nacked", stat_settled[WINDOW_NACKED].value);
-    buf_putc(out, '}');
-    return EX_OK;
 }
 
 /* --- start --- */

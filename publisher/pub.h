@@ -10,7 +10,6 @@
 /* The functions of the worker_kind (common/rt/worker.h). */
 int pub_start(struct worker *w);
 void pub_beat(struct worker *w, Plane__Heartbeat *hb);
-int pub_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);
 void pub_drain(struct worker *w, bool on);
 void pub_stop(struct worker *w, uint32_t grace_ms);
 
