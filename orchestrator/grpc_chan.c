@@ -7,13 +7,16 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #define RECONNECT_MIN_MS 100
 #define RECONNECT_MAX_MS 2000
 #define CONNECT_MAX_MS 5000 /* one attempt, TLS and HTTP/2 settings included */
-#define KEEPALIVE_MS 15000
-#define KEEPALIVE_TIMEOUT_MS 5000
+/* Servers of grpc-go's default policy cut a connection that is pinged more often than every 5 minutes, or without an
+ * RPC under way. What the library also does with these two: TCP_USER_TIMEOUT is the latter. */
+#define KEEPALIVE_MS 330000
+#define DEAD_PEER_MS 5000
 #define RESOLVE_AGAIN_MS 1000 /* shortest time between two DNS look-ups */
 #define RPC_SPARE_MAX 1024    /* contexts kept for the next RPC */
 #define RPC_METADATA 2
@@ -47,6 +50,7 @@ struct grpc_chan {
     uint32_t open_cnt;
     bool closed;
     bool watched;
+    bool hurries; /* the hub looks often while it connects */
     void (*on_state)(void *user, enum grpc_chan_state st);
     void *user;
 };
@@ -155,6 +159,7 @@ static void on_rpc_end(struct hub_tag *t, bool ok)
         report(r);
     rpc_put_back(r);
     c->open_cnt--;
+    grpc_hub_unwant(c->hub, HUB_PACE_RPC);
     maybe_end(c);
 }
 
@@ -215,6 +220,7 @@ static struct grpc_rpc *start(struct grpc_chan *c, void *method, const struct rp
     put_metadata(r, args->trace_id);
     list_append(&c->open, &r->node);
     c->open_cnt++;
+    grpc_hub_want(c->hub, HUB_PACE_RPC);
     start_batch(r);
     return r;
 }
@@ -248,6 +254,15 @@ static void watch(struct grpc_chan *c)
                                           grpc_hub_queue(c->hub), &c->watch);
 }
 
+static void hurry(struct grpc_chan *c, bool on)
+{
+    if (on && !c->hurries)
+        grpc_hub_want(c->hub, HUB_PACE_CONNECT);
+    else if (!on && c->hurries)
+        grpc_hub_unwant(c->hub, HUB_PACE_CONNECT);
+    c->hurries = on;
+}
+
 static void tell_state(struct grpc_chan *c)
 {
     if (c->seen == GRPC_CHANNEL_READY)
@@ -268,6 +283,7 @@ static void on_watch(struct hub_tag *t, bool ok)
         return;
     }
     c->seen = grpc_channel_check_connectivity_state(c->channel, 1); /* an idle channel connects again */
+    hurry(c, c->seen != GRPC_CHANNEL_READY);
     if (c->seen != GRPC_CHANNEL_SHUTDOWN)
         watch(c);
     if (!c->closed)
@@ -278,6 +294,7 @@ static void on_watch(struct hub_tag *t, bool ok)
 static void destroy_channel(struct grpc_chan *c)
 {
     grpc_channel *ch = c->channel;
+    hurry(c, false);
     c->channel = NULL;
     if (ch != NULL)
         grpc_channel_destroy(ch);
@@ -312,9 +329,10 @@ static grpc_channel *make_channel(const struct grpc_chan_args *a)
                CONNECT_MAX_MS), /* which is the library's name for an attempt's time */
         NUMBER(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, RESOLVE_AGAIN_MS),
         NUMBER(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
-        NUMBER(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
-        /* With the library's default of two pings without data in between, a Go server of default policy bears it. */
-        NUMBER(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        NUMBER(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, DEAD_PEER_MS),
+        NUMBER(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0),
+        NUMBER(GRPC_ARG_HTTP2_BDP_PROBE, 0),              /* pings too, and our messages are small */
+        NUMBER(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX), /* kept, however long nobody calls */
         NUMBER(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, GRPC_LINK_REPLY_MAX),
         NUMBER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* new certificates must mean a new connection */
         NUMBER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),         /* the environment's proxy is not for the platform's traffic */
@@ -345,6 +363,7 @@ struct grpc_chan *grpc_chan_open(const struct grpc_chan_args *a)
     }
     c->probe = grpc_channel_register_call(c->channel, PROBE_PATH, NULL, NULL);
     c->seen = grpc_channel_check_connectivity_state(c->channel, 1);
+    hurry(c, true);
     watch(c);
     return c;
 }

@@ -1,7 +1,9 @@
 /*
- * grpc_hub: the one completion queue of the process and the one library thread that drains it. Layer: orchestrator.
+ * grpc_hub: the one completion queue of the process, looked at by the loop. Layer: orchestrator.
  *
- * The thread takes an event, puts its tag into a list and wakes the loop; everything else happens on the loop's thread.
+ * There is no thread that waits at the queue: waking two threads for each completion cost more than the RPC. A timer
+ * takes what is there without waiting, and these looks also drive the library's sockets: every 1 to 4 ms while RPCs are
+ * out, 10 ms while a channel connects, else 40 ms. The library's few own threads only watch its clocks.
  * What gRPC writes to its own log goes through here too: into ours, and the last TLS fault is kept, because the library
  * tells the reason of a refused handshake nowhere else.
  */
@@ -20,10 +22,20 @@ struct hub_tag {
     bool ok;
 };
 
-/** Starts the library and its thread. One per process. Dies when it cannot. */
+/** Starts the library. One per process. */
 struct grpc_hub *grpc_hub_new(struct loop *l);
-/** Closed last: everything that has tags out must have been closed. Runs what is left, then ends the thread. */
+/** Closed last: everything that has tags out must have been closed. Runs what is left; waits 2 s for it at most. */
 void grpc_hub_free(struct grpc_hub *h);
+
+/* How often the queue is looked at, the quickest that somebody wants. */
+enum hub_pace {
+    HUB_PACE_RPC,     /* an RPC is out */
+    HUB_PACE_CONNECT, /* a channel is not connected */
+    HUB_PACES,
+};
+void grpc_hub_want(struct grpc_hub *h, enum hub_pace pace);
+/** As often as it was wanted. */
+void grpc_hub_unwant(struct grpc_hub *h, enum hub_pace pace);
 struct loop *grpc_hub_loop(struct grpc_hub *h);
 struct grpc_completion_queue *grpc_hub_queue(struct grpc_hub *h);
 

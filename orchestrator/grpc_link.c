@@ -10,17 +10,28 @@
 #define PROBE_EVERY_MS 2000 /* while the state is failed: the reason may become another */
 #define TLS_FAULT_AGE_MS 3000
 
+/* A channel and what is known of it. */
+struct side {
+    struct grpc_link *link;
+    struct grpc_chan *chan; /* NULL: none */
+    enum grpc_link_state state;
+    char why[LINK_WHY_SIZE]; /* it is not ready */
+    struct timer probe_timer;
+    struct grpc_rpc *probe;
+};
+
 struct grpc_link {
     struct grpc_link_args args;
     char *target;
     char *tls_name;
-    struct grpc_chan *chan; /* the one in use */
+    struct side sides[2];
+    struct side *used; /* for RPCs */
+    struct side *next; /* has new certificates and is not connected yet; usually without a channel */
+    /* told */
     enum grpc_link_state state;
-    char detail[LINK_WHY_SIZE];
+    char detail[GRPC_LINK_DETAIL_SIZE];
     int64_t since_wall_ms;
     uint64_t generation;
-    struct timer probe_timer;
-    struct grpc_rpc *probe;
 };
 
 /* "https://host:443/" -> "host:443": the contract's URLs come with and without a scheme, and TLS is not optional. */
@@ -33,19 +44,31 @@ static char *target_of(const char *url)
 
 /* --- state ------------------------------------------------------------------------------------------------------- */
 
-static void set_state(struct grpc_link *k, enum grpc_link_state st, const char *detail)
+static void tell(struct grpc_link *k)
 {
-    bool same = k->state == st && strcmp(k->detail, detail) == 0;
-    if (same)
+    char detail[GRPC_LINK_DETAIL_SIZE];
+    const struct side *s = k->used;
+    if (s->state == GRPC_LINK_READY && k->next->why[0] != '\0')
+        (void)snprintf(detail, sizeof detail, "the former certificates stay in use, the new ones do not connect: %s",
+                       k->next->why);
+    else
+        (void)snprintf(detail, sizeof detail, "%s", s->why);
+    if (k->state == s->state && strcmp(k->detail, detail) == 0)
         return;
-    if (k->state != st)
+    if (k->state != s->state)
         k->since_wall_ms = clock_wall_ms();
-    k->state = st;
-    (void)snprintf(k->detail, sizeof k->detail, "%s", detail);
+    k->state = s->state;
+    memcpy(k->detail, detail, sizeof detail);
     k->args.on_change(k, k->args.user);
 }
 
-static void start_probe(struct grpc_link *k);
+static void side_set(struct side *s, enum grpc_link_state st, const char *why)
+{
+    s->state = st;
+    (void)snprintf(s->why, sizeof s->why, "%s", why);
+}
+
+static void start_probe(struct side *s);
 
 static void on_probe_timer(struct timer *t, int64_t now_ms)
 {
@@ -55,54 +78,80 @@ static void on_probe_timer(struct timer *t, int64_t now_ms)
 
 static void on_probe(void *user, const struct rpc_reply *r)
 {
-    struct grpc_link *k = user;
-    k->probe = NULL;
-    if (k->state == GRPC_LINK_READY)
+    struct side *s = user;
+    struct grpc_hub *hub = s->link->args.hub;
+    s->probe = NULL;
+    if (s->state == GRPC_LINK_READY)
         return; /* it went through: the channel has come back meanwhile */
-    loop_timer_in(grpc_hub_loop(k->args.hub), &k->probe_timer, PROBE_EVERY_MS);
+    loop_timer_in(grpc_hub_loop(hub), &s->probe_timer, PROBE_EVERY_MS);
     if (r->code != RPC_UNAVAILABLE)
         return; /* says nothing of the connection */
     char fault[GRPC_HUB_FAULT_MAX];
     char why[LINK_WHY_SIZE];
-    grpc_hub_tls_fault(k->args.hub, TLS_FAULT_AGE_MS, fault);
-    struct link_why_args a = {.status = r->detail, .tls_fault = fault, .tls_name = k->tls_name};
+    grpc_hub_tls_fault(hub, TLS_FAULT_AGE_MS, fault);
+    struct link_why_args a = {.status = r->detail, .tls_fault = fault, .tls_name = s->link->tls_name};
     bool lasting = link_why(&a, why);
-    set_state(k, lasting ? GRPC_LINK_FAILED : GRPC_LINK_CONNECTING, why);
+    side_set(s, lasting ? GRPC_LINK_FAILED : GRPC_LINK_CONNECTING, why);
+    tell(s->link);
 }
 
-static void start_probe(struct grpc_link *k)
+static void start_probe(struct side *s)
 {
-    if (k->probe == NULL)
-        k->probe = grpc_chan_probe(k->chan, PROBE_MS, on_probe, k);
+    if (s->probe == NULL)
+        s->probe = grpc_chan_probe(s->chan, PROBE_MS, on_probe, s);
 }
 
-static void stop_probe(struct grpc_link *k)
+static void stop_probe(struct side *s)
 {
-    loop_timer_cancel(grpc_hub_loop(k->args.hub), &k->probe_timer);
-    if (k->probe != NULL)
-        grpc_rpc_cancel(k->probe);
-    k->probe = NULL;
+    loop_timer_cancel(grpc_hub_loop(s->link->args.hub), &s->probe_timer);
+    if (s->probe != NULL)
+        grpc_rpc_cancel(s->probe);
+    s->probe = NULL;
+}
+
+static void side_close(struct side *s, bool now)
+{
+    if (s->chan == NULL)
+        return;
+    stop_probe(s);
+    grpc_chan_close(s->chan, now);
+    s->chan = NULL;
+    side_set(s, GRPC_LINK_CONNECTING, "");
+}
+
+static void take_over(struct grpc_link *k)
+{
+    struct side *former = k->used;
+    k->used = k->next;
+    k->next = former;
+    side_close(former, false);
+    log_ev(LOG_INFO, "new certificates are in use", log_z("name", k->args.name));
 }
 
 /* Not connected stays as it was until the channel is ready: that it is trying once more is no news. */
 static void on_chan_state(void *user, enum grpc_chan_state st)
 {
-    struct grpc_link *k = user;
-    if (st == GRPC_CHAN_READY) {
+    struct side *s = user;
+    struct grpc_link *k = s->link;
+    if (st == GRPC_CHAN_BROKEN) {
+        start_probe(s);
+    } else if (st == GRPC_CHAN_READY) {
         k->generation++;
-        stop_probe(k);
-        set_state(k, GRPC_LINK_READY, "");
-    } else if (st == GRPC_CHAN_BROKEN) {
-        start_probe(k);
-    } else if (k->state == GRPC_LINK_READY) {
-        set_state(k, GRPC_LINK_CONNECTING, "the connection was lost");
+        stop_probe(s);
+        side_set(s, GRPC_LINK_READY, "");
+        if (s == k->next)
+            take_over(k);
+    } else if (s->state == GRPC_LINK_READY) {
+        side_set(s, GRPC_LINK_CONNECTING, "the connection was lost");
     }
+    tell(k);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
-static struct grpc_chan *open_chan(struct grpc_link *k, const struct tls_files *tls)
+static void side_open(struct side *s, const struct tls_files *tls)
 {
+    struct grpc_link *k = s->link;
     struct grpc_chan_args a = {
         .hub = k->args.hub,
         .target = k->target,
@@ -110,9 +159,9 @@ static struct grpc_chan *open_chan(struct grpc_link *k, const struct tls_files *
         .methods = k->args.methods,
         .tls = tls,
         .on_state = on_chan_state,
-        .user = k,
+        .user = s,
     };
-    return grpc_chan_open(&a);
+    s->chan = grpc_chan_open(&a);
 }
 
 struct grpc_link *grpc_link_new(const struct grpc_link_args *args)
@@ -126,8 +175,13 @@ struct grpc_link *grpc_link_new(const struct grpc_link_args *args)
     if (k == NULL || k->target == NULL || k->tls_name == NULL)
         die(EX_INTERNAL, "no memory for the channel to %s", args->name);
     k->since_wall_ms = clock_wall_ms();
-    timer_init(&k->probe_timer, on_probe_timer, k);
-    k->chan = open_chan(k, args->tls);
+    for (size_t i = 0; i < 2; i++) {
+        k->sides[i].link = k;
+        timer_init(&k->sides[i].probe_timer, on_probe_timer, &k->sides[i]);
+    }
+    k->used = &k->sides[0];
+    k->next = &k->sides[1];
+    side_open(k->used, args->tls);
     return k;
 }
 
@@ -135,8 +189,8 @@ void grpc_link_free(struct grpc_link *k)
 {
     if (k == NULL)
         return;
-    stop_probe(k);
-    grpc_chan_close(k->chan, true);
+    side_close(k->used, true);
+    side_close(k->next, true);
     free(k->target);
     free(k->tls_name);
     free(k);
@@ -144,16 +198,14 @@ void grpc_link_free(struct grpc_link *k)
 
 void grpc_link_set_tls(struct grpc_link *k, const struct tls_files *tls)
 {
-    stop_probe(k);
-    struct grpc_chan *old = k->chan;
-    k->chan = open_chan(k, tls);
-    grpc_chan_close(old, false);
-    set_state(k, GRPC_LINK_CONNECTING, "connecting with new certificates");
+    side_close(k->next, true);
+    side_open(k->next, tls);
+    tell(k);
 }
 
 struct grpc_rpc *grpc_link_call(struct grpc_link *k, const struct rpc_args *args)
 {
-    return grpc_chan_call(k->chan, args);
+    return grpc_chan_call(k->used->chan, args);
 }
 
 const char *grpc_link_name(const struct grpc_link *k)
@@ -183,5 +235,5 @@ uint64_t grpc_link_generation(const struct grpc_link *k)
 
 uint32_t grpc_link_in_flight(const struct grpc_link *k)
 {
-    return grpc_chan_in_flight(k->chan);
+    return grpc_chan_in_flight(k->used->chan);
 }

@@ -4,7 +4,8 @@
  *
  * The channel connects by itself, from the start and for ever (pauses of 100 ms to 2 s). Its state is watched; while it
  * cannot connect, a probe RPC that fails at once inside the library fetches the reason. New certificates make a new
- * channel; the old one goes when its last RPC has ended.
+ * channel beside the old one, which serves on until the new one is connected, for ever if need be, and goes when its
+ * last RPC has ended.
  */
 #ifndef ORCHESTRATOR_GRPC_LINK_H
 #define ORCHESTRATOR_GRPC_LINK_H
@@ -15,6 +16,7 @@
 #include "proto/plane.pb-c.h" /* for what every generated message is */
 
 #define GRPC_LINK_METHODS_MAX 4
+#define GRPC_LINK_DETAIL_SIZE (LINK_WHY_SIZE + 80)
 #define GRPC_LINK_REPLY_MAX 65536 /* bytes of an answer; a longer one fails its RPC */
 
 struct grpc_link;
@@ -41,12 +43,13 @@ struct grpc_link_args {
 struct grpc_link *grpc_link_new(const struct grpc_link_args *args);
 /** Cancels every RPC without reporting it. The hub must still run (or be freed next). */
 void grpc_link_free(struct grpc_link *k);
-/** From now on with these. */
+/** With these as soon as a channel that uses them is connected; until then the former ones serve on. Replaces what an
+ * earlier one of these is still trying. */
 void grpc_link_set_tls(struct grpc_link *k, const struct tls_files *tls);
 
 const char *grpc_link_name(const struct grpc_link *k);
 enum grpc_link_state grpc_link_state(const struct grpc_link *k);
-/** Why it is not ready, for people; "" when ready. */
+/** For people: why it is not ready; when it is, why new certificates are not in use yet, or "". */
 const char *grpc_link_detail(const struct grpc_link *k);
 int64_t grpc_link_since_wall_ms(const struct grpc_link *k);
 /** Counts up whenever the channel becomes ready: what was learned of the server may be another server's by then. */

@@ -157,13 +157,18 @@ void orch_reload(struct worker *w)
         log_line(LOG_ERROR, "the certificates in use stay");
         return;
     }
+    if (tls_files_same(&o->tls, &fresh)) {
+        tls_files_free(&fresh);
+        log_line(LOG_INFO, "certificates read again: the same as before");
+        return;
+    }
     tls_files_free(&o->tls);
     o->tls = fresh;
     for (enum svc s = 0; s < SVC_COUNT; s++)
         grpc_link_set_tls(o->links[s], &o->tls);
     if (o->serve != NULL)
         grpc_serve_set_tls(o->serve, &o->tls);
-    log_line(LOG_INFO, "certificates read again");
+    log_line(LOG_INFO, "certificates read again: new ones, used as soon as they connect");
 }
 
 /* Waits only for ports that would be lost; every other job is asked for again of the next process. */

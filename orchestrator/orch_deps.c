@@ -42,7 +42,8 @@ void orch_deps_send(struct orch *o, struct shard *s)
 
 static void log_change(const struct grpc_link *k)
 {
-    enum log_level level = grpc_link_state(k) == GRPC_LINK_READY ? LOG_INFO : LOG_WARN;
+    bool good = grpc_link_state(k) == GRPC_LINK_READY && grpc_link_detail(k)[0] == '\0';
+    enum log_level level = good ? LOG_INFO : LOG_WARN;
     log_ev(level, "dependency", log_z("name", grpc_link_name(k)), log_z("state", state_name(grpc_link_state(k))),
            log_z("why", grpc_link_detail(k)));
 }

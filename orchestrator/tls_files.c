@@ -57,6 +57,12 @@ int tls_files_load(struct tls_files *out, const struct tls_paths *paths, struct 
     return 0;
 }
 
+bool tls_files_same(const struct tls_files *a, const struct tls_files *b)
+{
+    return strcmp(a->cert_pem, b->cert_pem) == 0 && strcmp(a->key_pem, b->key_pem) == 0 &&
+           strcmp(a->ca_pem, b->ca_pem) == 0;
+}
+
 void tls_files_free(struct tls_files *t)
 {
     wipe_free(t->cert_pem);

@@ -25,6 +25,7 @@ struct tls_paths {
  * err      one line naming the file and the fault, when -1 is returned; *out is then untouched
  */
 int tls_files_load(struct tls_files *out, const struct tls_paths *paths, struct buf *err);
+bool tls_files_same(const struct tls_files *a, const struct tls_files *b);
 void tls_files_free(struct tls_files *t);
 
 #endif

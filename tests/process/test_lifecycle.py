@@ -187,6 +187,43 @@ class TestControl(OneCall):
         self.assertEqual(status(self.ua.ask("OPTIONS")), 200)
         self.assertTrue(self.stack.is_ready())
 
+    def test_reload_of_certificates(self):
+        """What cannot be used, or does not connect, leaves the service as it was; good ones replace them unnoticed."""
+        def details():
+            return {d["name"]: (d["state"], d.get("detail", "")) for d in self.stack.ctl("status")["dependencies"]
+                    if d["name"].endswith("-service")}
+
+        def put(name, key_of=None, code=0):
+            for kind, source in (("crt", name), ("key", key_of or name)):
+                with open(os.path.join(self.stack.pki, f"{source}.{kind}"), encoding="utf-8") as f:
+                    text = f.read()
+                with open(os.path.join(self.stack.pki, f"sip-signaling.{kind}"), "w", encoding="utf-8") as f:
+                    f.write(text)
+            self.assertEqual(self.stack.ctl_raw("reload").returncode, code)
+            self.assertEqual(status(self.ua.ask("OPTIONS")), 200)
+
+        good = {}
+        for kind in ("crt", "key"):
+            with open(os.path.join(self.stack.pki, f"sip-signaling.{kind}"), encoding="utf-8") as f:
+                good[kind] = f.read()
+        try:
+            put("client", key_of="platform", code=1)
+            put("bad/other-ca")
+            harness.wait_for("every service says that the new ones do not connect", 10, lambda: all(
+                state == "ready" and "the new ones do not connect" in why for state, why in details().values()))
+            self.assertEqual(status(self.ua.ask("OPTIONS")), 200)
+            put("client")
+            harness.wait_for("they are in use", 10,
+                             lambda: self.stack.log().count("new certificates are in use") >= 3)
+            harness.wait_for("nothing to complain about", 10,
+                             lambda: set(details().values()) == {("ready", "")})
+        finally:
+            for kind, text in good.items():
+                with open(os.path.join(self.stack.pki, f"sip-signaling.{kind}"), "w", encoding="utf-8") as f:
+                    f.write(text)
+            self.stack.ctl_raw("reload")
+        self.assertEqual(status(self.ua.ask("OPTIONS")), 200)
+
     def test_the_socket_is_ours_alone(self):
         mode = os.stat(os.path.join(self.stack.runtime, "control.sock")).st_mode & 0o777
         self.assertEqual(mode, 0o600)
