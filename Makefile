@@ -146,7 +146,9 @@ lint:
 check: all unit lint format-check tidy ## quick: unit, table, torture, corpus replay, lint, clang-format, clang-tidy
 
 cover:
-	$(MAKE) COVER=1 BUILD=$(BUILD)/cover CFLAGS="-O0" unit
+	$(Q)rm -rf $(BUILD)/cover
+	$(Q)$(MAKE) COVER=1 BUILD=$(BUILD)/cover OPT=-O0 unit
+	$(Q)scripts/cover.py $(BUILD)/cover
 
 clean:
 	rm -rf $(BUILD)
