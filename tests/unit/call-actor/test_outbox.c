@@ -44,10 +44,10 @@ static size_t got_cnt;
 static bool link_up;
 static bool link_full;
 
-int __wrap_bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *m);
+int __wrap_bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *m);
 bool __wrap_bus_link_is_up(const struct bus_link *k);
 
-int __wrap_bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *m)
+int __wrap_bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *m)
 {
     (void)k;
     assert_int_equal(type, PLANE_PUB_EVENT);
