@@ -50,7 +50,7 @@ static void show_line(void *user, const struct call_history_line *l)
     char text[CALL_HISTORY_TEXT_MAX];
     (void)user;
     call_history_text(l, text);
-    FUZZ_ASSERT(memchr(text, '\0', sizeof(text)) != NULL);
+    FUZZ_ASSERT(memchr(l->what, '\0', sizeof(l->what)) != NULL && memchr(text, '\0', sizeof(text)) != NULL);
 }
 
 static void show(const struct call *c)
