@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
+#include "sip-edge/edge_back.h"
 #include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_icmp.h"
 #include "sip-edge/edge_reply.h"
@@ -36,6 +37,7 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     (void)snprintf(e->host, sizeof(e->host), v6 ? "[%s]" : "%s", conf->public_ip);
     id_random_bytes(e->tag_key, sizeof(e->tag_key));
     edge_hops_init(e, &conf->means);
+    edge_backs_init(e);
     txn_index_init(&e->index, conf->txn_max > 0 ? conf->txn_max : EDGE_TXN_MAX);
     buf_init(&e->key, KEY_TEXT_MAX);
     buf_init(&e->other_key, KEY_TEXT_MAX);
@@ -56,6 +58,7 @@ void edge_fini(struct edge *e)
     drop_all(&e->index.server);
     drop_all(&e->index.client);
     edge_hops_fini(e);
+    edge_backs_fini(e);
     edge_shards_fini(e);
     edge_guard_fini(e);
     txn_index_fini(&e->index);
@@ -133,7 +136,7 @@ void edge_send_failed(struct edge *e, struct span owner, bool is_server, struct 
     e->now = now;
     edge_stat_drop(EDGE_DROP_SEND_FAILED);
     struct edge_txn *x = is_server ? edge_txn_server(e, owner) : edge_txn_client(e, owner);
-    if (x != NULL && !edge_switch_back(x))
+    if (x != NULL && !(is_server ? edge_back_try(x) : edge_switch_back(x)))
         (void)edge_txn_do(x, TXN_SEND_FAILED, NULL);
 }
 

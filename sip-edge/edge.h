@@ -89,6 +89,8 @@ struct edge {
     struct map hops;       /* requests to names; see edge_hop.h */
     struct list waiting;   /* … those that wait for a name server */
     unsigned waiting_cnt;
+    struct list backs; /* responses that wait for one; see edge_back.h */
+    unsigned back_cnt;
     size_t kept_bytes;
     size_t kept_bytes_max;
     unsigned shard_cnt;

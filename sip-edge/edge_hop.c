@@ -1,6 +1,7 @@
 #include "sip-edge/edge_hop.h"
 #include "common/base/log.h"
 #include "common/sip/sip_uri.h"
+#include "sip-edge/edge_back.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_shard.h"
@@ -407,4 +408,5 @@ void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_
         locate_answer(h->loc, a);
         search(h, h->loc);
     }
+    edge_back_on_dns(e, q, a);
 }

@@ -22,6 +22,7 @@ struct edge_txn {
     bool mute;              /* client: a CANCEL of our own; nobody is told */
     bool untold;            /* client: the actor was away when the last word came */
     bool switched;          /* client: too long for UDP, so it went over TCP (edge_switch.h) */
+    bool turned;            /* server: its replies go to the sent-by (edge_back.h) */
     bool resent;            /* client: its connection was lost, and it was sent over another */
     bool failed;            /* client: the last word is `cause`, not `heard` */
     bool sent;              /* client: the request went out once */
@@ -76,6 +77,8 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a);
 bool edge_txn_do(struct edge_txn *x, enum txn_what what, const struct edge_word *w);
 /** A client transaction that nothing was heard of begins anew, its request as it is now. */
 void edge_txn_restart(struct edge_txn *x, bool reliable);
+/** Server: send the last reply again, if it is kept. */
+void edge_txn_reply_again(struct edge_txn *x);
 /** The connection its request went over is gone, and nothing was heard: the request goes once over another. */
 void edge_txn_resend(struct edge_txn *x);
 /** Answer a server transaction in the actor's place. Without its request it is dropped. false: it is gone. */

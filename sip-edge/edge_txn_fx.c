@@ -58,6 +58,11 @@ void edge_txn_resend(struct edge_txn *x)
     send_bytes(x, kept(&x->request));
 }
 
+void edge_txn_reply_again(struct edge_txn *x)
+{
+    send_again(x, &x->reply);
+}
+
 /* The ACK belongs to the transaction's INVITE; both stay until it is over. */
 static void send_ack(struct edge_txn *x, const struct edge_word *w)
 {
