@@ -21,14 +21,17 @@ class StreamUa(Ua):
     contact_params = ";transport=tcp"
 
     def __init__(self, port, context=None, name=None, host="127.0.0.1"):
-        self.target = (host, port)
-        self.seen, self.unread, self.rest = [], [], b""
-        self.sock = socket.create_connection(self.target, timeout=10)
+        sock = socket.create_connection((host, port), timeout=10)
         if context is not None:
             self.transport, self.contact_params = "TLS", ";transport=tls"
-            self.sock = context.wrap_socket(self.sock, server_hostname=name)
+            sock = context.wrap_socket(sock, server_hostname=name)
+        self.take_connection(sock, (host, port))
+
+    def take_connection(self, sock, target):
+        self.target, self.sock = target, sock
+        self.seen, self.unread, self.rest = [], [], b""
         self.sock.settimeout(30)
-        self.port = self.sock.getsockname()[1]
+        self.port = self.contact_port = self.sock.getsockname()[1]
         self.pongs = 0
         self.closed = False
 

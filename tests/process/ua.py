@@ -39,7 +39,7 @@ class Ua:
         self.target = ("127.0.0.1", port)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
-        self.port = self.sock.getsockname()[1]
+        self.port = self.contact_port = self.sock.getsockname()[1]
         self.seen = []  # everything that ever came
         self.unread = []
 
@@ -109,7 +109,7 @@ class Call:
     def text(self, method, cseq, branch, body="", extra=(), content_type="application/sdp"):
         lines = [f"{method} {self.uri} SIP/2.0", f"Via: SIP/2.0/{self.ua.transport} 127.0.0.1:{self.ua.port};branch={branch};rport",
                  "Max-Forwards: 70", f"From: {self.from_value}", f"To: {self.to_value}", f"Call-ID: {self.call_id}",
-                 f"CSeq: {cseq} {method}", f"Contact: <sip:{self.caller}@127.0.0.1:{self.ua.port}{self.ua.contact_params}>", *extra]
+                 f"CSeq: {cseq} {method}", f"Contact: <sip:{self.caller}@127.0.0.1:{self.ua.contact_port}{self.ua.contact_params}>", *extra]
         if body:
             lines.append(f"Content-Type: {content_type}")
         return "\r\n".join([*lines, f"Content-Length: {len(body.encode())}", "", body])
