@@ -43,6 +43,7 @@ struct actor {
     struct timer pump_timer; /* refused events get their next chance */
     struct timer admit_timer;
     struct timer stop_timer;
+    int64_t started_ms;
     int64_t stop_by_ms;
     int64_t quiet_since_ms;                         /* no call is live since; 0: there is one, or nobody looked */
     struct dependency deps[ACTOR_DEPENDENCIES_MAX]; /* of the orchestrator */

@@ -54,11 +54,21 @@ static bool has_room(struct actor *a, const char **why)
     return false;
 }
 
+/* Just started, and who must be asked has not spoken yet: a no would refuse calls that a moment later could be taken,
+ * and the edge keeps them for us meanwhile. */
+static bool is_undecided(struct actor *a)
+{
+    bool heard_all = a->deps_known && bus_link_peer(a->orch) != NULL && bus_link_peer(a->pub) != NULL;
+    return !heard_all && !a->admit_told && loop_now(a->loop).mono_ms - a->started_ms < ADMIT_GRACE_MS / 2;
+}
+
 void admit_update(struct actor *a, bool always)
 {
     const char *why;
     bool calls = admit_ready(a, &why) && has_room(a, &why);
-    if (!always && a->admit_told && calls == a->admitting)
+    if (!always && a->admit_told && calls == a->admitting && strcmp(why, a->why_not) == 0)
+        return;
+    if (!calls && is_undecided(a))
         return;
     if (calls != a->admitting || !a->admit_told)
         log_ev(LOG_INFO, calls ? "new calls are admitted" : "new calls are refused", log_z("why", why));
@@ -82,6 +92,7 @@ static void on_admit_timer(struct timer *t, int64_t now_ms)
 
 void admit_init(struct actor *a)
 {
+    a->started_ms = loop_now(a->loop).mono_ms;
     timer_init(&a->admit_timer, on_admit_timer, a);
     loop_timer_in(a->loop, &a->admit_timer, ADMIT_GRACE_MS / 4);
 }

@@ -42,15 +42,7 @@ void act_cancelled(void *obj, const void *arg, void *fx, struct now now)
 
 static unsigned status_of(Plane__JobDone__Result result)
 {
-    switch (result) {
-    case PLANE__JOB_DONE__RESULT__UNAVAILABLE:
-    case PLANE__JOB_DONE__RESULT__CANCELLED: /* not by us: the orchestrator gave up */
-        return 503;
-    case PLANE__JOB_DONE__RESULT__DENIED:
-        return 403;
-    default:
-        return 500;
-    }
+    return result == PLANE__JOB_DONE__RESULT__DENIED ? 403 : 503; /* a carrier tries another way, or again later */
 }
 
 static void log_failure(struct call_effects *fx, const Plane__JobDone *done, unsigned status)

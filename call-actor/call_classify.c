@@ -93,7 +93,7 @@ static enum call_event setup_done(const struct call *c, struct call_step *st)
     if (done->result != PLANE__JOB_DONE__RESULT__OK)
         return CALL_EV_SETUP_FAILED;
     if (done->plan == NULL || (done->rtp_port == 0 && !is_portless(c->conf, done->plan->action)))
-        return unfit(st, 500);
+        return unfit(st, 503);
     if (is_portless(c->conf, done->plan->action))
         return unfit(st, 501);
     return screen_answer(c, st, row_span(c->row->offer), done->rtp_port) ? CALL_EV_SETUP_OK : CALL_EV_SETUP_UNFIT;

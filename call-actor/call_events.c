@@ -1,11 +1,16 @@
 #include "call-actor/call_events.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/dialog.h"
 #include "common/base/err.h"
 #include "proto/event.h"
+#include <stdio.h>
 
 /* What a record of the message plane holds beside the body, with room to spare. */
 #define BODY_MAX (PLANE_BODY_MAX - 4096u)
+
+/* From and To as they came are at most DIALOG_VALUE_BYTES_MAX; with two brackets and a NUL. */
+#define VALUE_MAX (DIALOG_VALUE_BYTES_MAX + 3)
 
 static void publish_as(struct call *c, struct call_effects *fx, enum event_kind kind, enum event_format format,
                        const struct event_call *what)
@@ -29,14 +34,31 @@ static void publish(struct call *c, struct call_effects *fx, enum event_kind kin
         publish_as(c, fx, kind, EVENT_PROTOBUF, what);
 }
 
-static struct event_call about(const struct call *c, struct now now)
+/* Consumers look for "<sip:NUMBER@": a value without brackets (RFC 3261 §20.10) gets them. */
+static struct span bracketed(char *out, const char *value)
+{
+    struct span v = span_cstr(value);
+    if (v.len == 0 || span_find(v, '<') < v.len)
+        return v;
+    size_t uri = span_find(v, ';');
+    (void)snprintf(out, VALUE_MAX, "<%.*s>%s", (int)uri, value, value + uri);
+    return span_cstr(out);
+}
+
+/* The two values that may need another form. */
+struct about_texts {
+    char from[VALUE_MAX];
+    char to[VALUE_MAX];
+};
+
+static struct event_call about(const struct call *c, struct about_texts *t, struct now now)
 {
     const Store__CallRow *row = c->row;
     return (struct event_call){
         .call_id = span_cstr(row->a->call_id),
         .trace_id = span_cstr(row->trace_id),
-        .from = span_cstr(call_from(c)),
-        .to = span_cstr(call_to(c)),
+        .from = bracketed(t->from, call_from(c)),
+        .to = bracketed(t->to, call_to(c)),
         .direction = span_cstr(row->direction),
         .wall_ms = now.wall_ms,
         .caller_rtp_addr = span_cstr(row->caller_rtp),
@@ -48,7 +70,8 @@ static struct event_call about(const struct call *c, struct now now)
 
 void events_started(struct call *c, struct call_effects *fx, const Plane__Plan *plan, struct now now)
 {
-    struct event_call what = about(c, now);
+    struct about_texts texts;
+    struct event_call what = about(c, &texts, now);
     BUG_ON(c->row->started_published);
     what.plan = plan;
     publish(c, fx, EVENT_CALL_STARTED, &what);
@@ -57,7 +80,8 @@ void events_started(struct call *c, struct call_effects *fx, const Plane__Plan *
 
 void events_answered(struct call *c, struct call_effects *fx, struct now now)
 {
-    struct event_call what = about(c, now);
+    struct about_texts texts;
+    struct event_call what = about(c, &texts, now);
     Plane__Plan tenant = PLANE__PLAN__INIT;
     if (c->row->answered_published)
         return;
@@ -69,7 +93,8 @@ void events_answered(struct call *c, struct call_effects *fx, struct now now)
 
 void events_ended(struct call *c, struct call_effects *fx, struct now now)
 {
-    struct event_call what = about(c, now);
+    struct about_texts texts;
+    struct event_call what = about(c, &texts, now);
     const Store__CallRow *row = c->row;
     if (!row->started_published || row->ended_published)
         return;

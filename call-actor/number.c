@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define COUNTRY "90"
+#define INTERNATIONAL "00"
 #define NATIONAL_DIGITS 10 /* of a national number, trunk prefix 0 not counted */
 #define USER_BYTES_MAX 512u
 
@@ -35,9 +36,13 @@ static bool take_digits(char *out, size_t *count, struct span user)
     return n > 0;
 }
 
-/* Carriers send 0…, 90… and +90… for one and the same subscriber. */
+/* Carriers send 0…, 90…, +90… and 0090… for one and the same subscriber. */
 static void unify(char *digits, size_t n)
 {
+    if (n > NATIONAL_DIGITS && strncmp(digits, INTERNATIONAL, 2) == 0) {
+        memmove(digits, digits + 2, n - 1);
+        n -= 2;
+    }
     size_t trunk = n == NATIONAL_DIGITS + 1 && digits[0] == '0' ? 1 : 0;
     if (n - trunk != NATIONAL_DIGITS)
         return;

@@ -24,7 +24,7 @@ enum number_kind {
 
 /**
  * The number in a sip, sips or tel URI. Parameters inside the user part (";phone-context=…") and visual separators
- * (RFC 3966 §5.1.1) are left out, a leading '+' too; 0 and 10 digits, or 10 digits, become 90 and 10 digits.
+ * (RFC 3966 §5.1.1) are left out, a leading '+' or 00 too; 0 and 10 digits, or 10 digits, become 90 and 10 digits.
  * out      NUMBER_MAX bytes; "" for NUMBER_NONE and NUMBER_BAD
  */
 enum number_kind number_of_uri(char *out, const struct sip_uri *uri);

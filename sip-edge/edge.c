@@ -224,6 +224,16 @@ bool edge_is_ready(const struct edge *e, const char **why)
     return false;
 }
 
+bool edge_knows_actors(const struct edge *e, struct now now)
+{
+    if (now.mono_ms - e->started.mono_ms >= EDGE_GRACE_MS)
+        return true;
+    for (unsigned i = 0; i < e->shard_cnt; i++)
+        if (!e->shard[i].told)
+            return false;
+    return true;
+}
+
 bool edge_is_idle(const struct edge *e)
 {
     if (e->waiting_cnt > 0)

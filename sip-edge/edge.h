@@ -68,11 +68,15 @@ struct edge_shard {
     bool up;
     bool ever_up;
     bool lost;              /* away for longer than EDGE_GRACE_MS */
+    bool told;              /* EDGE_ADMIT has come */
     bool admits;            /* EDGE_ADMIT: calls may come */
     uint32_t retry_after_s; /* what it asked for; 0: our choice */
     char why[EDGE_WHY_MAX];
     struct list open;   /* server transactions it has not answered finally, oldest first */
     struct list untold; /* client transactions whose last word it has not heard */
+    struct list acks;   /* see edge_acks.h */
+    size_t ack_cnt;
+    size_t ack_bytes;
     struct timer grace; /* runs out EDGE_GRACE_MS after it went away */
     struct timer retry; /* the link was full */
 };
@@ -146,6 +150,8 @@ void edge_drain(struct edge *e, bool on);
 
 /** Can a new call be taken now? why: reason for people when not; static or of the edge's own. */
 bool edge_is_ready(const struct edge *e, const char **why);
+/** Every call-actor has said whether calls may come, or has had its time to: what is read now can be answered. */
+bool edge_knows_actors(const struct edge *e, struct now now);
 /** Every transaction has its answer: nothing would be cut off by leaving. */
 bool edge_is_idle(const struct edge *e);
 /** Append members of an object, "transactions":{…} and others: how many of each kind and state, and who is asked. */

@@ -191,7 +191,7 @@ void edge_accept_start(struct edge_listener *l)
 
 void edge_accept_watch(struct edge_stream *s)
 {
-    bool on = !s->paused && !timer_is_set(&s->breath);
+    bool on = !s->paused && !s->hold && !timer_is_set(&s->breath);
     for (size_t i = 0; i < s->listener_cnt; i++)
         loop_io_set(s->listener[i].io, on ? LOOP_READ : 0);
 }

@@ -98,6 +98,7 @@ struct edge_stream {
     struct list gone;
     struct timer breath; /* after descriptors ran out */
     bool paused;
+    bool hold; /* the listeners only */
     size_t held;
     size_t budget;     /* bytes left to read in this turn */
     struct buf failed; /* owners to be told; see edge_stream.c */

@@ -4,7 +4,7 @@
  */
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_txn_key.h"
-#include "sip-edge/edge_plane.h"
+#include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -43,11 +43,10 @@ static void on_ack(struct edge *e, const struct edge_path *from)
     /* For a 2xx: a request of its own that nobody answers. Without a tag of ours it acknowledges a refusal of the
      * edge's. */
     struct edge_shard *s = edge_shard_by_tag(e, m->to_tag);
-    struct edge_told_request r = {.msg = m, .from = from};
     if (s == NULL)
         edge_stat_drop(EDGE_DROP_STRAY_ACK);
-    else if (edge_tell_request(s, &r) != 0)
-        edge_stat_drop(EDGE_DROP_ACTOR_DOWN); /* the 2xx comes again until an ACK gets through (§13.3.1.4) */
+    else
+        edge_acks_tell(s, from);
 }
 
 static bool is_repeat(struct edge *e)

@@ -8,6 +8,7 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_txn.h"
 
 /* Not secret and never changed: a restarted edge must send the repeat of an INVITE to the same actor. */
@@ -60,6 +61,7 @@ void edge_shard_on_admit(struct edge_shard *s, const Plane__Admit *m)
     bool admits = m->calls && !m->draining;
     if (admits != s->admits)
         log_ev(LOG_INFO, admits ? "calls admitted" : "calls refused", log_n("actor", s->no), log_z("why", m->why));
+    s->told = true;
     s->admits = admits;
     s->retry_after_s = m->retry_after_s;
     struct span why = span_cstr(m->why[0] != '\0' ? m->why : m->draining ? "draining" : "call-actor is not ready");
@@ -132,6 +134,7 @@ static void on_grace_over(struct timer *t, int64_t now_ms)
     s->lost = true;
     log_ev(LOG_WARN, "call-actor stays away: calls are refused", log_n("actor", s->no));
     refuse_invites(s);
+    edge_acks_drop(s);
 }
 
 static void on_retry(struct timer *t, int64_t now_ms)
@@ -141,6 +144,7 @@ static void on_retry(struct timer *t, int64_t now_ms)
     if (!s->up)
         return;
     tell_all(s);
+    edge_acks_tell_again(s);
     ask_all(s);
 }
 
@@ -160,6 +164,7 @@ void edge_actor_up(struct edge *e, unsigned shard, struct now now)
     timer_cancel(e->timers, &s->grace);
     tell_all(s);
     forget_asked(s);
+    edge_acks_tell_again(s); /* an ACK came before the BYE that waits */
     ask_all(s);
 }
 
@@ -178,6 +183,7 @@ void edge_shards_init(struct edge *e)
         *s = (struct edge_shard){.edge = e, .no = i, .why = "call-actor has not said that it is ready"};
         list_init(&s->open);
         list_init(&s->untold);
+        list_init(&s->acks);
         timer_init(&s->grace, on_grace_over, s);
         timer_init(&s->retry, on_retry, s);
     }
@@ -188,5 +194,6 @@ void edge_shards_fini(struct edge *e)
     for (unsigned i = 0; i < e->shard_cnt; i++) {
         timer_cancel(e->timers, &e->shard[i].grace);
         timer_cancel(e->timers, &e->shard[i].retry);
+        edge_acks_drop(&e->shard[i]);
     }
 }

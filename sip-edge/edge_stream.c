@@ -308,6 +308,12 @@ int edge_stream_listen(struct edge_stream *s, int fd, enum sip_transport transpo
     return 0;
 }
 
+void edge_stream_hold(struct edge_stream *s, bool on)
+{
+    s->hold = on;
+    edge_accept_watch(s);
+}
+
 void edge_stream_pause(struct edge_stream *s)
 {
     s->paused = true;

@@ -57,6 +57,8 @@ void edge_stream_send(struct edge_stream *s, const struct edge_path *to, struct 
                       bool is_server);
 /** Is there a connection that a message to this path would go over? */
 bool edge_stream_has(struct edge_stream *s, const struct edge_path *to);
+/** No accepting: new connections wait in the kernel. */
+void edge_stream_hold(struct edge_stream *s, bool on);
 /** No more accepting and reading: new connections wait in the kernel for who comes after us. */
 void edge_stream_pause(struct edge_stream *s);
 /** Append "connections":{…}, a member of an object. */

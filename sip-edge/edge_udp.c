@@ -324,9 +324,9 @@ void edge_udp_free(struct edge_udp *u)
     free(u);
 }
 
-void edge_udp_pause(struct edge_udp *u)
+void edge_udp_pause(struct edge_udp *u, bool on)
 {
-    u->reading = false;
+    u->reading = !on;
     watch(u);
 }
 

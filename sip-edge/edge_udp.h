@@ -24,8 +24,8 @@ void edge_udp_free(struct edge_udp *u);
 /** Queue a datagram for the end of this turn; fits edge_out.send. */
 void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span bytes, struct span owner,
                    bool is_server);
-/** No more reading: what arrives waits in the kernel for who comes after us. */
-void edge_udp_pause(struct edge_udp *u);
+/** No reading: what arrives waits in the kernel, for us or for who comes after us. */
+void edge_udp_pause(struct edge_udp *u, bool on);
 /** Send what waits, now. */
 void edge_udp_flush(struct edge_udp *u);
 /** Port the socket is bound to. */

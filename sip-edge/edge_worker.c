@@ -24,6 +24,7 @@ static struct edge_process {
     struct edge_stream *stream;
     struct loop *loop;
     struct bus_link *link[EDGE_SHARDS_MAX];
+    struct timer first_read;
 } self; /* one per process */
 
 /* --- how things leave the edge --- */
@@ -82,9 +83,29 @@ static void on_down(struct bus_link *k)
     edge_actor_down(&self.edge, shard_of(k), loop_now(self.loop));
 }
 
+/* What comes in waits in the kernel until the actors are known: a restart must not refuse a call that a moment later
+ * would be taken, nor lose an ACK. */
+static void read_when_known(void)
+{
+    if (!edge_knows_actors(&self.edge, loop_now(self.loop)))
+        return;
+    loop_timer_cancel(self.loop, &self.first_read);
+    edge_udp_pause(self.udp, false);
+    edge_stream_hold(self.stream, false);
+}
+
+static void on_first_read(struct timer *t, int64_t now_ms)
+{
+    (void)t;
+    (void)now_ms;
+    read_when_known();
+}
+
 static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     edge_on_actor(&self.edge, shard_of(k), type, m, loop_now(self.loop));
+    if (type == PLANE_EDGE_ADMIT && timer_is_set(&self.first_read))
+        read_when_known();
 }
 
 static bool open_link(struct worker *w, unsigned shard)
@@ -221,6 +242,10 @@ static int start(struct worker *w)
     for (unsigned i = 0; i < self.edge.shard_cnt; i++)
         if (!open_link(w, i))
             return EX_INTERNAL;
+    edge_udp_pause(self.udp, true);
+    edge_stream_hold(self.stream, true);
+    timer_init(&self.first_read, on_first_read, NULL);
+    loop_timer_in(self.loop, &self.first_read, EDGE_GRACE_MS);
     log_ev(LOG_INFO, "listening", log_z("transport", "UDP"), log_n("port", edge_udp_port(self.udp)));
     return EX_OK;
 }
@@ -297,7 +322,8 @@ static void stop(struct worker *w, uint32_t grace_ms)
     static struct timer due;
     if (timer_is_set(&due))
         return;
-    edge_udp_pause(self.udp);
+    loop_timer_cancel(self.loop, &self.first_read);
+    edge_udp_pause(self.udp, true);
     edge_stream_pause(self.stream);
     timer_init(&due, on_stop_due, w);
     loop_timer_in(self.loop, &due, grace_ms < STOP_FLUSH_MS ? grace_ms : STOP_FLUSH_MS);

@@ -46,12 +46,13 @@ static void denied_gets_403(void **s)
     kit_assert_hasnt(kit_effect(k, CALL_EFF_REPLY, 0), "Retry-After");
 }
 
-static void failed_gets_500(void **s)
+static void failed_gets_503_with_retry_after(void **s)
 {
     struct kit *k = *s;
     kit_invite(k);
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__FAILED, 0, NULL);
-    assert_setup_ends(k, 500);
+    assert_setup_ends(k, 503);
+    kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 0), "Retry-After");
 }
 
 static void a_port_with_a_failure_goes_back(void **s)
@@ -59,7 +60,7 @@ static void a_port_with_a_failure_goes_back(void **s)
     struct kit *k = *s;
     kit_invite(k);
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__FAILED, KIT_PORT, NULL);
-    assert_setup_ends(k, 500);
+    assert_setup_ends(k, 503);
     assert_int_equal(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT)->job->rtp_port, KIT_PORT);
     assert_true(call_is_busy(k->c));
 }
@@ -89,12 +90,12 @@ static void no_plan_or_no_port_gets_500(void **s)
     struct kit other;
     kit_invite(k);
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, KIT_PORT, NULL);
-    assert_setup_ends(k, 500);
+    assert_setup_ends(k, 503);
     assert_non_null(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
     kit_init(&other);
     kit_invite(&other);
     kit_setup_done(&other, PLANE__JOB_DONE__RESULT__OK, 0, "ECHO");
-    assert_setup_ends(&other, 500);
+    assert_setup_ends(&other, 503);
     kit_fini(&other);
 }
 
@@ -138,7 +139,7 @@ static void repeated_invite_gets_the_refusal_again(void **s)
     struct call_effect *e = kit_effect(k, CALL_EFF_REPLY, 0);
     (void)snprintf(first, sizeof(first), "%.*s", (int)e->raw_len, e->raw);
     kit_invite(k);
-    e = kit_assert_reply(k, 500);
+    e = kit_assert_reply(k, 503);
     assert_int_equal(e->raw_len, strlen(first));
     assert_memory_equal(e->raw, first, e->raw_len);
     assert_int_equal(k->fx.count, 1);
@@ -166,7 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(unavailable_gets_503),
         KIT_TEST(denied_gets_403),
-        KIT_TEST(failed_gets_500),
+        KIT_TEST(failed_gets_503_with_retry_after),
         KIT_TEST(a_port_with_a_failure_goes_back),
         KIT_TEST(bridge_gets_501_and_no_port),
         KIT_TEST(bridge_with_a_port_gives_it_back),

@@ -21,6 +21,9 @@ static void unifies_national_numbers(void **s)
     check("sip:5321112233@h", NUMBER_PHONE, "905321112233");
     check("sip:905321112233@h", NUMBER_PHONE, "905321112233");
     check("sip:+905321112233@h", NUMBER_PHONE, "905321112233");
+    check("sip:00905321112233@h", NUMBER_PHONE, "905321112233");
+    check("sip:00442071838750@h", NUMBER_PHONE, "442071838750");
+    check("sip:+442071838750@h", NUMBER_PHONE, "442071838750");
     check("sips:+90-532-111.22(33)@h:5061", NUMBER_PHONE, "905321112233");
     check("tel:+90-532-111-22-33", NUMBER_PHONE, "905321112233");
 }

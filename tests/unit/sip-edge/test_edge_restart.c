@@ -1,6 +1,7 @@
 /* Server transactions while an actor is not ready, away or back, after the edge itself was restarted, and at the
  * bounds. */
 #include "common/rt/bus.h"
+#include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_stat.h"
 #include "tests/unit/sip-edge/server_kit.h"
 #include "tests/unit/testkit.h"
@@ -94,6 +95,76 @@ static void a_short_absence_is_bridged(void **state)
     assert_false(kit_told_request(0)->repeated);
     assert_string_equal(kit_told_request(2)->source->addr, "192.0.2.10");
     assert_int_equal(kit_told_request(2)->source->port, 5062);
+}
+
+#define ACK REQ("ACK", "z9hG4bKack", ";tag=a0-x", "1 ACK")
+
+/* Nobody repeats the ACK of a 2xx when the BYE comes before the 2xx does again. */
+static void an_ack_waits_for_the_actor(void **state)
+{
+    (void)state;
+    actor_down();
+    fake_rx(ACK);
+    fake_rx(BYE);
+    assert_int_equal(fake.told_cnt, 0);
+    actor_up();
+    assert_int_equal(fake.told_cnt, 2);
+    kit_assert_span(kit_span(kit_told_request(0)->txn), BYE_KEY);
+    assert_int_equal(kit_told_request(1)->txn.len, 0);
+    kit_assert_span(span_of((const char *)kit_told_request(1)->raw.data, 4), "ACK ");
+}
+
+static void an_ack_told_lately_is_told_again(void **state)
+{
+    (void)state;
+    fake_rx(ACK); /* the actor may have died before it committed */
+    actor_down();
+    fake_wait(400);
+    actor_up();
+    assert_int_equal(fake.told_cnt, 1);
+    assert_int_equal(kit_told_request(0)->txn.len, 0);
+    fake_wait(EDGE_ACK_KEEP_MS);
+    fake_rx(REQ("ACK", "z9hG4bKack2", ";tag=a0-y", "1 ACK")); /* the older one is forgotten now */
+    actor_down();
+    actor_up();
+    assert_int_equal(fake.told_cnt, 1);
+}
+
+static void acks_are_bounded(void **state)
+{
+    (void)state;
+    actor_down();
+    for (int i = 0; i < EDGE_ACKS_MAX + 10; i++)
+        fake_rx(ACK);
+    assert_int_equal(fake.edge.shard[0].ack_cnt, EDGE_ACKS_MAX);
+    assert_true(fake.edge.shard[0].ack_bytes <= EDGE_ACKS_BYTES_MAX);
+    fake_wait(EDGE_GRACE_MS); /* it stays away */
+    assert_int_equal(fake.edge.shard[0].ack_cnt, 0);
+    assert_int_equal(fake.edge.shard[0].ack_bytes, 0);
+    fake_rx(ACK);
+    assert_int_equal(fake.edge.shard[0].ack_cnt, 0);
+}
+
+static void a_fresh_edge_listens_when_its_actors_have_spoken(void **state)
+{
+    (void)state;
+    struct now t = {.mono_ms = 0};
+    fake_end();
+    fake_begin(2, NULL);
+    t.mono_ms = fake.now_ms;
+    assert_false(edge_knows_actors(&fake.edge, t));
+    edge_actor_up(&fake.edge, 0, t);
+    edge_actor_up(&fake.edge, 1, t);
+    fake_admit(1, true);
+    assert_false(edge_knows_actors(&fake.edge, t));
+    fake_admit(0, false); /* a no is an answer too */
+    assert_true(edge_knows_actors(&fake.edge, t));
+    fake_end();
+    fake_begin(1, NULL);
+    t.mono_ms = fake.now_ms + EDGE_GRACE_MS - 1;
+    assert_false(edge_knows_actors(&fake.edge, t));
+    t.mono_ms++; /* nobody comes: callers get their 503 */
+    assert_true(edge_knows_actors(&fake.edge, t));
 }
 
 static void what_was_answered_is_not_asked_again(void **state)
@@ -384,6 +455,10 @@ int main(void)
         CASE(draining_refuses_calls),
         CASE(a_short_absence_is_bridged),
         CASE(what_was_answered_is_not_asked_again),
+        CASE(an_ack_waits_for_the_actor),
+        CASE(an_ack_told_lately_is_told_again),
+        CASE(acks_are_bounded),
+        CASE(a_fresh_edge_listens_when_its_actors_have_spoken),
         CASE(ringing_calls_are_asked_again_too),
         CASE(a_long_absence_refuses_open_invites_but_keeps_byes),
         CASE(a_bye_nobody_can_take_ends_silently),

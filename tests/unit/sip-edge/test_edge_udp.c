@@ -261,7 +261,7 @@ static void paused_it_leaves_datagrams_to_its_successor(void **state)
 {
     (void)state;
     char byte[16];
-    edge_udp_pause(t.udp);
+    edge_udp_pause(t.udp, true);
     peer_says(t.peer_fd, OPTIONS("6"), sizeof(OPTIONS("6")) - 1);
     wait_until(a_turn);
     assert_true(recv(t.edge_fd, byte, sizeof(byte), MSG_DONTWAIT | MSG_PEEK) > 0);
