@@ -55,9 +55,12 @@ class TestNormal(OneCall):
         call = Call(self.ua, to="902121234567", caller="905551234567")
         answer = call.answered()
         port, types = rtp_port_of(answer)
-        held = next(c for c in self.stack.calls() if c["call_id"] == call.call_id)
+
+        def established():
+            return [c for c in self.stack.calls() if c["call_id"] == call.call_id and c["state"] == "established"]
+
+        held = harness.wait_for("the call is established", 5, established)[0]
         self.assertEqual(held["rtp_port"], port)
-        self.assertEqual(held["state"].lower(), "established")
         self.assertEqual(status(call.bye()), 200)
         started, answered, ended = self.ended(call, "normal_clearing")
         self.assertEqual({started["callId"], answered["callId"], ended["callId"]}, {call.call_id})
