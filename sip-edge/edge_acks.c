@@ -13,14 +13,14 @@ struct ack {
     char bytes[];
 };
 
-static struct ack *oldest(const struct edge_shard *s)
+static const struct ack *oldest(const struct edge_shard *s)
 {
-    return list_empty(&s->acks) ? NULL : LIST_ENTRY(s->acks.next, struct ack, link);
+    return LIST_ENTRY(s->acks.next, struct ack, link);
 }
 
-static void forget(struct edge_shard *s, struct ack *a)
+static void forget_oldest(struct edge_shard *s)
 {
-    list_remove(&a->link);
+    struct ack *a = LIST_ENTRY(list_take_first(&s->acks), struct ack, link);
     s->ack_cnt--;
     s->ack_bytes -= a->len;
     free(a);
@@ -28,12 +28,11 @@ static void forget(struct edge_shard *s, struct ack *a)
 
 static void make_room(struct edge_shard *s, size_t len)
 {
-    struct ack *a;
     int64_t since = s->edge->now.mono_ms - EDGE_ACK_KEEP_MS;
-    while ((a = oldest(s)) != NULL && s->up && a->at_ms < since)
-        forget(s, a);
-    while ((a = oldest(s)) != NULL && (s->ack_cnt == EDGE_ACKS_MAX || s->ack_bytes + len > EDGE_ACKS_BYTES_MAX))
-        forget(s, a);
+    while (s->up && s->ack_cnt > 0 && oldest(s)->at_ms < since)
+        forget_oldest(s);
+    while (s->ack_cnt == EDGE_ACKS_MAX || (s->ack_cnt > 0 && s->ack_bytes + len > EDGE_ACKS_BYTES_MAX))
+        forget_oldest(s);
 }
 
 static bool keep(struct edge_shard *s, struct span bytes, const struct edge_path *from)
@@ -77,6 +76,6 @@ void edge_acks_tell_again(struct edge_shard *s)
 
 void edge_acks_drop(struct edge_shard *s)
 {
-    for (struct ack *a; (a = oldest(s)) != NULL;)
-        forget(s, a);
+    while (s->ack_cnt > 0)
+        forget_oldest(s);
 }
