@@ -96,6 +96,8 @@ void say(const struct call *c, const struct call_effect *f);
 
 /* actor_ctl.c */
 int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);
+/** The same, knowing no worker. */
+int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struct buf *out);
 /** End a call for an operator, a service or a shutdown. false: no such call, or it is over. */
 bool actor_terminate(struct actor *a, struct span name, const char *reason, const char *asked_by);
 

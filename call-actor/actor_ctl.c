@@ -238,9 +238,8 @@ static int ctl_events(struct actor *a, struct buf *out)
     return EX_OK;
 }
 
-int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out)
+int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struct buf *out)
 {
-    struct actor *a = worker_state(w);
     cJSON *args = cJSON_Parse(args_json);
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(args, "id");
     const char *id = cJSON_IsString(item) ? item->valuestring : "";
@@ -263,4 +262,9 @@ int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct b
         rv = refuse(out, "unknown_command", "call-actor does not know this command");
     cJSON_Delete(args);
     return rv;
+}
+
+int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out)
+{
+    return actor_ctl_run(worker_state(w), cmd, args_json, out);
 }

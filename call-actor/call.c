@@ -130,13 +130,14 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
                     struct now now)
 {
     size_t first = fx->count;
+    struct history_heard heard = history_hear(st->in);
     if (st->in->type == CALL_IN_TIMER)
         c->row->timers[st->in->timer] = 0;
     uint8_t state = (uint8_t)c->row->state;
     struct fsm_step step = fsm_step(&call_machine, &state, (uint8_t)ev, c, st, fx, now);
     c->row->state = step.to;
     if (step.moved && c->storable) {
-        history_add(c, st->in, &step, fx, first, now);
+        history_add(c, &heard, &step, fx, first, now);
         c->dirty = c->dirty || is_worth_storing(ev);
     }
     if (call_state(c) == CALL_ST_ENDED && c->row->timers[CALL_TMR_LINGER] == 0 && !call_is_busy(c))

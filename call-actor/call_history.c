@@ -95,35 +95,40 @@ static Plane__RunJob__Kind kind_of_id(ProtobufCBinaryData id)
     return job_id_is_setup(row_span(id)) ? PLANE__RUN_JOB__KIND__SETUP : PLANE__RUN_JOB__KIND__RELEASE_PORT;
 }
 
-/* A request stands in the record of the step; other inputs are messages of their own. */
-static void put_input(struct tape *t, const struct call_input *in)
+static struct record message_of(const struct call_input *in)
 {
-    struct record r;
+    struct record r = {.what = 0};
     switch (in->type) {
     case CALL_IN_RESPONSE:
-        put(t, message(MSG_RESPONSE, in->status));
+        r = message(MSG_RESPONSE, in->status);
         break;
     case CALL_IN_JOB_STEP:
-        put(t, message(MSG_JOB_STEP, step_place(in->step->step)));
+        r = message(MSG_JOB_STEP, step_place(in->step->step));
         break;
     case CALL_IN_JOB_DONE:
         r = message(MSG_JOB_DONE, kind_of_id(in->done->id));
         r.detail = (uint8_t)in->done->result;
-        put(t, r);
         break;
-    case CALL_IN_REQUEST:
+    case CALL_IN_REQUEST: /* stands in the record of the step */
     case CALL_IN_TERMINATE:
     case CALL_IN_TIMER:
         break;
     }
+    return r;
 }
 
-static void put_step(struct tape *t, const struct call_input *in, const struct fsm_step *step)
+struct history_heard history_hear(const struct call_input *in)
 {
-    struct record r = {.what = step->event, .lo = step->from, .hi = step->to};
-    if (in->type == CALL_IN_REQUEST)
-        r.detail = (uint8_t)in->msg->method;
-    put(t, r);
+    struct record r = message_of(in);
+    enum sip_method method = in->type == CALL_IN_REQUEST ? in->msg->method : SIP_M_OTHER;
+    return (struct history_heard){.message = {r.what, r.lo, r.hi, r.detail}, .method = (uint8_t)method};
+}
+
+static void put_heard(struct tape *t, const struct history_heard *heard)
+{
+    const uint8_t *m = heard->message;
+    if (m[0] != 0)
+        put(t, (struct record){.what = m[0], .lo = m[1], .hi = m[2], .detail = m[3]});
 }
 
 static unsigned event_of(const char *key)
@@ -165,14 +170,14 @@ static bool is_of_interest(const struct fsm_step *step)
     return step->event != CALL_EV_STEP && step->event != CALL_EV_TMR_2XX;
 }
 
-void history_add(struct call *c, const struct call_input *in, const struct fsm_step *step,
+void history_add(struct call *c, const struct history_heard *heard, const struct fsm_step *step,
                  const struct call_effects *fx, size_t first, struct now now)
 {
     struct tape t;
     t.cnt = 0;
-    put_input(&t, in);
+    put_heard(&t, heard);
     if (is_of_interest(step))
-        put_step(&t, in, step);
+        put(&t, (struct record){.what = step->event, .lo = step->from, .hi = step->to, .detail = heard->method});
     for (size_t i = first; i < fx->count; i++)
         put_effect(&t, &fx->list[i]);
     if (t.cnt > 0)

@@ -14,8 +14,15 @@
 #define CALL_HISTORY_WHAT_MAX 64
 #define CALL_HISTORY_TEXT_MAX 160
 
+/* What raised a step, noted before the step: what the input borrows may go in it. */
+struct history_heard {
+    uint8_t message[4]; /* all zero: no message but a request, or none at all */
+    uint8_t method;     /* enum sip_method of the request */
+};
+
+struct history_heard history_hear(const struct call_input *in);
 /** The step, the message that raised it, and what it asked for: fx from `first` on. */
-void history_add(struct call *c, const struct call_input *in, const struct fsm_step *step,
+void history_add(struct call *c, const struct history_heard *heard, const struct fsm_step *step,
                  const struct call_effects *fx, size_t first, struct now now);
 
 /* One line of it. */
