@@ -31,10 +31,10 @@ class Raw:
         self.uri = uri or f"sip:902121234567@127.0.0.1:{ua.target[1]}"
         self.branch, self.call_id, self.from_tag = "z9hG4bK" + token(), token() + "@raw", token()
         self.body = OFFER.format(port=40000) if body is None and method == "INVITE" else body or ""
-        self.headers = {"Via": f"SIP/2.0/UDP 127.0.0.1:{ua.port};branch={self.branch};rport", "Max-Forwards": "70",
+        self.headers = {"Via": f"SIP/2.0/{ua.transport} 127.0.0.1:{ua.port};branch={self.branch};rport", "Max-Forwards": "70",
                         "From": f"<sip:905551234567@127.0.0.1>;tag={self.from_tag}",
                         "To": "<sip:902121234567@127.0.0.1>", "Call-ID": self.call_id, "CSeq": f"{cseq} {method}",
-                        "Contact": f"<sip:caller@127.0.0.1:{ua.port}>"}
+                        "Contact": f"<sip:caller@127.0.0.1:{ua.port}{ua.contact_params}>"}
         if self.body:
             self.headers["Content-Type"] = "application/sdp"
         self.headers["Content-Length"] = str(len(self.body.encode()))
@@ -57,8 +57,15 @@ class Raw:
         self.ua.send(self.text())
         return self
 
+    def own_branch(self):
+        """Of the top Via; "" when it has none."""
+        via = self.headers["Via"]
+        return (via[0] if isinstance(via, list) else via).partition(";branch=")[2].partition(";")[0]
+
     def mine(self, m):
         wanted = self.headers["Call-ID"]
+        if self.own_branch() not in (header(m, "Via") or ""):
+            return False
         return status(m) is not None and (wanted is None or header(m, "Call-ID") == wanted) \
             and (header(m, "CSeq") or "").endswith(" " + self.headers["CSeq"].split()[-1])
 
@@ -77,7 +84,7 @@ class Raw:
         if "To" not in headers:
             next_one.headers["To"] = header(answer, "To")
         if "Via" not in headers:
-            next_one.headers["Via"] = f"SIP/2.0/UDP 127.0.0.1:{self.ua.port};branch={branch};rport"
+            next_one.headers["Via"] = f"SIP/2.0/{self.ua.transport} 127.0.0.1:{self.ua.port};branch={branch};rport"
         next_one.call_id, next_one.branch = self.call_id, branch
         return next_one
 
