@@ -76,6 +76,8 @@ static bool send_prepared(struct edge_shard *s, struct span txn, struct span bra
     buf_put_span(&e->other_key, branch);
     buf_putc(&e->other_key, ';');
     buf_put_span(&e->other_key, e->again.method_text);
+    if (e->other_key.failed)
+        return false;
     struct edge_txn_args a = {.kind = e->again.method == SIP_M_INVITE ? TXN_ICT : TXN_NICT,
                               .method = e->again.method,
                               .key = buf_span(&e->other_key),
