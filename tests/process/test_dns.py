@@ -9,7 +9,7 @@ import unittest
 import harness
 from dns_server import A, CNAME, NAPTR, NXDOMAIN, SERVFAIL, SRV, NameServer, record
 from harness import Stack, wait_for
-from ua import Call, Ua, header, status
+from ua import Call, Ua, header, parse, status
 
 T1_MS = 20  # timer B: 1.3 s
 
@@ -130,6 +130,25 @@ class TestZones(Named):
         self.assertLess(time.monotonic() - began, 0.064 * T1_MS / 2 * harness.SLOW)
         self.assertIn(".2;", header(bye, "Via"))
         self.over()
+
+    def test_a_domain_that_wants_tcp(self):
+        """By its NAPTR; its first server has nobody listening."""
+        self.ns.add(self.domain, NAPTR, (10, 10, "s", "SIP+D2T", f"_sip._tcp.{self.domain}"))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(10 * harness.SLOW)
+            for priority, port in ((1, harness.free_port()), (2, server.getsockname()[1])):
+                self.ns.add(f"_sip._tcp.{self.domain}", SRV, (priority, 0, port, f"h.{self.domain}"))
+            self.host()
+            call = self.call()
+            self.hang_up(call)
+            with server.accept()[0] as connection:
+                bye = parse(connection.recv(65535), None)
+                self.assertTrue(bye.first.startswith("BYE "), bye.first)
+                self.assertRegex(header(bye, "Via"), r"^SIP/2\.0/TCP .*\.2(;|$)")
+                kept = [f"{n}: {v}" for n, v in bye.headers if n.lower() in ("via", "from", "to", "call-id", "cseq")]
+                connection.sendall("\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode())
+                self.over()
+        self.nothing_came(self.caller, self.proxy)
 
     def test_503_leads_to_the_next(self):
         self.srv(10, self.other)
