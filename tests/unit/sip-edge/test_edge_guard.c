@@ -1,5 +1,6 @@
 /* Strangers and overload as the edge treats them. 192.0.2.10 and all others are strangers; 198.51.100.0/24 is trusted.
  */
+#include "common/rt/bus.h"
 #include "sip-edge/edge_stat.h"
 #include "tests/unit/sip-edge/server_kit.h"
 #include "tests/unit/testkit.h"
@@ -433,6 +434,22 @@ static void set_ups_are_counted_out_once(void **state)
     assert_int_equal(fake.edge.guard.shed.in_flight, 0);
 }
 
+/* Wherever memory runs out: what is counted is there. */
+static void set_ups_without_memory(void **state)
+{
+    unsigned lost = 0;
+    (void)state;
+    fake.say_rv = -BUS_EDOWN; /* the fake's own link needs memory */
+    for (unsigned i = 0; i < 600; i++) {
+        fake_forget();
+        testkit_fail_alloc(1 + i % 8); /* the first one is the test's own */
+        rx_new(TRUSTED, "INVITE", "");
+        lost += testkit_alloc_failed();
+        assert_int_equal(fake.edge.guard.shed.in_flight, txn_index_count(&fake.edge.index));
+    }
+    assert_true(lost > 100);
+}
+
 /* --- anything, in any order --- */
 
 #define SOURCES 40
@@ -531,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(switched_off, NULL, kit_teardown),
         TEST(a_full_bound_refuses_new_calls_only),
         TEST(set_ups_are_counted_out_once),
+        TEST(set_ups_without_memory),
         TEST(whatever_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
