@@ -287,6 +287,12 @@ static int ctl(struct worker *w, const char *cmd, const char *args_json, struct 
         buf_putc(out, '}');
         return EX_OK;
     }
+    if (strcmp(cmd, "transports") == 0) {
+        buf_putc(out, '{');
+        edge_stream_report(self.stream, out);
+        buf_putc(out, '}');
+        return EX_OK;
+    }
     if (strcmp(cmd, "blocked") == 0) {
         edge_guard_report(&self.edge, loop_now(self.loop), out);
         return EX_OK;

@@ -237,6 +237,7 @@ static const struct run {
     [CONTROL_HANGUP] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_BLOCKED] = {.list = "blocked", .to = PLANE__PROC__PROC_EDGE},
     [CONTROL_UNBLOCK] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
+    [CONTROL_TRANSPORTS] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
     [CONTROL_TRANSFER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_TOP] = {.done = done_top, .to = PLANE__PROC__PROC_NONE},
     [CONTROL_RESTART] = {.own = run_restart},

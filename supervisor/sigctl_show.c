@@ -146,6 +146,7 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         show_text(reply, "help", out);
         break;
     case CONTROL_CALL:
+    case CONTROL_TRANSPORTS:
         show_json(reply, out);
         break;
     default:

@@ -61,6 +61,19 @@ class TestTcp(OneCall):
         call.bye()
         self.ended(call, "normal_clearing")
 
+    def test_operators_see_connections(self):
+        before = self.stack.ctl("transports")["connections"]
+        ua = self.connect()
+        self.assertEqual(status(ua.ask("OPTIONS")), 200)
+        tcp = self.stack.ctl("transports")["connections"]["tcp"]
+        self.assertEqual((tcp["open"], tcp["accepted"]), (before["tcp"]["open"] + 1, before["tcp"]["accepted"] + 1))
+        ua.send(b"\x16\x03\x01")
+        self.assertTrue(ua.wait_closed())
+        ua.sock.close()
+        wait_for("it is counted", 5, lambda: self.stack.ctl("transports")["connections"]["ended"].get("not_sip", 0) ==
+                 before["ended"].get("not_sip", 0) + 1)
+        self.assertIn('sip_signaling_edge_connections{', self.stack.ctl_raw("metrics").stdout)
+
     def test_they_hang_up(self):
         ua = self.connect()
         call = Call(ua)

@@ -54,7 +54,8 @@ static int take(struct edge_inbox *in, struct span s)
     struct span head;
     char *p = malloc(s.len > 0 ? s.len : 1);
     assert_non_null(p);
-    memcpy(p, s.p, s.len);
+    if (s.len > 0)
+        memcpy(p, s.p, s.len);
     int err = edge_inbox_take(in, span_of(p, s.len), &sink, &head);
     free(p);
     return err;
