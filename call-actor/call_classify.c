@@ -56,7 +56,9 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return CALL_EV_REFUSED;
     if (m->method == SIP_M_BYE)
         return CALL_EV_BYE;
-    return m->method == SIP_M_OPTIONS ? CALL_EV_OPTIONS : refused(st, 405);
+    if (m->method != SIP_M_OPTIONS)
+        return refused(st, 405);
+    return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
 }
 
 static enum call_event request(const struct call *c, struct call_step *st)

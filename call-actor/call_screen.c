@@ -43,8 +43,7 @@ bool screen_require(struct call_step *st)
     return sip_msg_has(st->in->msg, SIP_H_REQUIRE) ? refuse(st, 420) : true;
 }
 
-/* The session description, or an empty one when there is none to be understood (§8.2.3). */
-static bool take_sdp(struct call_step *st)
+bool screen_body(struct call_step *st)
 {
     int fault = sip_caps_check_body(st->in->msg, &st->sdp);
     if (fault == 0)
@@ -56,7 +55,7 @@ static bool take_sdp(struct call_step *st)
 bool screen_invite(const struct call *c, struct call_step *st)
 {
     struct offer_self self = self_of(c, 0, 0);
-    if (!screen_require(st) || !take_sdp(st))
+    if (!screen_require(st) || !screen_body(st))
         return false;
     if (!sip_caps_takes_sdp(st->in->msg))
         return refuse(st, 406);
@@ -91,7 +90,7 @@ bool screen_answer(const struct call *c, struct call_step *st, struct span offer
 bool screen_ack(const struct call *c, struct call_step *st)
 {
     struct offer_self self = self_of(c, 0, 0);
-    return take_sdp(st) && offer_check(&self, st->sdp, st->rtp) == 0;
+    return screen_body(st) && offer_check(&self, st->sdp, st->rtp) == 0;
 }
 
 /* --- the initial INVITE --- */

@@ -19,6 +19,8 @@ bool screen_answer(const struct call *c, struct call_step *st, struct span offer
 bool screen_ack(const struct call *c, struct call_step *st);
 /** What only the initial INVITE must have: a scheme we know, a Contact, readable routes, a destination. */
 bool screen_initial(struct call_step *st);
+/** The body is understood (§8.2.3); st->sdp: its session description, empty when it has none. */
+bool screen_body(struct call_step *st);
 /** Extensions asked for (any request but ACK and CANCEL, §8.2.2.3). */
 bool screen_require(struct call_step *st);
 /**

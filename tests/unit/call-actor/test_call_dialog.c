@@ -136,6 +136,18 @@ static void options_in_the_dialog_gets_200(void **s)
     assert_int_equal(k->c->row->a->remote_cseq, 11);
 }
 
+/* §8.2.3; a BYE ends the call whatever it brings. */
+static void foreign_bodies_in_the_dialog(void **s)
+{
+    struct kit *k = *s;
+    kit_established(k);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11, .body = "hi", .type = "text/plain");
+    kit_assert_reply(k, 415);
+    KIT_REQUEST(k, .method = "BYE", .cseq = 12, .body = "hi", .type = "text/plain");
+    kit_assert_reply(k, 200);
+    kit_assert_state(k, CALL_ST_ENDED);
+}
+
 static void other_methods_get_405(void **s)
 {
     struct kit *k = *s;
@@ -253,6 +265,7 @@ int main(void)
         KIT_TEST(disarmed_timer_that_still_fires_is_nothing),
         KIT_TEST(requests_that_change_nothing_are_not_kept),
         KIT_TEST(options_in_the_dialog_gets_200),
+        KIT_TEST(foreign_bodies_in_the_dialog),
         KIT_TEST(other_methods_get_405),
         KIT_TEST(required_extension_of_a_bye_gets_420),
         KIT_TEST(lower_cseq_gets_500),
