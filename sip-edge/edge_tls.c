@@ -17,6 +17,7 @@ struct edge_tls_ctx {
 
 struct edge_tls {
     SSL *ssl;
+    char *name; /* the server must prove; NULL: an address, which OpenSSL checks, or we are the server */
     char why[EDGE_TLS_WHY_MAX];
 };
 
@@ -145,16 +146,60 @@ struct edge_tls *edge_tls_accept(const struct edge_tls_ctx *ctx, int fd)
     return t;
 }
 
-/* RFC 5922 §7: the name that was asked for, never one that DNS made of it. An address is no server name (RFC 6066 §3).
- */
-static bool expect_name(SSL *ssl, const char *name)
+/* --- names (RFC 5922) --- */
+
+/* §7.1: a URI with a user part is no identity of a host. */
+static bool uri_host(const ASN1_STRING *uri, struct span *host)
+{
+    struct span s = span_of((const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri));
+    if (!span_casestarts(s, SPAN("sip:")) || span_find(s, '@') < s.len)
+        return false;
+    s = span_from(s, 4);
+    size_t n = 0;
+    while (n < s.len && s.p[n] != ';' && s.p[n] != ':' && s.p[n] != '?')
+        n++;
+    *host = span_of(s.p, n);
+    return true;
+}
+
+/* §7.1: sip URIs in the certificate are its identities, and only without one are names of hosts. §7.2: no wildcards. */
+static bool proves_name(X509 *cert, const char *name)
+{
+    GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool has_uri = false;
+    bool matches = false;
+    for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) { /* -1 for NULL */
+        const GENERAL_NAME *one = sk_GENERAL_NAME_value(all, i);
+        struct span host;
+        if (one->type != GEN_URI || !uri_host(one->d.uniformResourceIdentifier, &host))
+            continue;
+        has_uri = true;
+        matches = matches || span_caseeq(host, span_cstr(name));
+    }
+    GENERAL_NAMES_free(all);
+    return has_uri ? matches : X509_check_host(cert, name, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1;
+}
+
+static bool is_who_was_asked_for(struct edge_tls *t)
+{
+    if (t->name == NULL)
+        return true;
+    X509 *cert = SSL_get1_peer_certificate(t->ssl);
+    bool is = cert != NULL && proves_name(cert, t->name);
+    X509_free(cert);
+    if (!is)
+        (void)snprintf(t->why, sizeof(t->why), "the certificate is not for %.100s", t->name);
+    return is;
+}
+
+/* The name that was asked for, never one that DNS made of it. An address is no server name (RFC 6066 §3). */
+static bool expect_name(struct edge_tls *t, const char *name)
 {
     struct in6_addr ip;
-    X509_VERIFY_PARAM *rules = SSL_get0_param(ssl);
     if (inet_pton(AF_INET, name, &ip) == 1 || inet_pton(AF_INET6, name, &ip) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(rules, name) == 1;
-    X509_VERIFY_PARAM_set_hostflags(rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->ssl), name) == 1;
+    t->name = strdup(name);
+    return t->name != NULL && SSL_set_tlsext_host_name(t->ssl, name) == 1;
 }
 
 struct edge_tls *edge_tls_connect(const struct edge_tls_ctx *ctx, int fd, const char *name)
@@ -162,7 +207,7 @@ struct edge_tls *edge_tls_connect(const struct edge_tls_ctx *ctx, int fd, const 
     struct edge_tls *t = make(ctx->client, fd);
     if (t == NULL)
         return NULL;
-    if (!expect_name(t->ssl, name)) {
+    if (!expect_name(t, name)) {
         edge_tls_free(t);
         ERR_clear_error();
         return NULL;
@@ -176,6 +221,7 @@ void edge_tls_free(struct edge_tls *t)
     if (t == NULL)
         return;
     SSL_free(t->ssl);
+    free(t->name);
     free(t);
 }
 
@@ -216,7 +262,7 @@ int edge_tls_handshake(struct edge_tls *t)
     errno = 0;
     int rv = SSL_do_handshake(t->ssl);
     if (rv == 1)
-        return 1;
+        return is_who_was_asked_for(t) ? 1 : EDGE_TLS_FAILED;
     int what = outcome(t, rv);
     if (what != EDGE_TLS_END)
         return what;
