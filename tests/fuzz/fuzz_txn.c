@@ -1,16 +1,19 @@
 /*
  * The edge between a hostile network and an actor that says anything: the input is a script of datagrams (raw, or made
- * from a pattern so that transactions are met again), actor's words, passing time, lost links and failing sends.
+ * from a pattern so that transactions are met again), actor's words, passing time, lost links, failing sends and what
+ * name servers answer.
  */
 #include "common/base/log.h"
 #include "common/rt/bus.h"
 #include "sip-edge/edge.h"
+#include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_txn.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TXN_MAX 8
 #define KEPT_MAX 6000
 #define KEYS 4
+#define ASKED 4 /* questions that may get an answer */
 
 static struct {
     struct edge edge;
@@ -22,12 +25,17 @@ static struct {
     char owner[EDGE_KEY_MAX + SIP_METHOD_BYTES_MAX];
     size_t owner_len;
     bool owner_is_server;
+    char sent[512]; /* the begin of the last message that left */
+    struct dns_question asked[ASKED];
+    unsigned asked_cnt;
+    struct dns_rec rec[2];
+    struct dns_answer answer;
     struct span in; /* what is left of the script */
 } f;
 
 static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO"};
 static const char *const tags[] = {"", ";tag=a0-x", ";tag=stranger", ";tag=a9-x"};
-static const unsigned statuses[] = {100, 180, 200, 302, 407, 486, 500, 603};
+static const unsigned statuses[] = {100, 180, 200, 302, 407, 486, 503, 603};
 
 static struct now now(void)
 {
@@ -49,6 +57,8 @@ static void on_send(void *user, const struct edge_path *to, struct span bytes, s
     FUZZ_ASSERT(to->port != 0 && bytes.len > 0 && bytes.len <= SIP_MSG_BYTES_MAX);
     FUZZ_ASSERT(owner.len < sizeof(f.owner));
     (void)span_copy(f.owner, sizeof(f.owner), owner);
+    (void)span_copy(f.sent, sizeof(f.sent),
+                    span_of(bytes.p, bytes.len < sizeof(f.sent) ? bytes.len : sizeof(f.sent) - 1));
     f.owner_len = owner.len;
     f.owner_is_server = is_server;
 }
@@ -65,6 +75,43 @@ static int on_say(void *user, unsigned shard, enum plane_type type, const Protob
                 span_copy(f.key[f.key_cnt++ % KEYS], EDGE_KEY_MAX + 1, span_of((const char *)r->txn.data, r->txn.len)));
     }
     return f.say_rv;
+}
+
+/* Two records at the most, good for any type. */
+static const struct dns_answer *make_answer(void)
+{
+    unsigned c = take();
+    f.answer = (struct dns_answer){.status = (enum dns_status)(c % 3), .ttl_s = 60, .rec = f.rec};
+    f.answer.cnt = f.answer.status == DNS_FOUND ? 1 + (c >> 4) % 2 : 0;
+    for (unsigned i = 0; i < f.answer.cnt; i++) {
+        struct dns_rec *r = &f.rec[i];
+        *r = (struct dns_rec){
+            .priority = (uint16_t)(c & 4), .port = (uint16_t)(5060 + i), .flag = 's', .service = "SIP+D2U"};
+        (void)snprintf(r->name, sizeof(r->name), "%s", (c & 8) != 0 ? "" : i == 0 ? "a.example" : "b.example");
+        (void)edge_addr_parse(i == 0 ? SPAN("192.0.2.21") : SPAN("192.0.2.22"), &r->ip);
+    }
+    return &f.answer;
+}
+
+static const struct dns_answer *on_ask(void *user, const struct dns_question *q)
+{
+    (void)user;
+    if (take() % 2 == 0)
+        return make_answer();
+    f.asked[f.asked_cnt++ % ASKED] = *q;
+    return NULL;
+}
+
+static void name_server_answers(void)
+{
+    struct dns_question q = f.asked[take() % ASKED];
+    if (q.type != 0)
+        edge_on_dns(&f.edge, &q, make_answer(), now());
+}
+
+static void network_reports(void)
+{
+    edge_unreachable(&f.edge, span_cstr(f.sent), now());
 }
 
 static void rx(struct span bytes)
@@ -153,10 +200,13 @@ static void actor_requests(void)
     char text[512];
     char branch[32];
     char method[16];
-    char hop[] = "sip:192.0.2.20";
+    static const char *const hops[] = {"sip:192.0.2.20", "sip:x.example", "sip:x.example:5070",
+                                       "sip:x.example;transport=udp"};
+    char hop[64];
     Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
     (void)snprintf(branch, sizeof(branch), "z9hG4bKa0-%u", take() % 4);
     (void)snprintf(method, sizeof(method), "%s", methods[take() % 4]);
+    (void)snprintf(hop, sizeof(hop), "%s", hops[take() % 4]);
     int n = snprintf(text, sizeof(text),
                      "%s sip:1@192.0.2.20 SIP/2.0\r\nFrom: <sip:a@b>;tag=a0-x\r\nTo: <sip:1@b>\r\nCall-ID: c\r\n"
                      "CSeq: 1 %s\r\nContent-Length: 0\r\n\r\n",
@@ -232,19 +282,34 @@ static void check_map(const struct map *m)
     }
 }
 
+/* A hop waits, with a timer that ends it, or has the transaction that has it. */
+static void check_hops(void)
+{
+    unsigned waiting = 0;
+    for (const struct map_node *n = map_next(&f.edge.hops, NULL); n != NULL; n = map_next(&f.edge.hops, n)) {
+        const struct edge_hop *h = MAP_ENTRY(n, struct edge_hop, node);
+        waiting += h->loc != NULL;
+        FUZZ_ASSERT((h->loc != NULL) != (h->x != NULL));
+        FUZZ_ASSERT(h->loc == NULL || (timer_is_set(&h->due) && locate_asks(h->loc)));
+        FUZZ_ASSERT(h->x == NULL || (h->x->hop == h && !h->x->mute && h->at < h->cnt));
+    }
+    FUZZ_ASSERT(waiting == f.edge.waiting_cnt);
+}
+
 static void check(void)
 {
     FUZZ_ASSERT(txn_index_count(&f.edge.index) <= TXN_MAX);
     FUZZ_ASSERT(f.edge.kept_bytes <= KEPT_MAX);
     check_map(&f.edge.index.server);
     check_map(&f.edge.index.client);
+    check_hops();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const ops[])(void) = {raw_datagram,   request,       response,     actor_replies,
-                                        actor_requests, actor_cancels, actor_admits, time_passes,
-                                        actor_comes,    actor_goes,    link_fills,   send_fails};
+    static void (*const ops[])(void) = {
+        raw_datagram, request,     response,   actor_replies, actor_requests, actor_cancels,       actor_admits,
+        time_passes,  actor_comes, actor_goes, link_fills,    send_fails,     name_server_answers, network_reports};
     struct edge_conf conf = {.public_ip = "192.0.2.1",
                              .public_port = 5060,
                              .shards = 1,
@@ -258,7 +323,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&f, 0, sizeof(f));
     f.in = fuzz_span(data, size);
     timers_init(&f.timers);
-    edge_init(&f.edge, &conf, &(struct edge_out){.send = on_send, .say = on_say}, &f.timers, now());
+    edge_init(&f.edge, &conf, &(struct edge_out){.send = on_send, .say = on_say, .ask = on_ask}, &f.timers, now());
     actor_comes();
     actor_admits();
     while (f.in.len > 0) {
