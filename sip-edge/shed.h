@@ -19,11 +19,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHED_FLOOR 32           /* set-ups in flight that are always allowed */
-#define SHED_START 1024         /* the bound at the start, and what it comes back to when it is not in use */
-#define SHED_QUEUE_MS 200       /* time a typical set-up may wait */
-#define SHED_LAG_MS 200         /* a loop later than this has too much to do */
-#define SHED_WINDOW_MS 100      /* shortest time between two decisions */
+#define SHED_FLOOR 32      /* set-ups in flight that are always allowed */
+#define SHED_START 1024    /* the bound at the start, and what it comes back to when it is not in use */
+#define SHED_QUEUE_MS 1000 /* time a typical set-up may wait: a caller rather hears nothing for a second than 503 */
+#define SHED_LAG_MS 500    /* a loop later than this has too much to do */
+#define SHED_WINDOW_MS 100 /* shortest time between two decisions */
 #define SHED_WINDOW_MAX_MS 1000 /* longest; then few set-ups must do */
 #define SHED_SAMPLES 16         /* set-ups a short window needs */
 #define SHED_SLOTS 64           /* of the histogram: quarter octaves to 65 s */
