@@ -8,7 +8,7 @@
 #define PUBLISHER_AMQP_WIRE_H
 
 #include "common/base/buf.h"
-#include "publisher/amqp_url.h"
+#include "common/rt/amqp_url.h"
 
 #define AMQP_SHORT_MAX 255u          /* bytes of a routing key, message id, content type */
 #define AMQP_FRAME_BYTES_MAX 131072u /* largest frame we agree to */

@@ -121,6 +121,15 @@ void listen_close(struct listeners *ls)
         (void)close(ls->at[--ls->cnt].fd);
 }
 
+int listen_probe(const char *address, const struct conf *c, enum setting setting)
+{
+    int fd = -1;
+    int code = open_bound(address, (uint16_t)conf_u32(c, setting), SOCK_STREAM, setting, &fd);
+    if (fd >= 0)
+        (void)close(fd);
+    return code;
+}
+
 int listen_tcp(const struct conf *c, enum setting setting, int *fd)
 {
     return open_bound(conf_str(c, SET_LISTEN_ADDRESS), (uint16_t)conf_u32(c, setting), SOCK_STREAM, setting, fd);

@@ -90,7 +90,8 @@ static int parse_options(struct options *o, int argc, char **argv)
     };
     bool kill = false;
     int opt;
-    while ((opt = getopt_long(argc, argv, "n:", longs, NULL)) != -1) {
+    opterr = 0; /* one line, and it is ours */
+    while ((opt = getopt_long(argc, argv, ":n:", longs, NULL)) != -1) {
         switch (opt) {
         case 'j':
             o->json = true;
@@ -115,7 +116,7 @@ static int parse_options(struct options *o, int argc, char **argv)
             (void)printf("sigctl %s\n", SIG_VERSION);
             return EX_OK;
         default:
-            return usage("that option is not known", NULL);
+            return usage(opt == ':' ? "a value is missing for" : "that option is not known:", argv[optind - 1]);
         }
     }
     return take_words(o, argc - optind, argv + optind, kill);

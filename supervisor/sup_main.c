@@ -47,7 +47,8 @@ static int parse_options(struct options *o, int argc, char **argv)
         {"version", no_argument, NULL, 'V'},       {0},
     };
     int opt;
-    while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+    opterr = 0; /* one line, and it is ours */
+    while ((opt = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
         switch (opt) {
         case 'c':
             o->conf_file = optarg;
@@ -65,7 +66,8 @@ static int parse_options(struct options *o, int argc, char **argv)
             (void)printf("supervisor %s\n", SIG_VERSION);
             return EX_OK;
         default:
-            (void)fprintf(stderr, "supervisor: see supervisor --help\n");
+            (void)fprintf(stderr, "supervisor: %s %s; see supervisor --help\n", argv[optind - 1],
+                          opt == ':' ? "lacks its value" : "is no option, or one without a value");
             return EX_BADUSE;
         }
     }
@@ -84,6 +86,20 @@ static void print_faults(const struct buf *err)
             (void)fprintf(stderr, "supervisor: error: %.*s\n", SPAN_ARG(span_of(rest.p, n)));
         rest = span_from(rest, n + 1);
     }
+}
+
+/* Names that compose files of the platform set and that mean nothing here: one line, and the start goes on. */
+static void tell_ignored(const struct sup *s, bool check)
+{
+    static const char what[] = "settings of the platform that have no meaning here are ignored";
+    struct buf names;
+    buf_init(&names, TEXT_MAX);
+    conf_put_ignored(&s->conf, &names);
+    if (names.len > 0 && check)
+        (void)fprintf(stderr, "supervisor: warning: %s: %s\n", what, buf_cstr(&names));
+    else if (names.len > 0)
+        log_ev(LOG_WARN, what, log_s("settings", buf_span(&names)));
+    buf_fini(&names);
 }
 
 static int load(struct sup *s, const struct options *o)
@@ -111,6 +127,7 @@ static int check_outside(struct sup *s, struct buf *err)
 static int check_config(struct sup *s)
 {
     struct buf text;
+    tell_ignored(s, true);
     buf_init(&text, TEXT_MAX);
     conf_print(&s->conf, &text);
     (void)fwrite(text.p, 1, text.len, stdout);
@@ -145,6 +162,7 @@ static int run(struct sup *s, const struct options *o)
     }
     log_init("supervisor", conf_is(&s->conf, SET_ENV, "production"),
              (enum log_level)log_level_parse(span_cstr(conf_str(&s->conf, SET_LOG_LEVEL))));
+    tell_ignored(s, false);
     int code = start_prepare(s);
     if (code != EX_OK) {
         start_undo(s);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define ENVIRONMENT "environment"
-#define DEFAULT "default"
 #define ORIGIN_MAX 512 /* bytes of "FILE:LINE" */
 #define SLICE_HEAD "#slice "
 
@@ -136,6 +135,14 @@ static void fault_unknown(struct loading *l, struct span name, const char *origi
         buf_puts(l->err, "--help lists them all\n");
 }
 
+/* Which of the two was meant is not ours to guess. */
+static void fault_twice(struct loading *l, enum setting s, struct span name, const char *origin)
+{
+    l->faults++;
+    buf_printf(l->err, "%s: %.*s is set twice, first at %s; leave one of them\n", origin, SPAN_ARG(name),
+               l->c->origin[s]);
+}
+
 /* --- values --- */
 
 static struct span unquote(struct span s)
@@ -170,6 +177,8 @@ static void take_pair(struct loading *l, struct span name, struct span value, en
     if (value.len == 0 && !conf_may_be_empty(&conf_rows[s]))
         return;
     unsigned rank = (unsigned)source * 1000 + match;
+    if (source == SOURCE_FILE && rank == l->rank[s])
+        fault_twice(l, (enum setting)s, name, origin);
     if (rank < l->rank[s])
         return;
     l->rank[s] = rank;
@@ -180,7 +189,7 @@ static void load_defaults(struct loading *l)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         if (conf_rows[i].def != NULL)
-            set(l->c, (enum setting)i, span_cstr(conf_rows[i].def), DEFAULT);
+            set(l->c, (enum setting)i, span_cstr(conf_rows[i].def), CONF_ORIGIN_DEFAULT);
     }
 }
 
@@ -320,6 +329,8 @@ int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *e
         load_file(&l, file);
     load_environment(&l, envp);
     check_all(&l);
+    if (l.faults == 0)
+        l.faults = conf_check_ports(c, err);
     return l.faults == 0 ? 0 : -1;
 }
 
@@ -415,7 +426,7 @@ static int take_slice(struct conf *c, struct span text, struct buf *normal)
             continue;
         if (conf_rows[i].def == NULL)
             return -1;
-        set(c, (enum setting)i, span_cstr(conf_rows[i].def), DEFAULT);
+        set(c, (enum setting)i, span_cstr(conf_rows[i].def), CONF_ORIGIN_DEFAULT);
     }
     return 0;
 }

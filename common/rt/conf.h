@@ -31,9 +31,13 @@ void conf_fini(struct conf *c);
  * envp  NULL-terminated "NAME=VALUE" list
  * err   one line per fault, each naming the setting, where it came from, what was expected, and for an unknown
  *       SIP_SIGNALING_SERVICE_* name the nearest known one
+ *       SIP_SIGNALING_SERVICE_* name the nearest known one; a name twice in FILE and two listeners on one port are
+ *       faults
  * returns 0, or -1 with *err filled
  */
 int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *err);
+/** Names that were given and mean nothing here (the platform's compose files set them), separated by blanks. */
+void conf_put_ignored(const struct conf *c, struct buf *out);
 /** Checks that reach outside: PATH rows can be read. Whether key and certificate fit is crypt.h's to say. Same errors
  * as conf_load. */
 int conf_check_files(const struct conf *c, struct buf *err);

@@ -1,9 +1,11 @@
+#include "common/rt/amqp_url.h"
 #include "common/rt/conf_rows.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #define SCHEME_END "://"
+#define CODEC_EVENTS "telephone-event" /* RFC 4733: no audio */
 
 struct span conf_next_word(struct span *rest)
 {
@@ -33,16 +35,43 @@ static int check_u32(const struct conf_row *r, struct span in, struct buf *out)
     return 0;
 }
 
-static int check_enum(const struct conf_row *r, struct span in, struct buf *out)
+/* The row's word that `in` is, as the table writes it, and which one it is; empty when it is none. */
+static struct span find_word(const struct conf_row *r, struct span in, unsigned *at)
 {
     struct span rest = span_cstr(r->words);
-    for (struct span w = conf_next_word(&rest); w.len > 0; w = conf_next_word(&rest)) {
-        if (span_caseeq(w, in)) {
-            buf_put_span(out, w);
-            return 0;
-        }
+    struct span w = conf_next_word(&rest);
+    for (*at = 0; w.len > 0 && !span_caseeq(w, in); w = conf_next_word(&rest))
+        ++*at;
+    return w;
+}
+
+static int check_enum(const struct conf_row *r, struct span in, struct buf *out)
+{
+    unsigned at;
+    struct span w = find_word(r, in, &at);
+    buf_put_span(out, w);
+    return w.len > 0 ? 0 : -1;
+}
+
+/* Each of the row's words at most once, in the order wanted; events alone carry no voice. */
+static int check_codecs(const struct conf_row *r, struct span in, struct buf *out)
+{
+    unsigned seen = 0;
+    bool audio = false;
+    for (bool more = true; more;) {
+        unsigned at;
+        size_t n = span_find(in, ',');
+        struct span w = find_word(r, span_trim(span_of(in.p, n)), &at);
+        if (w.len == 0 || (seen & 1U << at) != 0)
+            return -1;
+        buf_puts(out, seen != 0 ? "," : "");
+        buf_put_span(out, w);
+        seen |= 1U << at;
+        audio = audio || !span_eq(w, SPAN(CODEC_EVENTS));
+        more = n < in.len;
+        in = span_from(in, n + 1);
     }
-    return -1;
+    return audio ? 0 : -1;
 }
 
 /* Family of an address in text form, or -1; any: whether it is the unspecified address. */
@@ -188,22 +217,25 @@ static int check_target(const struct conf_row *r, struct span in, struct buf *ou
     return check_authority(in, true);
 }
 
+/* As the publisher will take it apart. On top: a host that can be one, and no @ after it, which is a slash in the
+ * password that is not escaped. */
 static int check_amqp(const struct conf_row *r, struct span in, struct buf *out)
 {
+    struct amqp_url url;
+    const char *why;
     (void)r;
     buf_put_span(out, in);
-    struct span rest;
-    if (span_starts(in, SPAN("amqp://")))
-        rest = span_from(in, strlen("amqp://"));
-    else if (span_starts(in, SPAN("amqps://")))
-        rest = span_from(in, strlen("amqps://"));
-    else
+    int rc = amqp_url_parse(&url, in, &why);
+    explicit_bzero(&url, sizeof url);
+    if (rc != 0)
         return -1;
+    struct span rest = span_from(in, span_find_span(in, SPAN(SCHEME_END)) + strlen(SCHEME_END));
+    rest.len = span_find(rest, '?');
     struct span authority = span_of(rest.p, span_find(rest, '/'));
-    if (span_find(span_from(rest, authority.len), '@') < span_from(rest, authority.len).len)
-        return -1; /* an @ after the host: a slash in the password that is not escaped */
-    size_t at = span_find(authority, '@');
-    if (at < authority.len)
+    struct span path = span_from(rest, authority.len);
+    if (span_find(path, '@') < path.len)
+        return -1;
+    for (size_t at = span_find(authority, '@'); at < authority.len; at = span_find(authority, '@'))
         authority = span_from(authority, at + 1);
     return check_authority(authority, false);
 }
@@ -215,8 +247,14 @@ static int check_sipuri(const struct conf_row *r, struct span in, struct buf *ou
         return 0;
     if (in.len > r->max || span_find(in, ' ') < in.len)
         return -1;
+    if (!span_casestarts(in, SPAN("sip:")) && !span_casestarts(in, SPAN("sips:")))
+        return -1;
     struct span rest = span_from(in, span_find(in, ':') + 1);
-    return rest.len > 0 && (span_casestarts(in, SPAN("sip:")) || span_casestarts(in, SPAN("sips:"))) ? 0 : -1;
+    size_t at = span_find(rest, '@');
+    if (at < rest.len)
+        rest = span_from(rest, at + 1);
+    rest.len = span_find(span_of(rest.p, span_find(rest, '?')), ';'); /* parameters and headers are the grammar's */
+    return check_authority(rest, false);
 }
 
 static int check_path(const struct conf_row *r, struct span in, struct buf *out)
@@ -248,7 +286,7 @@ static check_fn *const checks[KIND_COUNT] = {
     [KIND_STR] = check_str,   [KIND_IP] = check_ip,         [KIND_CIDRS] = check_cidrs, [KIND_ADDRS] = check_addrs,
     [KIND_PORT] = check_u32,  [KIND_U32] = check_u32,       [KIND_ENUM] = check_enum,   [KIND_TARGET] = check_target,
     [KIND_AMQP] = check_amqp, [KIND_SIPURI] = check_sipuri, [KIND_PATH] = check_path,   [KIND_DIR] = check_dir,
-    [KIND_NONE] = check_none,
+    [KIND_NONE] = check_none, [KIND_CODECS] = check_codecs,
 };
 
 static bool has_control_byte(struct span s)
@@ -310,6 +348,11 @@ void conf_put_expected(struct buf *out, const struct conf_row *r)
     case KIND_ENUM:
         buf_puts(out, "one of ");
         put_words(out, r->words);
+        break;
+    case KIND_CODECS:
+        buf_puts(out, "a list of ");
+        put_words(out, r->words);
+        buf_puts(out, ", each at most once and one of them audio");
         break;
     case KIND_TARGET:
         buf_puts(out, "host:port");

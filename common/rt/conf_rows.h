@@ -6,6 +6,7 @@
 
 #include "common/rt/conf.h"
 
+#define CONF_ORIGIN_DEFAULT "default" /* conf->origin of what nobody set */
 #define CONF_PREFIX "SIP_SIGNALING_SERVICE_"
 #define CONF_NAME_MAX 128    /* bytes of a setting's name that are looked at for a suggestion */
 #define CONF_VALUE_MAX 4096  /* bytes of one value */
@@ -21,6 +22,7 @@ enum conf_kind {
     KIND_PORT,
     KIND_U32,
     KIND_ENUM,
+    KIND_CODECS,
     KIND_TARGET,
     KIND_AMQP,
     KIND_SIPURI,
@@ -42,7 +44,7 @@ struct conf_row {
     enum conf_kind kind;
     const char *def; /* NULL: none */
     uint32_t min, max;
-    const char *words; /* of KIND_ENUM, separated by blanks */
+    const char *words; /* of KIND_ENUM and KIND_CODECS, separated by blanks */
     unsigned who;      /* bits of enum conf_who */
     unsigned flags;    /* bits of enum conf_flag */
     const char *aliases;
@@ -64,6 +66,9 @@ void conf_put_expected(struct buf *out, const struct conf_row *r);
 bool conf_may_be_empty(const struct conf_row *r);
 /** A value as people may see it: passwords masked, control bytes escaped, long text cut. */
 void conf_put_shown(struct buf *out, const struct conf_row *r, struct span value);
+
+/** What holds between rows (conf_cross.c): no two listeners on one port. One line per fault in `err`; returns how many. */
+unsigned conf_check_ports(const struct conf *c, struct buf *err);
 
 /** The next word of a blank-separated list, cut from *rest; an empty span at the end. */
 struct span conf_next_word(struct span *rest);

@@ -1,6 +1,6 @@
 /* The broker's URL: what is taken is whole C strings within their bounds, what is not has a reason that says nothing of
  * the secret in it. */
-#include "publisher/amqp_url.h"
+#include "common/rt/amqp_url.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool whole(const char *z)

@@ -283,17 +283,55 @@ class TestRefusedStart(unittest.TestCase):
             return s.close
         self.refused(EX_BUSY, "in use", prepare=prepare)
 
+    def test_bad_codecs(self):
+        self.refused(EX_BADUSE, P + "CODECS", "FOO,BAR", CODECS="FOO,BAR")
+        self.refused(EX_BADUSE, P + "CODECS", "one of them audio", CODECS="telephone-event")
+
+    def test_two_listeners_on_one_port(self):
+        self.refused(EX_BADUSE, P + "HTTP_PORT", P + "GRPC_PORT", **{P + "HTTP_PORT": 13900, P + "GRPC_PORT": 13900})
+
+    def test_what_only_a_worker_would_find(self):
+        for setting, value in (("CODECS", "FOO,BAR"), ("CODECS", "telephone-event"), ("OUTBOUND_TRUNK", "sip:@"),
+                               ("RABBITMQ_URL", "amqp://127.0.0.1/v?heartbeat=soon")):
+            with self.subTest(setting=setting), Stack(platform=False, events=False) as stack:
+                stack.settings[setting if setting in stack.settings else P + setting] = value
+                stack.write_config()
+                r = harness.run(harness.binary("supervisor"), "--config", stack.config_path, "--check-config")
+                self.assertEqual((r.returncode, r.stderr.count("\n")), (EX_BADUSE, 1), r.stderr)
+                self.assertIn(setting, r.stderr)
+
+    def test_a_name_twice(self):
+        with Stack(platform=False, events=False) as stack:
+            stack.write_config()
+            with open(stack.config_path, "a", encoding="utf-8") as f:
+                f.write("LOG_LEVEL=debug\n")
+            last = len(open(stack.config_path, encoding="utf-8").readlines())
+            r = harness.run(harness.binary("supervisor"), "--config", stack.config_path, "--check-config")
+            self.assertEqual(r.returncode, EX_BADUSE, r.stderr)
+            self.assertIn(f"settings.conf:{last}: LOG_LEVEL is set twice", r.stderr)
+
+    def test_unknown_option(self):
+        for program, option in (("supervisor", "--nonsense"), ("sigctl", "--nonsense"), ("supervisor", "--config")):
+            with self.subTest(program=program, option=option):
+                r = harness.run(harness.binary(program), option)
+                self.assertEqual((r.returncode, r.stderr.count("\n")), (EX_BADUSE, 1), r.stderr)
+                self.assertIn(option, r.stderr)
+
+    def test_names_of_the_platform(self):
+        """What compose files set for every service of the platform stops no start."""
+        names = [P + n for n in ("WS_PORT", "CONTACT_IP", "HOST", "DNS_NAME")]
+        with Stack(platform=False, events=False, **{n: "13023" for n in names}, ADVERTISED_PORT=5999).spawn() as stack:
+            harness.wait_for("it runs", 10, lambda: stack.ctl("status", check=False))
+            warned = [line for line in stack.log().split("\n") if all(n in line for n in names)]
+            self.assertEqual(len(warned), 1, stack.log())
+
     def test_grpc_port_in_use(self):
-        """Only the orchestrator knows that port: the rest serves on, and status tells."""
+        """The orchestrator would die of it again and again: told before any worker starts."""
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            with Stack(events=False, **{P + "GRPC_PORT": port}) as stack:
-                stack.platform.start()
-                stack.spawn()
-                harness.wait_for("the log names the port", 15,
-                                 lambda: f"{port}" in stack.log() and "in use" in stack.log())
+            self.refused(EX_BUSY, "port in use", P + "GRPC_PORT", str(port), "remedy", **{P + "GRPC_PORT": port})
 
     def test_second_instance(self):
         with Stack(platform=False, events=False).spawn() as first:

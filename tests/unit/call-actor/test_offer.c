@@ -1,6 +1,7 @@
 #include "tests/unit/testkit.h"
 
 #include "call-actor/offer.h"
+#include "common/rt/conf_rows.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -243,11 +244,26 @@ static void later_offer_keeps_streams_and_types(void **s)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+/* A list that the settings' check lets pass must be one here. */
+static void settings_name_the_same_codecs(void **s)
+{
+    (void)s;
+    char text[128];
+    struct span bad;
+    (void)snprintf(text, sizeof text, "%s", conf_rows[SET_CODECS].words);
+    for (char *p = text; *p != '\0'; p++) {
+        if (*p == ' ')
+            *p = ',';
+    }
+    assert_int_equal(codecs_parse(&codecs, span_cstr(text), &bad), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(codecs_are_read_in_order),
         T(bad_codec_lists_are_named),
+        T(settings_name_the_same_codecs),
         T(whole_answer),
         T(direction_is_mirrored),
         T(hold_of_old_is_understood),

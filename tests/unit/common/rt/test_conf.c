@@ -115,7 +115,7 @@ static void test_golden(void **state)
 {
     (void)state;
     static const char *const names[] = {"least",   "aliases", "precedence", "empty",
-                                        "missing", "faults",  "limits",     "normal"};
+                                        "missing", "faults",  "limits",     "normal", "twice", "ports", "ignored", "brokers"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         run_golden(names[i]);
 }
@@ -303,6 +303,68 @@ static void test_reload_takes_only_its_rows(void **state)
     buf_fini(&later);
 }
 
+/* Values that only a worker used to look into. */
+static void test_values_as_workers_want_them(void **state)
+{
+    (void)state;
+    static const struct {
+        enum setting s;
+        const char *in;
+        const char *normal; /* NULL: refused */
+    } cases[] = {
+        {SET_CODECS, "pcma, telephone-EVENT", "PCMA,telephone-event"},
+        {SET_CODECS, "G729", "G729"},
+        {SET_CODECS, "FOO,BAR", NULL},
+        {SET_CODECS, "telephone-event", NULL},
+        {SET_CODECS, "PCMU,PCMU", NULL},
+        {SET_CODECS, "PCMU,", NULL},
+        {SET_CODECS, "", NULL},
+        {SET_RABBITMQ_URL, "amqp://u:p@h:5672/%2f?heartbeat=5", "amqp://u:p@h:5672/%2f?heartbeat=5"},
+        {SET_RABBITMQ_URL, "amqp://h?heartbeat=5", "amqp://h?heartbeat=5"},
+        {SET_RABBITMQ_URL, "amqp://u:a@b@h", "amqp://u:a@b@h"},
+        {SET_RABBITMQ_URL, "amqp://h/v?heartbeat=5000", NULL},
+        {SET_RABBITMQ_URL, "amqp://u:50%@h", NULL},
+        {SET_RABBITMQ_URL, "amqp://h/%zz", NULL},
+        {SET_RABBITMQ_URL, "amqp://u:p/q@h/", NULL},
+        {SET_RABBITMQ_URL, "amqp://a b/", NULL},
+        {SET_RABBITMQ_URL, "amqp://", NULL},
+        {SET_OUTBOUND_TRUNK, "sip:trunk.example.com:5060;transport=tcp", "sip:trunk.example.com:5060;transport=tcp"},
+        {SET_OUTBOUND_TRUNK, "sips:us@[2001:db8::1]", "sips:us@[2001:db8::1]"},
+        {SET_OUTBOUND_TRUNK, "sip:@", NULL},
+        {SET_OUTBOUND_TRUNK, "sip:trunk:99999", NULL},
+    };
+    struct buf out;
+    buf_init(&out, TEXT_MAX);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int rc = conf_check_value(&conf_rows[cases[i].s], span_cstr(cases[i].in), &out);
+        if (rc != (cases[i].normal != NULL ? 0 : -1))
+            fail_msg("%s: %s", conf_name(cases[i].s), cases[i].in);
+        if (rc == 0)
+            assert_string_equal(buf_cstr(&out), cases[i].normal);
+    }
+    buf_fini(&out);
+}
+
+static void test_ignored_names(void **state)
+{
+    (void)state;
+    char *envp[sizeof required_env / sizeof required_env[0] + 2];
+    size_t n = sizeof required_env / sizeof required_env[0] - 1;
+    struct conf c;
+    struct buf text;
+    memcpy(envp, required_env, n * sizeof envp[0]);
+    envp[n] = "SIP_SIGNALING_SERVICE_WS_PORT=13023";
+    envp[n + 1] = "SIP_SIGNALING_SERVICE_DNS_NAME=";
+    envp[n + 2] = NULL;
+    conf_init(&c);
+    buf_init(&text, TEXT_MAX);
+    assert_int_equal(conf_load(&c, NULL, envp, &text), 0);
+    conf_put_ignored(&c, &text);
+    assert_string_equal(buf_cstr(&text), "SIP_SIGNALING_SERVICE_WS_PORT SIP_SIGNALING_SERVICE_DNS_NAME");
+    conf_fini(&c);
+    buf_fini(&text);
+}
+
 /* The table itself: names and aliases are there once, defaults pass their own check, names fit the suggestion. */
 static void test_rows_are_sound(void **state)
 {
@@ -373,6 +435,8 @@ int main(void)
         cmocka_unit_test(test_url_masks),
         cmocka_unit_test(test_file_faults),
         cmocka_unit_test(test_reload_takes_only_its_rows),
+        cmocka_unit_test(test_values_as_workers_want_them),
+        cmocka_unit_test(test_ignored_names),
         cmocka_unit_test(test_rows_are_sound),
         cmocka_unit_test(test_manual_has_the_settings),
     };

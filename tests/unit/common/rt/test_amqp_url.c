@@ -1,6 +1,6 @@
 #include "tests/unit/testkit.h"
 
-#include "publisher/amqp_url.h"
+#include "common/rt/amqp_url.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "publisher/amqp_url.h"
+#include "common/rt/amqp_url.h"
 
 #define AMQP_PORT 5672
 #define AMQPS_PORT 5671

@@ -1,11 +1,11 @@
 /*
- * amqp_url: amqp://user:password@host:port/vhost?heartbeat=10 taken apart. Layer: publisher. Pure.
+ * amqp_url: amqp://user:password@host:port/vhost?heartbeat=10 taken apart. Layer: common/rt. Pure.
  *
  * User, password and vhost are percent-decoded. An absent vhost and a bare "/" mean the vhost "/". Holds a secret:
  * never log it; amqp_url_parse's texts have nothing of it.
  */
-#ifndef PUBLISHER_AMQP_URL_H
-#define PUBLISHER_AMQP_URL_H
+#ifndef COMMON_RT_AMQP_URL_H
+#define COMMON_RT_AMQP_URL_H
 
 #include "common/base/span.h"
 
