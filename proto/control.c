@@ -85,10 +85,24 @@ static int take_request(const cJSON *root, struct control_request *out, const ch
     return take_args(root, out, error, message);
 }
 
+/* cJSON ends a text at a NUL, so that what follows it would be passed over. */
+static bool has_nul(struct span line)
+{
+    for (size_t i = 0; i < line.len; i++) {
+        if (line.p[i] == '\0' || (line.p[i] == '\\' && span_starts(span_from(line, i), SPAN("\\u0000"))))
+            return true;
+        if (line.p[i] == '\\')
+            i++; /* what is escaped begins no escape */
+    }
+    return false;
+}
+
 int control_parse(struct span line, struct control_request *out, const char **error, const char **message)
 {
     if (line.len > CONTROL_LINE_MAX)
         return refuse(error, message, CONTROL_EBADREQUEST, "the line is too long");
+    if (has_nul(line))
+        return refuse(error, message, CONTROL_EBADREQUEST, "a text holds a NUL");
     const char *end = NULL;
     cJSON *root = line.len > 0 ? cJSON_ParseWithLengthOpts(line.p, line.len, &end, 0) : NULL;
     int rc;

@@ -7,8 +7,8 @@
 #ifndef PUBLISHER_AMQP_LINK_H
 #define PUBLISHER_AMQP_LINK_H
 
-#include "common/rt/loop.h"
 #include "common/rt/amqp_url.h"
+#include "common/rt/loop.h"
 #include "publisher/amqp_wire.h"
 
 #define AMQP_EXCHANGE "sentiric_events"

@@ -171,4 +171,7 @@ def main():
     return 0 if code == 0 and back else 1
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except BrokenPipeError:  # `| head` has seen enough; the rest of what Python holds goes nowhere
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,12 +18,23 @@ QUEUE = "dev.events"
 KEPT_MAX = 20000
 
 
+def reason(e):
+    """pika wraps what went wrong in exceptions that have no text of their own."""
+    while not str(e) and e.args and isinstance(e.args[0], BaseException):
+        e = e.args[0]
+    inner = getattr(e, "exception", None)
+    return str(e) or (reason(inner) if inner else type(e).__name__)
+
+
 def connect(url):
     try:
-        return pika.BlockingConnection(pika.URLParameters(url))
+        where = pika.URLParameters(url)
+    except (ValueError, IndexError, KeyError):
+        sys.exit("events: RABBITMQ_URL must be amqp://user:password@host:port/vhost")
+    try:
+        return pika.BlockingConnection(where)
     except (pika.exceptions.AMQPError, OSError) as e:
-        parts = pika.URLParameters(url)
-        sys.exit(f"events: no broker at {parts.host}:{parts.port}: {e or type(e).__name__}")
+        sys.exit(f"events: no broker at {where.host}:{where.port}: {reason(e)}")
 
 
 def declare(channel):

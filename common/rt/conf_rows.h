@@ -67,7 +67,8 @@ bool conf_may_be_empty(const struct conf_row *r);
 /** A value as people may see it: passwords masked, control bytes escaped, long text cut. */
 void conf_put_shown(struct buf *out, const struct conf_row *r, struct span value);
 
-/** What holds between rows (conf_cross.c): no two listeners on one port. One line per fault in `err`; returns how many. */
+/** What holds between rows (conf_cross.c): no two listeners on one port. One line per fault in `err`; returns how many.
+ */
 unsigned conf_check_ports(const struct conf *c, struct buf *err);
 
 /** The next word of a blank-separated list, cut from *rest; an empty span at the end. */

@@ -68,7 +68,9 @@ ten_of_each() {
     done
 }
 check "events: ten of each" ten_of_each
+check "events of a broker that is not there" bash -c 'RABBITMQ_URL=amqp://127.0.0.1:1/ ./run events 2>&1 | grep -q refused'
 check "demo" ./run demo
+check "demo, read by head" bash -c './run demo 2>"$0/demo.err" | head -n 1; ! grep . "$0/demo.err"' "$work"
 check "Ctrl-C" kill -INT $service
 stopped() { ! kill -0 "$service" 2>/dev/null; }
 check "ends within 20 s" wait_for 20 stopped

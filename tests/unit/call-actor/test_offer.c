@@ -261,22 +261,14 @@ static void settings_name_the_same_codecs(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(codecs_are_read_in_order),
-        T(bad_codec_lists_are_named),
-        T(settings_name_the_same_codecs),
-        T(whole_answer),
-        T(direction_is_mirrored),
-        T(hold_of_old_is_understood),
-        T(every_stream_is_answered),
-        T(first_usable_audio_is_taken),
-        T(avpf_is_answered_as_avpf),
-        T(audio_codec_under_a_dynamic_type_is_none),
-        T(events_alone_are_no_call),
-        T(refusals_are_told_apart),
-        T(ip6_is_answered_by_ip6),
-        T(sender_is_found),
-        T(first_offer_has_all_codecs),
-        T(later_offer_keeps_streams_and_types),
+        T(codecs_are_read_in_order),      T(bad_codec_lists_are_named),
+        T(settings_name_the_same_codecs), T(whole_answer),
+        T(direction_is_mirrored),         T(hold_of_old_is_understood),
+        T(every_stream_is_answered),      T(first_usable_audio_is_taken),
+        T(avpf_is_answered_as_avpf),      T(audio_codec_under_a_dynamic_type_is_none),
+        T(events_alone_are_no_call),      T(refusals_are_told_apart),
+        T(ip6_is_answered_by_ip6),        T(sender_is_found),
+        T(first_offer_has_all_codecs),    T(later_offer_keeps_streams_and_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

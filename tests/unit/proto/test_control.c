@@ -17,6 +17,21 @@ static int parse(const char *line, struct control_request *r, const char **error
     return rc;
 }
 
+/* Else what stands behind the NUL would be passed over. */
+static void test_no_nul(void **state)
+{
+    (void)state;
+    struct control_request r;
+    const char *error = NULL;
+    const char *message = NULL;
+    assert_int_equal(parse("{\"cmd\":\"calls\\u0000x\"}", &r, &error), -1);
+    assert_string_equal(error, CONTROL_EBADREQUEST);
+    assert_int_equal(parse("{\"cmd\":\"call\",\"id\":\"a\\u0000\"}", &r, &error), -1);
+    assert_int_equal(parse("{\"cmd\":\"call\",\"id\":\"a\\\\u0000\"}", &r, &error), 0); /* a backslash and a text */
+    assert_string_equal(r.arg[0], "a\\u0000");
+    assert_int_equal(control_parse(span_of("{\"cmd\":\"calls\0x\"}", 17), &r, &error, &message), -1);
+}
+
 static void test_good_requests(void **state)
 {
     (void)state;
@@ -185,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_requests),
         cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_no_nul),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_requests_come_through),
         cmocka_unit_test(test_any_bytes_make_one_json_string),

@@ -114,8 +114,8 @@ static void run_golden(const char *name)
 static void test_golden(void **state)
 {
     (void)state;
-    static const char *const names[] = {"least",   "aliases", "precedence", "empty",
-                                        "missing", "faults",  "limits",     "normal", "twice", "ports", "ignored", "brokers"};
+    static const char *const names[] = {"least",  "aliases", "precedence", "empty", "missing", "faults",
+                                        "limits", "normal",  "twice",      "ports", "ignored", "brokers"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         run_golden(names[i]);
 }
