@@ -105,12 +105,12 @@ static bool refuse(int fd, enum edge_gone why)
     return false;
 }
 
-/* Full: who has connected and said nothing yet goes first, the oldest of them. */
+/* Full: who has said nothing yet, or says no more, goes first, the oldest of them. */
 static bool make_room(struct edge_stream *s)
 {
     if (s->free_cnt > 0)
         return true;
-    struct list *oldest = list_first(&s->unproven);
+    struct list *oldest = list_first(&s->spare);
     if (oldest == NULL)
         return false;
     edge_conn_end(LIST_ENTRY(oldest, struct edge_conn, age), EDGE_GONE_EVICTED);
@@ -152,7 +152,7 @@ static void on_breath(struct timer *t, int64_t now_ms)
 static void out_of_descriptors(struct edge_stream *s)
 {
     uint32_t missed;
-    struct list *oldest = list_first(&s->unproven);
+    struct list *oldest = list_first(&s->spare);
     edge_stream_stat_refused(EDGE_GONE_DESCRIPTORS);
     if (edge_stream_may_say(s, &missed))
         log_ev(LOG_ERROR, "no connection can be accepted", log_z("why", strerror(errno)), log_n("open", s->cnt));

@@ -222,7 +222,7 @@ struct edge_conn *edge_conn_new(struct edge_stream *s, int fd, const struct edge
     timer_init(&c->timer, on_due, c);
     c->heard_ms = now_ms(c);
     if (!ours)
-        list_append(&s->unproven, &c->age);
+        list_append(&s->spare, &c->age);
     put_in_index(c);
     c->io = loop_io_new(s->loop, fd, 0, on_io, c);
     s->cnt++;

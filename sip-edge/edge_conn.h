@@ -59,7 +59,7 @@ struct edge_conn {
     struct timer timer;
     struct list ready;    /* in s->ready: can be read */
     struct list dirty;    /* in s->dirty: has something to write */
-    struct list age;      /* in s->unproven, oldest first */
+    struct list age;      /* in s->spare, or at the end in s->gone */
     struct map_node node; /* in s->by_peer */
     size_t key_len;
     size_t name_len; /* TLS of ours: the name that is verified ends the key */
@@ -94,7 +94,7 @@ struct edge_stream {
     struct map sources;
     struct list ready;
     struct list dirty;
-    struct list unproven;
+    struct list spare; /* who makes room when it is needed, first to last: said nothing yet, or says no more */
     struct list gone;
     struct timer breath; /* after descriptors ran out */
     bool paused;

@@ -88,6 +88,7 @@ static void on_end(struct edge_conn *c)
         return;
     }
     edge_conn_enter(c, EDGE_CONN_HALF);
+    list_append(&c->s->spare, &c->age);
     edge_conn_settle(c);
 }
 
@@ -131,15 +132,22 @@ void edge_conn_read(struct edge_conn *c)
 
 /* --- what goes --- */
 
+static void connect_failed(struct edge_conn *c, int err)
+{
+    char addr[EDGE_ADDR_TEXT_SIZE];
+    uint32_t missed;
+    if (edge_stream_may_say(c->s, &missed))
+        log_ev(LOG_WARN, "cannot connect", log_z("peer", edge_addr_text(&c->path.peer, addr)),
+               log_n("port", c->path.port), log_z("why", strerror(err)), log_n("not_shown", missed));
+    edge_conn_end(c, EDGE_GONE_CONNECT);
+}
+
 void edge_conn_connected(struct edge_conn *c)
 {
     int err = 0;
     socklen_t len = sizeof(err);
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0 || err != 0) {
-        char addr[EDGE_ADDR_TEXT_SIZE];
-        log_ev(LOG_INFO, "cannot connect", log_z("peer", edge_addr_text(&c->path.peer, addr)),
-               log_n("port", c->path.port), log_z("why", strerror(err)));
-        edge_conn_end(c, EDGE_GONE_CONNECT);
+        connect_failed(c, err);
         return;
     }
     if (c->path.transport != SIP_TP_TLS) {

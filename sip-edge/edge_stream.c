@@ -247,7 +247,7 @@ struct edge_stream *edge_stream_new(struct loop *l, struct edge *e, const struct
     map_init(&s->sources);
     list_init(&s->ready);
     list_init(&s->dirty);
-    list_init(&s->unproven);
+    list_init(&s->spare);
     list_init(&s->gone);
     buf_init(&s->failed, EDGE_STREAM_FAILED_BYTES_MAX);
     edge_accept_init(s);

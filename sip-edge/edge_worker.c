@@ -9,13 +9,15 @@
 #include "sip-edge/edge_stream_stat.h"
 #include "sip-edge/edge_udp.h"
 #include <errno.h>
+#include <sys/resource.h>
 
 /* The names the supervisor hands sockets down under. */
 #define UDP_SOCKET "udp0"
 #define TCP_SOCKET "tcp0"
 #define TLS_SOCKET "tls0"
 #define TLS_ERR_MAX 2048
-#define STOP_FLUSH_MS 50 /* for the last batch to reach the actors, and their answers the network */
+#define OWN_DESCRIPTORS 64 /* sockets, links, name servers */
+#define STOP_FLUSH_MS 50   /* for the last batch to reach the actors, and their answers the network */
 
 static struct edge_process {
     struct edge edge;
@@ -199,9 +201,20 @@ static bool is_trusted(void *user, const struct in6_addr *peer)
     return edge_guard_trusts(&self.edge, &(struct edge_path){.peer = *peer});
 }
 
+/* The limit of this process may be lower than what is asked for; then connections are refused sooner. */
+static void check_descriptors(uint32_t wanted)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < (rlim_t)wanted + OWN_DESCRIPTORS)
+        log_ev(LOG_WARN, "fewer descriptors than connections asked for", log_n("descriptors", (int64_t)r.rlim_cur),
+               log_n("connections", wanted),
+               log_z("remedy", "raise the hard limit (ulimit -Hn), or lower the setting"));
+}
+
 static int start_streams(struct worker *w)
 {
     const struct conf *c = worker_conf(w);
+    check_descriptors(conf_u32(c, SET_CONNECTIONS_MAX));
     struct edge_stream_conf conf = {.conns_max = conf_u32(c, SET_CONNECTIONS_MAX),
                                     .per_source_max = conf_u32(c, SET_CONNECTIONS_PER_SOURCE),
                                     .is_exempt = is_trusted,

@@ -300,6 +300,29 @@ static void when_full_who_said_nothing_makes_room(void **state)
     assert_true(first_is_gone());
 }
 
+static bool is_half(void)
+{
+    return kit_conn()->state == EDGE_CONN_HALF;
+}
+
+static void when_full_who_says_no_more_makes_room(void **state)
+{
+    static const struct edge_stream_conf one = {.conns_max = 1, .idle_ms = 0, .t1_ms = 500};
+    (void)state;
+    kit_end();
+    kit_begin(&one);
+    int64_t evicted = gone(EDGE_GONE_EVICTED);
+    int half = kit_connect();
+    kit_say(half, KIT_REQUEST("INVITE", "h", "5060"), sizeof(KIT_REQUEST("INVITE", "h", "5060")) - 1);
+    (void)kit_wait_words(half, "SIP/2.0 100");
+    (void)shutdown(half, SHUT_WR);
+    kit_wait(is_half);
+    int next = kit_connect();
+    kit_say(next, KIT_OPTIONS("n"), sizeof(KIT_OPTIONS("n")) - 1);
+    (void)kit_wait_words(next, "SIP/2.0 200");
+    assert_int_equal(gone(EDGE_GONE_EVICTED), evicted + 1);
+}
+
 static void one_source_gets_its_share(void **state)
 {
     static const struct edge_stream_conf shared = {.conns_max = 64, .per_source_max = 3, .t1_ms = 500};
@@ -362,6 +385,7 @@ int main(void)
         CASE(who_does_not_read_is_not_read_from),
         CASE(a_half_closed_peer_gets_its_answer),
         CASE(when_full_who_said_nothing_makes_room),
+        CASE(when_full_who_says_no_more_makes_room),
         CASE(one_source_gets_its_share),
         CASE(descriptors_run_out),
 #undef CASE

@@ -133,13 +133,13 @@ static void signed_by_another(void **state)
 static void a_client_without_a_good_certificate(void **state)
 {
     static const struct {
-        enum edge_tls_auth auth;
         const char *client;
+        enum edge_tls_auth auth;
         bool good;
     } rows[] = {
-        {EDGE_TLS_AUTH_NONE, "two", true},      {EDGE_TLS_AUTH_OPTIONAL, "one", true},
-        {EDGE_TLS_AUTH_OPTIONAL, "two", false}, {EDGE_TLS_AUTH_REQUIRED, "one", true},
-        {EDGE_TLS_AUTH_REQUIRED, "two", false},
+        {"two", EDGE_TLS_AUTH_NONE, true},      {"one", EDGE_TLS_AUTH_OPTIONAL, true},
+        {"two", EDGE_TLS_AUTH_OPTIONAL, false}, {"one", EDGE_TLS_AUTH_REQUIRED, true},
+        {"two", EDGE_TLS_AUTH_REQUIRED, false},
     };
     (void)state;
     make_pair("one", "x", "DNS:a.com");
