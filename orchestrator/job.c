@@ -1,5 +1,6 @@
 #include "orchestrator/job.h"
 #include "common/base/err.h"
+#include "orchestrator/svc.h"
 #include "orchestrator/text.h"
 #include <stdlib.h>
 
@@ -14,8 +15,8 @@ const char *job_step_name(enum job_step s)
 
 static size_t size_of(const Plane__RunJob *m)
 {
-    const char *const texts[] = {m->call_id,     m->trace_id,   m->caller_type, m->caller,
-                                 m->destination, m->rtp_target, m->audio_uri};
+    const char *const texts[] = {m->call_id,    m->trace_id,  m->caller_type,  m->caller, m->destination,
+                                 m->rtp_target, m->audio_uri, m->sip_username, m->realm};
     size_t n = sizeof(struct job) + (m->n_portless_actions + 1) * sizeof(char *);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         n += strlen(texts[i]) + 1;
@@ -54,6 +55,8 @@ static void copy_texts(struct job *j, const Plane__RunJob *m)
     j->destination = put_text(&at, m->destination);
     j->rtp_target = put_text(&at, m->rtp_target);
     j->audio_uri = put_text(&at, m->audio_uri);
+    j->sip_username = put_text(&at, m->sip_username);
+    j->realm = put_text(&at, m->realm);
     for (size_t i = 0; i < m->n_portless_actions; i++)
         j->portless[i] = put_text(&at, m->portless_actions[i]);
     j->portless[m->n_portless_actions] = NULL;
@@ -61,7 +64,7 @@ static void copy_texts(struct job *j, const Plane__RunJob *m)
 
 struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, struct now now)
 {
-    if (m->kind < PLANE__RUN_JOB__KIND__SETUP || m->kind > PLANE__RUN_JOB__KIND__PLAY)
+    if (m->kind < PLANE__RUN_JOB__KIND__SETUP || m->kind > PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
         return NULL;
     struct job *j = malloc(size_of(m));
     if (j == NULL)
@@ -96,6 +99,7 @@ void job_free(struct job *j)
         plane__user__free_unpacked(j->user, NULL);
     if (j->plan != NULL)
         plane__plan__free_unpacked(j->plan, NULL);
+    svc_credentials_free(j->creds);
     free(j);
 }
 
@@ -115,6 +119,8 @@ static enum job_event start_event(const struct job *j)
         return j->caller_type[0] != '\0' ? JOB_EV_RUN_USER : JOB_EV_RUN_PLAN;
     case PLANE__RUN_JOB__KIND__RELEASE_PORT:
         return JOB_EV_RUN_FREE;
+    case PLANE__RUN_JOB__KIND__GET_CREDENTIALS:
+        return JOB_EV_RUN_CREDS;
     default:
         return JOB_EV_RUN_PLAY;
     }
@@ -163,6 +169,8 @@ static enum job_event end_event(const struct job *j, const struct job_result *r,
         if (r->code == RPC_OK)
             return JOB_EV_PLAYED;
         return has_next_form(j, r) ? JOB_EV_PLAY_NEXT : JOB_EV_PLAY_FAIL;
+    case JOB_ST_CREDS:
+        return JOB_EV_CREDS;
     default:
         BUG_ON(true); /* no RPC runs in the other states */
     }
@@ -213,5 +221,6 @@ void job_answer(const struct job *j, Plane__JobDone__Result result, Plane__JobDo
     out->detail = (char *)j->detail;
     out->user = j->user;
     out->plan = j->plan;
+    out->credentials = j->creds;
     out->rtp_port = j->kind == PLANE__RUN_JOB__KIND__SETUP ? j->rtp_port : 0;
 }

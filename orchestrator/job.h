@@ -1,5 +1,6 @@
 /*
- * job: what call-actor asks for, as one state machine: user -> dialplan -> media port; a port given back; audio played.
+ * job: what call-actor asks for, as one state machine: user -> dialplan -> media port; a port given back; audio played;
+ * the credentials of a SIP user.
  * Pure: the RPCs, the timer and the answer are effects that orch.c performs; `now` is an argument.
  *
  * What a port costs decides the shape. AllocatePort is not idempotent and cannot be taken back unanswered, so once it
@@ -25,8 +26,9 @@ enum job_state {
     JOB_ST_FREEING = 6,    /* ReleasePort under way */
     JOB_ST_FREE_WAIT = 7,  /* until ReleasePort is tried again */
     JOB_ST_PLAY = 8,       /* PlayAudio under way */
-    JOB_ST_DONE = 9,
-    JOB_STATES = 10,
+    JOB_ST_CREDS = 9,      /* GetSipCredentials under way */
+    JOB_ST_DONE = 10,
+    JOB_STATES = 11,
 };
 
 enum job_event {
@@ -49,7 +51,9 @@ enum job_event {
     JOB_EV_TIMER =
         16, /* the job's one timer: its budget, the media deadline, or the pause before another ReleasePort */
     JOB_EV_CANCEL = 17,
-    JOB_EVENTS = 18,
+    JOB_EV_RUN_CREDS = 18, /* start */
+    JOB_EV_CREDS = 19,     /* GetSipCredentials ended, well or not */
+    JOB_EVENTS = 20,
 };
 
 /* Bounds and deadlines, milliseconds. */
@@ -76,6 +80,7 @@ enum job_effect_kind {
     JOB_EFF_ALLOCATE,
     JOB_EFF_RELEASE,
     JOB_EFF_PLAY,
+    JOB_EFF_CREDENTIALS,
     JOB_EFF_DROP_RPC, /* cancel it on the wire; its end is not reported any more */
     JOB_EFF_ARM,      /* the timer, after_ms from now */
     JOB_EFF_DISARM,
@@ -110,13 +115,14 @@ struct job {
     int64_t end_ms; /* monotonic: the budget is used up, or ReleasePort is given up */
     struct backoff pause;
     /* What is asked: texts end with NUL, are UTF-8, and live in one block with the job. */
-    const char *call_id, *trace_id, *caller_type, *caller, *destination, *rtp_target, *audio_uri;
+    const char *call_id, *trace_id, *caller_type, *caller, *destination, *rtp_target, *audio_uri, *sip_username, *realm;
     const char **portless; /* ends with NULL */
     /* What came of it */
     int code;                     /* RPC status of the step that ended the job */
     char detail[JOB_DETAIL_SIZE]; /* for the log; never NULL in a result */
     Plane__User *user;            /* owned */
     Plane__Plan *plan;            /* owned */
+    Plane__Credentials *creds;    /* owned; secret: no log line, no effect's text shows it */
     uint32_t rtp_port;            /* asked for (RELEASE, PUNCH, PLAY) or taken (SETUP) */
 };
 
@@ -126,14 +132,15 @@ struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, str
 struct job *job_new_release(uint32_t port, const struct job_limits *limits, struct now now);
 void job_free(struct job *j); /* NULL is fine */
 
-/* How an RPC ended, decoded. user and plan pass to the job. */
+/* How an RPC ended, decoded. user, plan and creds pass to the job. */
 struct job_result {
-    int code;           /* RPC_OK only when the body made sense */
-    const char *detail; /* borrowed */
-    Plane__User *user;  /* FindUserByContact; NULL: nobody */
-    Plane__Plan *plan;  /* ResolveDialplan, when OK */
-    uint32_t port;      /* AllocatePort, when OK */
-    bool may_swap;      /* PlayAudio: which layout this server speaks is not known yet */
+    int code;                  /* RPC_OK only when the body made sense */
+    const char *detail;        /* borrowed */
+    Plane__User *user;         /* FindUserByContact; NULL: nobody */
+    Plane__Plan *plan;         /* ResolveDialplan, when OK */
+    uint32_t port;             /* AllocatePort, when OK */
+    Plane__Credentials *creds; /* GetSipCredentials, when OK */
+    bool may_swap;             /* PlayAudio: which layout this server speaks is not known yet */
 };
 
 /** Each appends what is to be done to *fx (emptied first). */
@@ -156,6 +163,6 @@ fsm_act_fn job_act_find_user, job_act_resolve, job_act_user_then_resolve, job_ac
     job_act_fail, job_act_overdue, job_act_cancel, job_act_take_port, job_act_port_fail, job_act_answer_late,
     job_act_hand_back, job_act_cancelled, job_act_cancelled_late, job_act_release, job_act_release_late,
     job_act_port_unknown, job_act_freed, job_act_pause, job_act_leaked, job_act_play, job_act_play_next, job_act_played,
-    job_act_play_fail;
+    job_act_play_fail, job_act_ask_creds, job_act_creds;
 
 #endif

@@ -311,3 +311,23 @@ void job_act_play_fail(void *obj, const void *arg, void *fx, struct now now)
     set_outcome(j, r->code, r->detail);
     put_answer(j, fx, result_of(r->code));
 }
+
+/* --- credentials ------------------------------------------------------------------------------------------------- */
+
+void job_act_ask_creds(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct job *j = obj;
+    j->step = JOB_STEP_USER;
+    put_rpc(fx, JOB_EFF_CREDENTIALS, left_ms(j, j->limits.user_ms, now));
+}
+
+void job_act_creds(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct job *j = obj;
+    const struct job_result *r = arg;
+    j->creds = r->creds;
+    set_outcome(j, r->code, r->detail);
+    put_answer(j, fx, r->code == RPC_NOT_FOUND ? PLANE__JOB_DONE__RESULT__NOT_FOUND : result_of(r->code));
+}

@@ -12,7 +12,9 @@
 #include "orchestrator/svc.h"
 
 #define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
-#define ORCH_SETUPS_MAX 8192  /* set-ups at once; one more is answered UNAVAILABLE */
+#define ORCH_SETUPS_MAX 8192      /* set-ups at once; one more is answered UNAVAILABLE */
+#define ORCH_CREDENTIALS_MAX 4096 /* look-ups of credentials at once; registrations must not crowd out calls */
+#define ORCH_JOB_KINDS (PLANE__RUN_JOB__KIND__GET_CREDENTIALS + 1)
 #define ORCH_JOBS_MAX 65536   /* jobs of any kind at once, waiting releases included */
 #define ORCH_STEP_AFTER_MS 20 /* a set-up quicker than this reports no steps: its answer says it all */
 #define ORCH_GATHER_MS 25     /* releases and hole punches wait this long for others, and so do answers to the latter */
@@ -67,7 +69,7 @@ struct orch {
     struct list gathered;
     struct timer gather_timer;
     uint32_t job_cnt;
-    uint32_t setup_cnt;
+    uint32_t cnt_of[ORCH_JOB_KINDS]; /* jobs of each kind */
     struct timer quiet_timer;
     struct answers answers;
     enum svc_layout layout_set;     /* by the setting */

@@ -87,7 +87,8 @@ static void send_waiting(struct shard *s)
 static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
 {
     const struct job *j = x->job;
-    if (d->result == PLANE__JOB_DONE__RESULT__OK || d->result == PLANE__JOB_DONE__RESULT__CANCELLED)
+    if (d->result == PLANE__JOB_DONE__RESULT__OK || d->result == PLANE__JOB_DONE__RESULT__CANCELLED ||
+        d->result == PLANE__JOB_DONE__RESULT__NOT_FOUND)
         log_ev(LOG_DEBUG, "job done", log_z("call", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
     else if (j->kind == PLANE__RUN_JOB__KIND__PUNCH) /* harmless: many servers can do neither form */
         log_ev(LOG_DEBUG, "hole punch failed", log_z("call", j->call_id), log_z("status", d->grpc_status));
@@ -96,13 +97,19 @@ static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
                log_z("status", d->grpc_status), log_z("detail", d->detail));
 }
 
+/* Secrets are not kept: a question about credentials costs nothing when it is asked again. */
+static bool is_kept(const struct job *j)
+{
+    return j->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
+}
+
 static void answer(struct orch_job *x, Plane__JobDone__Result result)
 {
     Plane__JobDone d;
     job_answer(x->job, result, &d);
     d.id.data = (uint8_t *)(uintptr_t)x->id.p;
     d.id.len = x->id.len;
-    struct answer *a = keep(x, &d);
+    struct answer *a = is_kept(x->job) ? keep(x, &d) : NULL;
     if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
         set_gather_timer(x->orch); /* it goes along with the next one, or then */
     } else {
@@ -256,8 +263,7 @@ static void job_end(struct orch_job *x)
     list_remove(&x->node);
     if (x->key.len > 0)
         map_del(&o->jobs_by_key, &x->by_key);
-    if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
-        o->setup_cnt--;
+    o->cnt_of[x->job->kind]--;
     o->job_cnt--;
     stat_set(&jobs_running, o->job_cnt);
     job_free(x->job);
@@ -300,8 +306,7 @@ static struct orch_job *job_begin(struct orch *o, struct shard *s, struct job *j
         (void)map_put(&o->jobs_by_key, &x->by_key, x->key);
     }
     o->job_cnt++;
-    if (j->kind == PLANE__RUN_JOB__KIND__SETUP)
-        o->setup_cnt++;
+    o->cnt_of[j->kind]++;
     stat_inc(&jobs_total);
     stat_set(&jobs_running, o->job_cnt);
     return x;
@@ -385,15 +390,17 @@ static bool repeat(struct shard *s, const Plane__RunJob *m, struct span key)
         (void)send_kept(s, a);
     else if (x->job->answered) /* long ago; it only gives its late port back by now */
         answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "answered before");
-    else if (!is_gathered(x))
+    else if (!is_gathered(x) && x->job->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
         tell_steps(x);
     return true;
 }
 
 static bool is_full(const struct orch *o, const Plane__RunJob *m)
 {
-    bool setup = m->kind == PLANE__RUN_JOB__KIND__SETUP;
-    return o->job_cnt >= ORCH_JOBS_MAX || (setup && o->setup_cnt >= ORCH_SETUPS_MAX);
+    static const uint32_t most[ORCH_JOB_KINDS] = {[PLANE__RUN_JOB__KIND__SETUP] = ORCH_SETUPS_MAX,
+                                                  [PLANE__RUN_JOB__KIND__GET_CREDENTIALS] = ORCH_CREDENTIALS_MAX};
+    uint32_t kind = (uint32_t)m->kind < ORCH_JOB_KINDS ? (uint32_t)m->kind : 0;
+    return o->job_cnt >= ORCH_JOBS_MAX || (most[kind] != 0 && o->cnt_of[kind] >= most[kind]);
 }
 
 void orch_run_job(struct shard *s, const Plane__RunJob *m)

@@ -13,18 +13,14 @@
     RPC_STAT("rpc_failed_total", m, STAT_COUNTER, "RPCs that ended with another status than OK or NOT_FOUND")
 
 static struct stat_series took[SVC_METHODS] = {
-    [SVC_FIND_USER] = RPC_MS("FindUserByContact"),
-    [SVC_RESOLVE] = RPC_MS("ResolveDialplan"),
-    [SVC_ALLOCATE] = RPC_MS("AllocatePort"),
-    [SVC_RELEASE] = RPC_MS("ReleasePort"),
-    [SVC_PLAY] = RPC_MS("PlayAudio"),
+    [SVC_FIND_USER] = RPC_MS("FindUserByContact"), [SVC_CREDENTIALS] = RPC_MS("GetSipCredentials"),
+    [SVC_RESOLVE] = RPC_MS("ResolveDialplan"),     [SVC_ALLOCATE] = RPC_MS("AllocatePort"),
+    [SVC_RELEASE] = RPC_MS("ReleasePort"),         [SVC_PLAY] = RPC_MS("PlayAudio"),
 };
 static struct stat_series failed[SVC_METHODS] = {
-    [SVC_FIND_USER] = RPC_FAILED("FindUserByContact"),
-    [SVC_RESOLVE] = RPC_FAILED("ResolveDialplan"),
-    [SVC_ALLOCATE] = RPC_FAILED("AllocatePort"),
-    [SVC_RELEASE] = RPC_FAILED("ReleasePort"),
-    [SVC_PLAY] = RPC_FAILED("PlayAudio"),
+    [SVC_FIND_USER] = RPC_FAILED("FindUserByContact"), [SVC_CREDENTIALS] = RPC_FAILED("GetSipCredentials"),
+    [SVC_RESOLVE] = RPC_FAILED("ResolveDialplan"),     [SVC_ALLOCATE] = RPC_FAILED("AllocatePort"),
+    [SVC_RELEASE] = RPC_FAILED("ReleasePort"),         [SVC_PLAY] = RPC_FAILED("PlayAudio"),
 };
 
 /* --- PlayAudio's two layouts -------------------------------------------------------------------------------------- */
@@ -72,6 +68,8 @@ static int decode(enum svc_method m, struct span body, struct job_result *out)
     switch (m) {
     case SVC_FIND_USER:
         return svc_user_decode(body, &out->user);
+    case SVC_CREDENTIALS:
+        return svc_credentials_decode(body, &out->creds);
     case SVC_RESOLVE:
         return svc_dialplan_decode(body, &out->plan);
     case SVC_ALLOCATE:
@@ -105,10 +103,8 @@ static void on_rpc(void *user, const struct rpc_reply *r)
 
 static void start(struct orch_job *x, enum svc_method m, const ProtobufCMessage *request, int64_t deadline_ms)
 {
-    /* Index of a method on its link: the media link has three, the others one. */
-    uint32_t index = m >= SVC_ALLOCATE ? (uint32_t)(m - SVC_ALLOCATE) : 0;
     struct rpc_args a = {
-        .method = index,
+        .method = svc_method_index(m),
         .request = request,
         .deadline_ms = deadline_ms,
         .trace_id = x->job->trace_id,
@@ -125,6 +121,14 @@ static void find_user(struct orch_job *x, int64_t deadline_ms)
     q.contact_type = (char *)x->job->caller_type;
     q.contact_value = (char *)x->job->caller;
     start(x, SVC_FIND_USER, &q.base, deadline_ms);
+}
+
+static void get_credentials(struct orch_job *x, int64_t deadline_ms)
+{
+    Sentiric__User__V1__GetSipCredentialsRequest q = SENTIRIC__USER__V1__GET_SIP_CREDENTIALS_REQUEST__INIT;
+    q.sip_username = (char *)x->job->sip_username;
+    q.realm = (char *)x->job->realm;
+    start(x, SVC_CREDENTIALS, &q.base, deadline_ms);
 }
 
 static void resolve(struct orch_job *x, int64_t deadline_ms)
@@ -166,6 +170,9 @@ void orch_rpc_start(struct orch_job *x, const struct job_effect *e)
     switch (e->kind) {
     case JOB_EFF_FIND_USER:
         find_user(x, e->after_ms);
+        break;
+    case JOB_EFF_CREDENTIALS:
+        get_credentials(x, e->after_ms);
         break;
     case JOB_EFF_RESOLVE:
         resolve(x, e->after_ms);

@@ -18,7 +18,7 @@ enum svc { SVC_USER, SVC_DIALPLAN, SVC_MEDIA, SVC_COUNT };
 /** "user-service" */
 const char *svc_name(enum svc s);
 
-enum svc_method { SVC_FIND_USER, SVC_RESOLVE, SVC_ALLOCATE, SVC_RELEASE, SVC_PLAY, SVC_METHODS };
+enum svc_method { SVC_FIND_USER, SVC_CREDENTIALS, SVC_RESOLVE, SVC_ALLOCATE, SVC_RELEASE, SVC_PLAY, SVC_METHODS };
 
 struct svc_method_info {
     enum svc svc;
@@ -26,6 +26,8 @@ struct svc_method_info {
     const char *name;
 };
 const struct svc_method_info *svc_method_info(enum svc_method m);
+/** Its place among the methods of its service. */
+uint32_t svc_method_index(enum svc_method m);
 
 /* --- user-service ------------------------------------------------------------------------------------------------ */
 
@@ -33,6 +35,14 @@ const struct svc_method_info *svc_method_info(enum svc_method m);
  * -SVC_EMALFORMED
  */
 int svc_user_decode(struct span body, Plane__User **out);
+
+/**
+ * GetSipCredentialsResponse -> *out (owned by the caller, freed with svc_credentials_free; never NULL when 0 is
+ * returned). An HA1 that is not 32 hex digits is malformed; its letters come out in lower case, as digests need them.
+ */
+int svc_credentials_decode(struct span body, Plane__Credentials **out);
+/** Wipes the secret. NULL is fine. */
+void svc_credentials_free(Plane__Credentials *c);
 
 /* --- dialplan-service -------------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,8 @@
 #define D_Dependencies plane__dependencies__descriptor
 #define D_Terminate plane__terminate__descriptor
 #define D_Terminated plane__terminated__descriptor
+#define D_Registration plane__registration__descriptor
+#define D_RegistrationDone plane__registration_done__descriptor
 #define D_Event plane__event__descriptor
 #define D_Confirmed plane__confirmed__descriptor
 #define D_Refused plane__refused__descriptor

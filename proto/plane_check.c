@@ -6,6 +6,9 @@
 
 #define KEY_MAX 512u
 #define TEXT_MAX 4096u
+#define NAME_MAX_BYTES 512u
+#define HA1_LEN 32u
+#define CONTACTS_MAX 1024u /* of one answer of the registrar */
 #define RAW_MAX 65535u
 
 static bool key_ok(ProtobufCBinaryData d)
@@ -65,7 +68,42 @@ static const char *check_run_job(const Plane__RunJob *m)
         return "job id or kind missing";
     if (!text_ok(m->call_id) || !text_ok(m->trace_id) || !text_ok(m->caller) || !text_ok(m->destination))
         return "text too long";
+    if (strlen(m->sip_username) > NAME_MAX_BYTES || strlen(m->realm) > NAME_MAX_BYTES)
+        return "SIP user or realm too long";
+    if (m->kind == PLANE__RUN_JOB__KIND__GET_CREDENTIALS && m->sip_username[0] == '\0')
+        return "SIP user missing";
     return m->rtp_port <= 65535 ? NULL : "port out of range";
+}
+
+static bool ha1_ok(const char *z)
+{
+    return strlen(z) == HA1_LEN && strspn(z, "0123456789abcdef") == HA1_LEN;
+}
+
+static const char *check_job_done(const Plane__JobDone *m)
+{
+    if (!key_ok(m->id) || m->rtp_port > 65535)
+        return "job id or port out of range";
+    return m->credentials == NULL || ha1_ok(m->credentials->ha1) ? NULL : "credentials malformed";
+}
+
+static const char *check_registration(const Plane__Registration *m)
+{
+    if (!key_ok(m->id) || m->op < PLANE__REGISTRATION__OP__REGISTER || m->op > PLANE__REGISTRATION__OP__LOOKUP)
+        return "id or operation missing";
+    if (strlen(m->aor) > NAME_MAX_BYTES || strlen(m->contact) > NAME_MAX_BYTES || !text_ok(m->asked_by))
+        return "text too long";
+    return m->expires >= 0 ? NULL : "expires out of range";
+}
+
+static const char *check_registration_done(const Plane__RegistrationDone *m)
+{
+    if (!key_ok(m->id) || !text_ok(m->detail) || m->n_contacts > CONTACTS_MAX)
+        return "id, text or number of contacts out of range";
+    for (size_t i = 0; i < m->n_contacts; i++)
+        if (!text_ok(m->contacts[i]))
+            return "contact too long";
+    return NULL;
 }
 
 const char *plane_check(uint16_t type, const ProtobufCMessage *m)
@@ -89,16 +127,18 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
         return key_ok(((const Plane__CancelJob *)(const void *)m)->id) ? NULL : "job id missing or too long";
     case PLANE_ORCH_JOB_STEP:
         return key_ok(((const Plane__JobStep *)(const void *)m)->id) ? NULL : "job id missing or too long";
-    case PLANE_ORCH_JOB_DONE: {
-        const Plane__JobDone *d = (const void *)m;
-        return key_ok(d->id) && d->rtp_port <= 65535 ? NULL : "job id or port out of range";
-    }
+    case PLANE_ORCH_JOB_DONE:
+        return check_job_done((const void *)m);
     case PLANE_CALL_TERMINATE: {
         const Plane__Terminate *t = (const void *)m;
         return key_ok(t->id) && text_ok(t->call_id) && text_ok(t->reason) ? NULL : "id or text out of range";
     }
     case PLANE_CALL_TERMINATED:
         return key_ok(((const Plane__Terminated *)(const void *)m)->id) ? NULL : "id missing or too long";
+    case PLANE_CALL_REGISTRATION:
+        return check_registration((const void *)m);
+    case PLANE_CALL_REGISTRATION_DONE:
+        return check_registration_done((const void *)m);
     case PLANE_PUB_EVENT: {
         const Plane__Event *e = (const void *)m;
         return e->message_id[0] != '\0' && e->routing_key[0] != '\0' && strlen(e->routing_key) < 256

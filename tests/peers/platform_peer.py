@@ -100,8 +100,8 @@ class Directory:
             self.contacts[key] = u
         if "sip" in entry:
             name, realm = entry["sip"]["username"], entry["sip"].get("realm", self.realm)
-            secret = "%s:%s:%s" % (name, realm, entry["sip"]["password"])
-            self.sip[name] = (u, hashlib.md5(secret.encode()).hexdigest())
+            secret = "%s:%s:%s" % (name, realm, entry["sip"].get("password"))
+            self.sip[name] = (u, entry["sip"].get("ha1") or hashlib.md5(secret.encode()).hexdigest())
 
     def find(self, kind, value):
         return self.contacts.get(contact_key(kind, value))

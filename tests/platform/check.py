@@ -62,6 +62,8 @@ def main():
             config = json.load(f)
         low = random.randrange(20000, 30000, 2)
         config["rtp"].update(port_min=low, port_max=low + 38, quarantine_sec=1, if_taken="refuse")
+        config["users"].append({"id": "55555555-5555-4555-8555-555555555555", "tenant": "sentiric_demo",
+                                "sip": {"username": "dora", "ha1": "00112233445566778899aabbccddeeff"}})
         p = Platform(command, pki, folder, config, ledger_is_stdout=peer)
         checks = [(c.__name__, lambda c=c: c(p)) for c in COMMON + ([] if peer else OWN)]
         if not peer:

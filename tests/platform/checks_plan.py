@@ -33,6 +33,7 @@ def sip_credentials(p):
     want = hashlib.md5(b"alice:sentiric_demo:alice-secret").hexdigest()
     got = get("alice", "sentiric_demo")
     assert got.ha1_hash == want and got.tenant_id == "sentiric_demo" and got.user_id == p.find("sip", "alice").id
+    assert get("dora", "sentiric_demo").ha1_hash == "00112233445566778899aabbccddeeff"  # as written in the file
     assert get("alice", "another").ha1_hash == want  # the realm is not used for the lookup
     assert p.code(CREDENTIALS, user.GetSipCredentialsRequest(sip_username="mallory"),
                   user.GetSipCredentialsResponse) == "NOT_FOUND"

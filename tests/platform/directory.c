@@ -4,6 +4,7 @@
 #include "tests/platform/phone.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool directory_contact_key(char out[DIR_KEY_MAX], struct span type, struct span value)
 {
@@ -71,14 +72,22 @@ static void load_contacts(struct directory *d, struct jsonx *j, const cJSON *obj
 static void load_credentials(struct directory *d, struct jsonx *j, const cJSON *obj, struct dir_user *u,
                              const char *realm)
 {
-    static const char *const names[] = {"username", "password", "realm", NULL};
+    static const char *const names[] = {"username", "password", "ha1", "realm", NULL};
     const cJSON *sip = jsonx_object(j, obj, "sip");
     if (sip == NULL)
         return;
     jsonx_names(j, sip, names);
     const char *name = jsonx_str(j, sip, "username", NULL);
     u->realm = jsonx_str(j, sip, "realm", realm);
-    if (ha1_make(u->ha1, name, u->realm, jsonx_str(j, sip, "password", NULL)) != 0)
+    const char *ha1 = jsonx_str(j, sip, "ha1", "");
+    const char *password = jsonx_str(j, sip, "password", "");
+    if ((ha1[0] == '\0') == (password[0] == '\0'))
+        jsonx_fail(j, "SIP user \"%s\" needs a password or an ha1", name);
+    else if (ha1[0] != '\0' && !ha1_is(ha1))
+        jsonx_fail(j, "the ha1 of SIP user \"%s\" is not 32 lower-case hex digits", name);
+    else if (ha1[0] != '\0')
+        memcpy(u->ha1, ha1, HA1_SIZE);
+    else if (ha1_make(u->ha1, name, u->realm, password) != 0)
         jsonx_fail(j, "no MD5 to be had for HA1");
     if (map_put(&d->sip_users, &u->sip_node, span_cstr(name)) != 0)
         jsonx_fail(j, "SIP user \"%s\" is there twice", name);

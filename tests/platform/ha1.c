@@ -19,3 +19,8 @@ int ha1_make(char out[33], const char *user, const char *realm, const char *pass
         (void)snprintf(out + 2 * i, 3, "%02x", md[i]);
     return ok ? 0 : -1;
 }
+
+bool ha1_is(const char *z)
+{
+    return strlen(z) == 32 && strspn(z, "0123456789abcdef") == 32;
+}

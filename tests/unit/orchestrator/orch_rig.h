@@ -184,7 +184,7 @@ static inline void rig_forget(void)
 {
     rig_forget_answers();
     rig.step_cnt = 0;
-    rig.find = rig.resolve = rig.allocate = rig.release = rig.play = (struct rpc_seen){0};
+    rig.find = rig.credentials = rig.resolve = rig.allocate = rig.release = rig.play = (struct rpc_seen){0};
     rig.old_layout = false;
     rig.terminated = -1;
     rig.terminate_cnt = 0;
@@ -232,6 +232,8 @@ static inline void rig_ask(const char *id, Plane__RunJob__Kind kind, uint32_t po
     m.rtp_port = port;
     m.rtp_target = (char *)"127.0.0.1:4000";
     m.audio_uri = (char *)"file://hello.wav";
+    m.sip_username = (char *)"alice";
+    m.realm = (char *)"sentiric_demo";
     assert_int_equal(bus_send(rig.actor, PLANE_ORCH_RUN_JOB, &m.base), 0);
 }
 

@@ -52,7 +52,9 @@ static struct rig {
     pid_t pid;
     int status; /* of waitpid, once pid is 0 */
     /* the platform */
-    struct rpc_seen find, resolve, allocate, release, play;
+    struct rpc_seen find, credentials, resolve, allocate, release, play;
+    char ha1[72];       /* what GetSipCredentials answers */
+    char asked_for[64]; /* of whom, and which realm */
     uint32_t next_port;
     uint32_t released[RIG_KEPT];
     bool old_layout;
@@ -136,6 +138,20 @@ static inline void rig_find(void *user, struct serve_call *c, const ProtobufCMes
     serve_answer(c, RPC_OK, "", &r.base);
 }
 
+static inline void rig_credentials(void *user, struct serve_call *c, const ProtobufCMessage *m)
+{
+    (void)user;
+    const Sentiric__User__V1__GetSipCredentialsRequest *q = (const void *)m;
+    (void)snprintf(rig.asked_for, sizeof rig.asked_for, "%.30s@%.30s", q->sip_username, q->realm);
+    if (!rig_rpc(&rig.credentials, c))
+        return;
+    Sentiric__User__V1__GetSipCredentialsResponse r = SENTIRIC__USER__V1__GET_SIP_CREDENTIALS_RESPONSE__INIT;
+    r.user_id = (char *)"u1";
+    r.tenant_id = (char *)"t1";
+    r.ha1_hash = rig.ha1;
+    serve_answer(c, RPC_OK, "", &r.base);
+}
+
 static inline void rig_resolve(void *user, struct serve_call *c, const ProtobufCMessage *m)
 {
     (void)user;
@@ -197,6 +213,8 @@ static inline void rig_start_platform(void)
     static const struct serve_method methods[] = {
         {"/sentiric.user.v1.UserService/FindUserByContact",
          &sentiric__user__v1__find_user_by_contact_request__descriptor, rig_find},
+        {"/sentiric.user.v1.UserService/GetSipCredentials",
+         &sentiric__user__v1__get_sip_credentials_request__descriptor, rig_credentials},
         {"/sentiric.dialplan.v1.DialplanService/ResolveDialplan",
          &sentiric__dialplan__v1__resolve_dialplan_request__descriptor, rig_resolve},
         {"/sentiric.media.v1.MediaService/AllocatePort", &sentiric__media__v1__allocate_port_request__descriptor,

@@ -172,6 +172,65 @@ static void test_budget_bounds(void **state)
     end(&r);
 }
 
+/* --- credentials ---------------------------------------------------------------------------------------------------
+ */
+
+static Plane__RunJob credentials_job(void)
+{
+    Plane__RunJob m = PLANE__RUN_JOB__INIT;
+    m.kind = PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
+    m.sip_username = (char *)"alice\xff";
+    m.realm = (char *)"sentiric_demo";
+    m.budget_ms = 9000;
+    return m;
+}
+
+static void test_credentials(void **state)
+{
+    (void)state;
+    Plane__RunJob m = credentials_job();
+    struct run r = begin_with(&m);
+    assert_int_equal(ms_of(&r, JOB_EFF_CREDENTIALS), 2000); /* as any RPC to user-service */
+    assert_string_equal(r.j->sip_username, "alice?");
+    assert_string_equal(r.j->realm, "sentiric_demo");
+    Plane__Credentials *c = malloc(sizeof *c);
+    plane__credentials__init(c);
+    c->ha1 = strdup("0123456789abcdef0123456789abcdef");
+    rpc_result(&r, &(struct job_result){.detail = "", .creds = c}, t0);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_int_equal(r.j->state, JOB_ST_DONE);
+    Plane__JobDone d;
+    job_answer(r.j, PLANE__JOB_DONE__RESULT__OK, &d);
+    assert_string_equal(d.credentials->ha1, "0123456789abcdef0123456789abcdef");
+    end(&r);
+
+    m.budget_ms = 700;
+    r = begin_with(&m);
+    assert_int_equal(ms_of(&r, JOB_EFF_CREDENTIALS), 700);
+    (void)job_cancel(r.j, &r.fx, t0);
+    assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+    answered(&r, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
+    end(&r);
+}
+
+static void test_credentials_failures(void **state)
+{
+    (void)state;
+    for (int code = RPC_OK + 1; code < RPC_CODES; code++) {
+        Plane__RunJob m = credentials_job();
+        struct run r = begin_with(&m);
+        fails(&r, code);
+        answered(&r, code == RPC_NOT_FOUND ? PLANE__JOB_DONE__RESULT__NOT_FOUND : wanted(code), 0);
+        assert_int_equal(r.j->state, JOB_ST_DONE);
+        Plane__JobDone d;
+        job_answer(r.j, find(&r, JOB_EFF_ANSWER)->result, &d);
+        assert_string_equal(d.step, "user");
+        assert_string_equal(d.grpc_status, rpc_code_name(code));
+        assert_null(d.credentials);
+        end(&r);
+    }
+}
+
 /* --- making one ----------------------------------------------------------------------------------------------------
  */
 
@@ -215,6 +274,8 @@ int main(void)
         cmocka_unit_test(test_media_failures),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_budget_bounds),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_credentials_failures),
         cmocka_unit_test(test_texts_are_mended),
         cmocka_unit_test(test_refused),
     };

@@ -276,6 +276,63 @@ static void test_layout_is_learned(void **state)
     assert_string_equal(rig.play_first[3], "control://set_target");
 }
 
+/* --- credentials -----------------------------------------------------------------------------------------------------
+ */
+
+static void ask_credentials(const char *id)
+{
+    rig_forget_answers();
+    rig_ask(id, PLANE__RUN_JOB__KIND__GET_CREDENTIALS, 0);
+    rig_wait(rig_one_done, "the answer");
+}
+
+static bool asked_again(void)
+{
+    return rig.credentials.cnt >= 2;
+}
+
+static void test_credentials(void **state)
+{
+    (void)state;
+    (void)snprintf(rig.ha1, sizeof rig.ha1, "0123456789ABCDEF0123456789abcdef");
+    ask_credentials("g1");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_string_equal(rig.asked_for, "alice@sentiric_demo");
+    assert_string_equal(rig.done[0]->credentials->user_id, "u1");
+    assert_string_equal(rig.done[0]->credentials->tenant_id, "t1");
+    assert_string_equal(rig.done[0]->credentials->ha1, "0123456789abcdef0123456789abcdef");
+    ask_credentials("g1"); /* not kept, so it is looked up again */
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_true(asked_again());
+    assert_int_equal(rig.step_cnt, 0);
+}
+
+static void test_credentials_failures(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        Plane__JobDone__Result result;
+    } rows[] = {{RPC_NOT_FOUND, PLANE__JOB_DONE__RESULT__NOT_FOUND},
+                {RPC_UNAVAILABLE, PLANE__JOB_DONE__RESULT__UNAVAILABLE},
+                {RPC_INTERNAL, PLANE__JOB_DONE__RESULT__FAILED}};
+    char id[] = "f0";
+    for (size_t i = 0; i < 3; i++, id[1]++) {
+        rig.credentials.next[0] = rows[i].code;
+        ask_credentials(id);
+        rig_expect(0, rows[i].result, 0);
+        assert_null(rig.done[0]->credentials);
+    }
+    static const char *const bad[] = {"", "0123456789abcdef", "0123456789abcdef0123456789abcdeg",
+                                      "0123456789abcdef0123456789abcdef0"};
+    for (size_t i = 0; i < 4; i++, id[1]++) {
+        (void)snprintf(rig.ha1, sizeof rig.ha1, "%s", bad[i]);
+        ask_credentials(id);
+        rig_expect(0, PLANE__JOB_DONE__RESULT__FAILED, 0);
+        assert_string_equal(rig.done[0]->detail, "the server's answer makes no sense");
+    }
+}
+
 /* --- stop ------------------------------------------------------------------------------------------------------------
  */
 
@@ -441,6 +498,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_platform_is_away, fresh),
         cmocka_unit_test_setup(test_kill_and_again, fresh),
         cmocka_unit_test_setup(test_layout_is_learned, fresh),
+        cmocka_unit_test_setup(test_credentials, fresh),
+        cmocka_unit_test_setup(test_credentials_failures, fresh),
         cmocka_unit_test_setup(test_stop_waits_for_a_port, fresh),
         cmocka_unit_test_setup(test_port_in_use, fresh),
         cmocka_unit_test_setup(test_terminate, fresh),

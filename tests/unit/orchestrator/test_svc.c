@@ -227,6 +227,7 @@ static void test_plane_has_the_platforms_numbers(void **state)
     same_fields(&plane__user__descriptor, &sentiric__user__v1__user__descriptor);
     same_fields(&plane__contact__descriptor, &sentiric__user__v1__contact__descriptor);
     same_fields(&plane__inbound_route__descriptor, &sentiric__dialplan__v1__inbound_route__descriptor);
+    same_fields(&plane__credentials__descriptor, &sentiric__user__v1__get_sip_credentials_response__descriptor);
     same_fields(&plane__pair__descriptor, &sentiric__dialplan__v1__action_data_entry__descriptor);
 }
 
@@ -398,6 +399,54 @@ static void test_silence(void **state)
     assert_int_equal(svc_layout_parse("1.13"), SVC_LAYOUT_1_13);
 }
 
+/* --- credentials -------------------------------------------------------------------------------------------------- */
+
+static int decode_credentials(const char *ha1, Plane__Credentials **out)
+{
+    struct buf b = new_buf();
+    put_text(&b, 1, "u1");
+    put_text(&b, 2, "t1");
+    put_text(&b, 3, ha1);
+    int rc = svc_credentials_decode(buf_span(&b), out);
+    buf_fini(&b);
+    return rc;
+}
+
+static void test_credentials(void **state)
+{
+    (void)state;
+    Plane__Credentials *c = NULL;
+    assert_int_equal(decode_credentials("00112233445566778899AABBCCDDEEFF", &c), 0);
+    assert_string_equal(c->user_id, "u1");
+    assert_string_equal(c->tenant_id, "t1");
+    assert_string_equal(c->ha1, "00112233445566778899aabbccddeeff");
+    svc_credentials_free(c);
+    c = NULL;
+    static const char *const bad[] = {"",
+                                      "0",
+                                      "00112233445566778899aabbccddeef",
+                                      "00112233445566778899aabbccddeeff0",
+                                      "00112233445566778899aabbccddeeg0",
+                                      "{MD5}2233445566778899aabbccddeeff"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(decode_credentials(bad[i], &c), -SVC_EMALFORMED);
+        assert_null(c);
+    }
+    assert_int_equal(svc_credentials_decode(SPAN("\x1a\x20"), &c), -SVC_EMALFORMED);
+    assert_int_equal(svc_credentials_decode((struct span){0}, &c), -SVC_EMALFORMED);
+    svc_credentials_free(NULL);
+}
+
+static void test_method_index(void **state)
+{
+    (void)state;
+    assert_int_equal(svc_method_index(SVC_FIND_USER), 0);
+    assert_int_equal(svc_method_index(SVC_CREDENTIALS), 1);
+    assert_int_equal(svc_method_index(SVC_RESOLVE), 0);
+    assert_int_equal(svc_method_index(SVC_ALLOCATE), 0);
+    assert_int_equal(svc_method_index(SVC_PLAY), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +463,8 @@ int main(void)
         cmocka_unit_test(test_mutations),
         cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_method_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,76 @@ static void bodies_out_of_range_are_named(void **state)
     assert_non_null(fault_of_reply(200, 10, 10, false));
 }
 
+static ProtobufCBinaryData an_id(void)
+{
+    static uint8_t id[] = "id";
+    return (ProtobufCBinaryData){.len = 2, .data = id};
+}
+
+static void credentials_are_asked_and_answered_in_full(void **state)
+{
+    (void)state;
+    static char name[514];
+    memset(name, 'n', 513);
+    Plane__RunJob m = PLANE__RUN_JOB__INIT;
+    m.id = an_id();
+    m.kind = PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
+    assert_non_null(plane_check(PLANE_ORCH_RUN_JOB, &m.base)); /* of nobody */
+    m.sip_username = name;
+    assert_non_null(plane_check(PLANE_ORCH_RUN_JOB, &m.base));
+    name[512] = '\0';
+    assert_null(plane_check(PLANE_ORCH_RUN_JOB, &m.base));
+
+    Plane__Credentials c = PLANE__CREDENTIALS__INIT;
+    Plane__JobDone d = PLANE__JOB_DONE__INIT;
+    d.id = an_id();
+    d.credentials = &c;
+    assert_non_null(plane_check(PLANE_ORCH_JOB_DONE, &d.base));
+    c.ha1 = (char *)"00112233445566778899aabbccddeeff";
+    assert_null(plane_check(PLANE_ORCH_JOB_DONE, &d.base));
+    c.ha1 = (char *)"00112233445566778899AABBCCDDEEFF";
+    assert_non_null(plane_check(PLANE_ORCH_JOB_DONE, &d.base));
+}
+
+static const char *fault_of_registration(Plane__Registration__Op op, size_t aor, size_t contact, int32_t expires)
+{
+    char texts[2][514];
+    memset(texts, 'x', sizeof(texts));
+    texts[0][aor] = texts[1][contact] = '\0';
+    Plane__Registration m = PLANE__REGISTRATION__INIT;
+    m.id = an_id();
+    m.op = op;
+    m.aor = texts[0];
+    m.contact = texts[1];
+    m.expires = expires;
+    return plane_check(PLANE_CALL_REGISTRATION, &m.base);
+}
+
+static void registrations_out_of_range_are_named(void **state)
+{
+    (void)state;
+    assert_null(fault_of_registration(PLANE__REGISTRATION__OP__REGISTER, 512, 512, 0));
+    assert_non_null(fault_of_registration(PLANE__REGISTRATION__OP__NONE, 512, 512, 0));
+    assert_non_null(fault_of_registration((Plane__Registration__Op)4, 512, 512, 0));
+    assert_non_null(fault_of_registration(PLANE__REGISTRATION__OP__REGISTER, 513, 512, 0));
+    assert_non_null(fault_of_registration(PLANE__REGISTRATION__OP__REGISTER, 512, 513, 0));
+    assert_non_null(fault_of_registration(PLANE__REGISTRATION__OP__REGISTER, 512, 512, -1));
+
+    static char *contacts[1025];
+    for (size_t i = 0; i < 1025; i++)
+        contacts[i] = (char *)"sip:a@192.0.2.1";
+    Plane__RegistrationDone d = PLANE__REGISTRATION_DONE__INIT;
+    assert_non_null(plane_check(PLANE_CALL_REGISTRATION_DONE, &d.base));
+    d.id = an_id();
+    d.contacts = contacts;
+    d.n_contacts = 1024;
+    assert_null(plane_check(PLANE_CALL_REGISTRATION_DONE, &d.base));
+    d.n_contacts = 1025;
+    assert_non_null(plane_check(PLANE_CALL_REGISTRATION_DONE, &d.base));
+    assert_true(plane_may_send(PLANE_CALL_REGISTRATION, PLANE__PROC__PROC_ORCH, PLANE__PROC__PROC_CALL));
+    assert_false(plane_may_send(PLANE_CALL_REGISTRATION, PLANE__PROC__PROC_EDGE, PLANE__PROC__PROC_CALL));
+}
+
 static void a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before(void **state)
 {
     (void)state;
@@ -159,6 +229,8 @@ int main(void)
         cmocka_unit_test(a_batch_comes_back_record_by_record),
         cmocka_unit_test(a_damaged_batch_is_refused_where_it_is_damaged),
         cmocka_unit_test(bodies_out_of_range_are_named),
+        cmocka_unit_test(credentials_are_asked_and_answered_in_full),
+        cmocka_unit_test(registrations_out_of_range_are_named),
         cmocka_unit_test(a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
