@@ -57,6 +57,7 @@ struct edge_conf {
     struct locate_means means; /* of the transports that are there; all zero: UDP over IPv4 */
     const char *trusted;       /* _TRUSTED_PEERS in normal form; NULL: nobody */
     uint32_t rate_limit;       /* _RATE_LIMIT; 0: none */
+    uint32_t sources_max;      /* strangers and blocked sources at once; 0: SOURCES_MAX, BLOCKED_MAX */
     uint32_t block_s;          /* _BLOCK_S; 0: nobody is blocked */
     uint32_t calls_max;        /* _CALLS_MAX, a shard; 0: no bound on set-ups but the adaptive one */
 };

@@ -114,8 +114,8 @@ void edge_guard_init(struct edge *e, const struct edge_conf *conf)
     struct edge_guard *g = &e->guard;
     if (trust_init(&g->trust, span_cstr(conf->trusted)) != 0)
         die(EX_BADUSE, "the list of trusted peers cannot be read");
-    sources_init(&g->sources, conf->rate_limit, SOURCES_MAX);
-    blocked_init(&g->blocked, BLOCKED_MAX);
+    sources_init(&g->sources, conf->rate_limit, conf->sources_max > 0 ? conf->sources_max : SOURCES_MAX);
+    blocked_init(&g->blocked, conf->sources_max > 0 ? conf->sources_max : BLOCKED_MAX);
     tagset_init(&g->tags);
     shed_init(&g->shed, conf->calls_max > 0 ? (int64_t)conf->calls_max * conf->shards : INT32_MAX, e->now.mono_ms);
     g->block_ms = (int64_t)conf->block_s * 1000;

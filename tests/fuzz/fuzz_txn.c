@@ -318,7 +318,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .kept_bytes_max = KEPT_MAX,
                              .trusted = size % 2 == 0 ? "192.0.2.0/24" : NULL,
                              .rate_limit = 5,
-                             .block_s = 1};
+                             .block_s = 1,
+                             .sources_max = 16};
     log_set_level(LOG_ERROR);
     memset(&f, 0, sizeof(f));
     f.in = fuzz_span(data, size);
