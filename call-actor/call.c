@@ -107,14 +107,17 @@ bool call_knows(const struct call *c, struct span txn)
 
 /*
  * A request that was answered before, asked again because the edge or its peer did not hear. While its answer is being
- * made there is nothing to say: the edge has sent 100. The INVITE whose ACK was seen needs no second answer either.
+ * made there is nothing to say: the edge has sent 100. The answer of an INVITE whose ACK was seen is kept no longer;
+ * whoever says it again now is told so (§8.2.2.2), for the edge would wait for an answer.
  */
-static bool repeat_answer(const struct call *c, const struct call_input *in, struct call_effects *fx)
+static bool repeat_answer(struct call *c, const struct call_input *in, struct call_effects *fx)
 {
     if (in->type != CALL_IN_REQUEST || !call_knows(c, in->txn))
         return false;
     const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
-    if (txn != NULL && txn->reply.len > 0)
+    if (txn == NULL)
+        leg_reply(c, fx, in, 482, false);
+    else if (txn->reply.len > 0)
         leg_repeat(fx, txn);
     return true;
 }

@@ -2,11 +2,12 @@
 #
 # An entry links the grammar unless it says otherwise:
 #   FUZZ_LIBS_<name>   archives         FUZZ_SYS_<name>   system libraries        FUZZ_SEEDS_<name>   further seed folders
+#   FUZZ_OBJS_<name>   further sources here, without .c
 #   FUZZ_DICT_<name>   dictionary in tests/fuzz/dict, when it is not <name>.dict
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS_sip_msg = tests/torture
 FUZZ_SEEDS_sip_caps = tests/torture tests/fuzz/corpus/sip_msg
-$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body txn call,\
+$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body txn call service,\
     $(eval FUZZ_DICT_$(n) = sip.dict))
 FUZZ_DICT_offer = sdp.dict
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
@@ -31,6 +32,9 @@ FUZZ_LIBS_amqp = $(BUILD)/lib/libpublisher.a $(LIBS_publisher)
 FUZZ_SYS_amqp  = $(SYS_publisher)
 FUZZ_LIBS_control = $(L_PROTO) $(L_BASE)
 FUZZ_SYS_control  = -lprotobuf-c $(SYS_base)
+FUZZ_LIBS_service = $(BUILD)/lib/libcall-actor.a $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
+FUZZ_SYS_service  = $(SYS_sip-edge)
+FUZZ_OBJS_service = service_peers virt_rt virt_store virt_backends
 FUZZ_LIBS_plane = $(L_PROTO) $(L_BASE)
 FUZZ_SYS_plane  = -lprotobuf-c $(SYS_base)
 FUZZ_LIBS_store = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
@@ -42,17 +46,18 @@ FUZZ_SYS_conf  = $(SYS_rt)
 
 T ?= 60
 fuzz-libs = $(or $(FUZZ_LIBS_$(1)),$(L_SIP) $(L_BASE))
+fuzz-objs = $(patsubst %,$(BUILD)/obj/tests/fuzz/%.o,$(FUZZ_OBJS_$(1)))
 fuzz-sys  = $(or $(FUZZ_SYS_$(1)),$(SYS_base))
 fuzz-dict = $(addprefix -dict=,$(wildcard tests/fuzz/dict/$(or $(FUZZ_DICT_$(1)),$(1).dict)))
 fuzz-seed = $(wildcard tests/fuzz/corpus/$(1)) $(FUZZ_SEEDS_$(1))
 
 # $(BUILD)/test/fuzz/<name> replays files; $(BUILD)/fuzz/<name> is the fuzzer, only linked by `make fuzz` with clang.
 define fuzz-bin
-$(BUILD)/test/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(BUILD)/obj/tests/fuzz/replay.o $(call fuzz-libs,$(1))
+$(BUILD)/test/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(BUILD)/obj/tests/fuzz/replay.o $(call fuzz-objs,$(1)) $(call fuzz-libs,$(1))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	$(Q)$$(CC) $$(LDFLAGS) $$^ $(call fuzz-sys,$(1)) -o $$@
-$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(call fuzz-libs,$(1))
+$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/fuzz_$(1).o $(call fuzz-objs,$(1)) $(call fuzz-libs,$(1))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	$(Q)$$(CC) $$(LDFLAGS) -fsanitize=fuzzer $$^ $(call fuzz-sys,$(1)) -o $$@
@@ -60,7 +65,7 @@ fuzz-replay-$(1): $(BUILD)/test/fuzz/$(1)
 	$(Q)$$< $(call fuzz-seed,$(1))
 endef
 $(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz-bin,$(n))))
-.SECONDARY: $(FUZZ_NAMES:%=$(BUILD)/obj/tests/fuzz/fuzz_%.o) $(BUILD)/obj/tests/fuzz/replay.o
+.SECONDARY: $(FUZZ_NAMES:%=$(BUILD)/obj/tests/fuzz/fuzz_%.o) $(foreach n,$(FUZZ_NAMES),$(call fuzz-objs,$(n))) $(BUILD)/obj/tests/fuzz/replay.o
 
 # Every seed and every prefix of it, in the normal check.
 fuzz-replay: $(FUZZ_NAMES:%=fuzz-replay-%)

@@ -1,0 +1,245 @@
+#include "tests/fuzz/service_peers.h"
+
+#include "common/sip/sip_msg.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/virt.h"
+#include <inttypes.h>
+
+#define BRANCHES_MAX 512 /* more than one script can use */
+#define SLOTS 3
+#define TEXT_MAX 4096
+#define ANSWER_KEPT_MS 30000 /* a repeat within this time gets the same answer (64*T1 is 32 s) */
+
+struct span script;
+
+/* One caller's view of a call. */
+struct slot {
+    unsigned gen;        /* in Call-ID and From tag */
+    unsigned branch;     /* of its INVITE */
+    unsigned cseq;       /* of its last request */
+    char to_tag[64];     /* as the service said it; "" */
+    char last[TEXT_MAX]; /* the last request */
+    size_t last_len;
+    unsigned our_cseq; /* of the service's last request to it */
+    char our_tag[64];
+    char our_branch[80];
+    char our_request[TEXT_MAX];
+    size_t our_request_len;
+};
+
+static struct {
+    struct slot slot[SLOTS];
+    unsigned branches, gens;
+    bool edge_died;
+    struct {
+        unsigned status;
+        int64_t at_ms;
+    } final[BRANCHES_MAX][2]; /* of the request with this branch, and of its CANCEL */
+    struct sip_msg sent;
+} w;
+
+unsigned take(void)
+{
+    if (script.len == 0)
+        return 0;
+    unsigned char c = (unsigned char)script.p[0];
+    script = span_from(script, 1);
+    return c;
+}
+
+static struct slot *some_slot(void)
+{
+    return &w.slot[take() % SLOTS];
+}
+
+void trace(const char *who, struct span bytes)
+{
+    if (getenv("FUZZ_TRACE") == NULL)
+        return;
+    size_t end = memmem(bytes.p, bytes.len, "branch=", 7) == NULL ? bytes.len : span_find(bytes, ';') + 32;
+    fprintf(stderr, "%8" PRId64 " ms %s: ", virt.now.mono_ms, who);
+    for (size_t i = 0; i < bytes.len && i < end + 20; i++)
+        fputc(bytes.p[i] == '\n' ? '|' : bytes.p[i] >= ' ' ? bytes.p[i] : '.', stderr);
+    fputc('\n', stderr);
+}
+
+/* --- what the service says to its peers --- */
+
+static struct slot *slot_of(const struct sip_msg *m)
+{
+    char id[32];
+    for (int i = 0; i < SLOTS; i++) {
+        (void)snprintf(id, sizeof(id), "c%d-%u", i, w.slot[i].gen);
+        if (span_eq(m->call_id, span_cstr(id)))
+            return &w.slot[i];
+    }
+    return NULL;
+}
+
+static void see_request(const struct sip_msg *m)
+{
+    struct slot *s = slot_of(m);
+    char branch[80];
+    (void)snprintf(branch, sizeof(branch), "%.*s", SPAN_ARG(m->via.branch));
+    if (s == NULL || m->method == SIP_M_ACK || m->method == SIP_M_CANCEL)
+        return;
+    if (span_eq(m->from_tag, span_cstr(s->our_tag))) /* one Call-ID may have several calls, each with its own dialog */
+        FUZZ_ASSERT(m->cseq.num > s->our_cseq || (m->cseq.num == s->our_cseq && strcmp(branch, s->our_branch) == 0));
+    (void)snprintf(s->our_tag, sizeof(s->our_tag), "%.*s", SPAN_ARG(m->from_tag));
+    s->our_cseq = m->cseq.num;
+    memcpy(s->our_branch, branch, sizeof(branch));
+    s->our_request_len = m->raw.len < TEXT_MAX ? m->raw.len : 0;
+    memcpy(s->our_request, m->raw.p, s->our_request_len);
+}
+
+static void see_response(const struct sip_msg *m)
+{
+    struct slot *s = slot_of(m);
+    struct span number = span_from(m->via.branch, strlen("z9hG4bKp"));
+    uint64_t branch;
+    if (s != NULL && m->to_tag.len < sizeof(s->to_tag) && m->method == SIP_M_INVITE && m->status > 100 &&
+        m->status < 300)
+        (void)snprintf(s->to_tag, sizeof(s->to_tag), "%.*s", SPAN_ARG(m->to_tag));
+    if (!span_starts(m->via.branch, SPAN("z9hG4bKp")) || span_to_u64(number, BRANCHES_MAX - 1, &branch) != 0 ||
+        m->status < 200)
+        return;
+    bool cancel = m->method == SIP_M_CANCEL;
+    if (m->status == 503 && w.edge_died)
+        return; /* a new edge turns the repeat of an INVITE away while calls are not admitted, though its call goes on
+                 */
+    if (w.final[branch][cancel].status == m->status)
+        return;
+    FUZZ_ASSERT(w.final[branch][cancel].status == 0 ||
+                virt.now.mono_ms - w.final[branch][cancel].at_ms >= ANSWER_KEPT_MS);
+    w.final[branch][cancel].status = m->status;
+    w.final[branch][cancel].at_ms = virt.now.mono_ms;
+}
+
+void peers_hear(struct span bytes)
+{
+    trace("said", bytes);
+    bool response = span_starts(bytes, SPAN("SIP/2.0 "));
+    int fault = sip_msg_decode(&w.sent, bytes);
+    FUZZ_ASSERT(fault == 0 || response); /* a refusal repeats what was malformed */
+    FUZZ_ASSERT(w.sent.is_request != response);
+    if (fault == 0 && response)
+        see_response(&w.sent);
+    else if (fault == 0)
+        see_request(&w.sent);
+}
+
+/* --- what they say --- */
+
+static const char *const bodies[] = {
+    "", "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n"};
+
+static void speak(struct slot *s, const char *method, unsigned branch, const char *to_tag, unsigned how)
+{
+    static const char *const extras[] = {"", "Require: nothing\r\n", "Max-Forwards: 0\r\n",
+                                         "Content-Encoding: gzip\r\n"};
+    const char *body = bodies[how % 4];
+    int n = snprintf(s->last, sizeof(s->last),
+                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKp%u\r\n"
+                     "From: <sip:a@b>;tag=f%u\r\nTo: <sip:1@b>%s%s\r\nCall-ID: c%td-%u\r\nCSeq: %u %s\r\n"
+                     "Contact: <sip:a@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                     method, branch, s->gen, *to_tag != '\0' ? ";tag=" : "", to_tag, s - w.slot, s->gen, s->cseq,
+                     method, how / 4 % 8 == 7 ? extras[how / 32 % 4] : "",
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    s->last_len = (size_t)n < sizeof(s->last) ? (size_t)n : sizeof(s->last);
+    rx(span_of(s->last, s->last_len), false);
+}
+
+void peers_invite(void)
+{
+    struct slot *s = some_slot();
+    unsigned how = take();
+    *s = (struct slot){.gen = ++w.gens, .branch = w.branches++, .cseq = 1};
+    speak(s, "INVITE", s->branch, "", how);
+}
+
+void peers_repeat(void)
+{
+    struct slot *s = some_slot();
+    if (s->last_len > 0)
+        rx(span_of(s->last, s->last_len), take() % 16 == 1);
+}
+
+/* The same INVITE over another way (§8.2.2.2), or tried again under another CSeq. */
+void peers_invite_again(void)
+{
+    struct slot *s = some_slot();
+    unsigned how = take();
+    s->cseq += how >> 7;
+    speak(s, "INVITE", w.branches++, "", how);
+}
+
+void peers_cancel(void)
+{
+    struct slot *s = some_slot();
+    speak(s, "CANCEL", s->branch, take() % 8 == 1 ? s->to_tag : "", 0);
+}
+
+void peers_in_dialog(void)
+{
+    static const char *const methods[] = {"ACK", "ACK", "BYE", "BYE", "INVITE", "OPTIONS", "INFO", "UPDATE"};
+    struct slot *s = some_slot();
+    unsigned what = take(), how = take();
+    const char *method = methods[what % 8];
+    if (strcmp(method, "ACK") != 0 || what / 8 % 4 == 3)
+        s->cseq += what / 32 % 8 == 7 ? (unsigned)-1 : 1;
+    bool ack_of_refusal = strcmp(method, "ACK") == 0 && what / 32 % 2 == 1;
+    speak(s, method, ack_of_refusal ? s->branch : w.branches++, what / 64 == 3 ? "a0-stranger" : s->to_tag, how);
+}
+
+void peers_answer(void)
+{
+    static const unsigned statuses[] = {100, 200, 200, 200, 401, 408, 481, 500};
+    char text[TEXT_MAX];
+    struct slot *s = some_slot();
+    unsigned status = statuses[take() % 8];
+    if (s->our_request_len == 0 || sip_msg_decode(&w.sent, span_of(s->our_request, s->our_request_len)) != 0)
+        return;
+    int n = snprintf(text, sizeof(text),
+                     "SIP/2.0 %u x\r\nVia: %.*s\r\nFrom: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\nCSeq: %u %.*s\r\n"
+                     "Content-Length: 0\r\n\r\n",
+                     status, SPAN_ARG(w.sent.via.all), SPAN_ARG(sip_msg_value(&w.sent, SIP_H_FROM)),
+                     SPAN_ARG(sip_msg_value(&w.sent, SIP_H_TO)), SPAN_ARG(w.sent.call_id), w.sent.cseq.num,
+                     SPAN_ARG(w.sent.method_text));
+    if (n > 0 && (size_t)n < sizeof(text))
+        rx(span_of(text, (size_t)n), false);
+}
+
+/* Not with the branches of the patterns: those have their own answers to be compared. */
+void peers_raw(void)
+{
+    size_t len = take();
+    len = len << 8 | take();
+    struct span s = script.len > len ? span_of(script.p, len) : script;
+    script = span_from(script, s.len);
+    if (s.len > 0 && memmem(s.p, s.len, "z9hG4bKp", 8) == NULL)
+        rx(s, take() % 2 == 1);
+}
+
+void peers_some_call(char out[32])
+{
+    const struct slot *s = some_slot();
+    (void)snprintf(out, 32, "c%td-%u", s - w.slot, s->gen);
+}
+
+void peers_begin(void)
+{
+    memset(&w, 0, sizeof(w));
+}
+
+void peers_note_edge_died(void)
+{
+    memset(w.final, 0, sizeof(w.final));
+    w.edge_died = true;
+}
+
+unsigned peers_branches(void)
+{
+    return w.branches;
+}

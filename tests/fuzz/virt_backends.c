@@ -1,0 +1,265 @@
+#include "tests/fuzz/virt_backends.h"
+
+#include "tests/fuzz/fuzz.h"
+
+#define JOBS_MAX 512
+#define STORIES_MAX 256
+#define EVENTS_MAX 512
+#define ID_BYTES_MAX 64
+#define PORT_0 20000u
+
+struct job {
+    char id[ID_BYTES_MAX];
+    size_t id_len;
+    Plane__RunJob__Kind kind;
+    uint32_t port; /* given, or to be given back */
+    Plane__JobDone__Result result;
+    bool over, bridge, cancelled;
+};
+
+/* What was told of one call. */
+struct story {
+    uint64_t key;
+    bool started, answered, ended;
+};
+
+static struct {
+    struct job job[JOBS_MAX];
+    size_t jobs;
+    uint32_t ports;
+    unsigned back[JOBS_MAX]; /* how often each port came back */
+    struct story story[STORIES_MAX];
+    size_t stories;
+    uint64_t event[EVENTS_MAX]; /* sequence numbers not settled, oldest first */
+    size_t events;
+} b;
+
+void virt_backends_begin(void)
+{
+    memset(&b, 0, sizeof(b));
+}
+
+static void tell(struct bus_link *to, uint16_t type, const ProtobufCMessage *m)
+{
+    if (!to->up)
+        return; /* it will ask again */
+    struct virt_msg *v = virt_msg_new(type, m);
+    virt_hear(to, type, span_of((const char *)v->body, v->len));
+    free(v);
+    virt_turn_end();
+}
+
+/* --- jobs --- */
+
+static struct job *job_by_id(ProtobufCBinaryData id)
+{
+    for (size_t i = 0; i < b.jobs; i++) {
+        if (b.job[i].id_len == id.len && memcmp(b.job[i].id, id.data, id.len) == 0)
+            return &b.job[i];
+    }
+    return NULL;
+}
+
+static struct job *open_job(size_t at)
+{
+    size_t open = virt_orch_open();
+    if (open == 0)
+        return NULL;
+    at %= open;
+    struct job *j = b.job;
+    for (;; j++) {
+        if (!j->over && at-- == 0)
+            return j;
+    }
+}
+
+size_t virt_orch_open(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b.jobs; i++)
+        n += b.job[i].over ? 0 : 1;
+    return n;
+}
+
+static void tell_done(struct job *j, struct bus_link *to)
+{
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    Plane__Plan plan = PLANE__PLAN__INIT;
+    static char good[] = "ECHO_TEST", bridge[] = "BRIDGE_CALL", why[] = "UNAVAILABLE";
+    done.id = (ProtobufCBinaryData){.len = j->id_len, .data = (uint8_t *)j->id};
+    done.result = j->result;
+    done.grpc_status = why;
+    plan.action = j->bridge ? bridge : good;
+    if (j->kind == PLANE__RUN_JOB__KIND__SETUP) {
+        done.plan = j->result == PLANE__JOB_DONE__RESULT__OK ? &plan : NULL;
+        done.rtp_port = j->port;
+    }
+    tell(to, PLANE_ORCH_JOB_DONE, &done.base);
+}
+
+static void run(const Plane__RunJob *m, struct bus_link *to)
+{
+    struct job *j = job_by_id(m->id);
+    if (j != NULL && j->over) {
+        tell_done(j, to);
+        return;
+    }
+    if (j != NULL)
+        return;
+    FUZZ_ASSERT(b.jobs < JOBS_MAX && m->id.len <= ID_BYTES_MAX);
+    j = &b.job[b.jobs++];
+    *j = (struct job){.id_len = m->id.len, .kind = m->kind, .port = m->rtp_port};
+    memcpy(j->id, m->id.data, m->id.len);
+}
+
+void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *to)
+{
+    if (type == PLANE_ORCH_RUN_JOB) {
+        run((const void *)m, to);
+    } else if (type == PLANE_ORCH_CANCEL_JOB) {
+        struct job *j = job_by_id(((const Plane__CancelJob *)(const void *)m)->id);
+        if (j != NULL)
+            j->cancelled = true;
+    }
+}
+
+static void end_setup(struct job *j, enum virt_outcome how)
+{
+    static const Plane__JobDone__Result results[VIRT_OUTCOMES] = {
+        [VIRT_GOOD] = PLANE__JOB_DONE__RESULT__OK,
+        [VIRT_BRIDGE] = PLANE__JOB_DONE__RESULT__OK,
+        [VIRT_UNAVAILABLE] = PLANE__JOB_DONE__RESULT__UNAVAILABLE,
+        [VIRT_DENIED] = PLANE__JOB_DONE__RESULT__DENIED,
+        [VIRT_FAILED] = PLANE__JOB_DONE__RESULT__FAILED,
+        [VIRT_FAILED_WITH_PORT] = PLANE__JOB_DONE__RESULT__FAILED,
+    };
+    j->over = true;
+    j->bridge = how == VIRT_BRIDGE;
+    j->result = j->cancelled && how != VIRT_GOOD ? PLANE__JOB_DONE__RESULT__CANCELLED : results[how];
+    j->port = how == VIRT_GOOD || how == VIRT_FAILED_WITH_PORT ? PORT_0 + b.ports++ : 0;
+}
+
+/* A port that cannot be given back now is still out: the same job comes again. */
+static void end_release(struct job *j, enum virt_outcome how)
+{
+    if (how == VIRT_UNAVAILABLE) {
+        j->result = PLANE__JOB_DONE__RESULT__UNAVAILABLE;
+        return;
+    }
+    FUZZ_ASSERT(j->port >= PORT_0 && j->port < PORT_0 + b.ports);
+    FUZZ_ASSERT(b.back[j->port - PORT_0]++ == 0); /* by one job, however often that is asked */
+    j->over = true;
+    j->result = PLANE__JOB_DONE__RESULT__OK;
+}
+
+static void forget(struct job *j)
+{
+    *j = b.job[--b.jobs];
+}
+
+void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to)
+{
+    struct job *j = open_job(at);
+    if (j == NULL)
+        return;
+    if (j->kind == PLANE__RUN_JOB__KIND__SETUP) {
+        end_setup(j, how);
+    } else if (j->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT) {
+        end_release(j, how);
+    } else {
+        j->over = true;
+        j->result = PLANE__JOB_DONE__RESULT__OK;
+    }
+    struct job told = *j;
+    if (!j->over)
+        forget(j);
+    tell_done(&told, to);
+}
+
+void virt_orch_steps(size_t at, unsigned step, struct bus_link *to)
+{
+    static const char *const steps[] = {"user", "dialplan", "media", ""};
+    static char outcome[] = "started";
+    Plane__JobStep m = PLANE__JOB_STEP__INIT;
+    const struct job *j = open_job(at);
+    if (j == NULL)
+        return;
+    m.id = (ProtobufCBinaryData){.len = j->id_len, .data = (uint8_t *)(uintptr_t)j->id};
+    m.step = (char *)(uintptr_t)steps[step % 4];
+    m.outcome = outcome;
+    tell(to, PLANE_ORCH_JOB_STEP, &m.base);
+}
+
+/* --- events --- */
+
+static struct story *story_of(uint64_t key)
+{
+    for (size_t i = 0; i < b.stories; i++) {
+        if (b.story[i].key == key)
+            return &b.story[i];
+    }
+    FUZZ_ASSERT(b.stories < STORIES_MAX);
+    b.story[b.stories] = (struct story){.key = key};
+    return &b.story[b.stories++];
+}
+
+/* "trace/key in hex/call.started" */
+static uint64_t key_of(const char *message_id)
+{
+    const char *last = strrchr(message_id, '/');
+    FUZZ_ASSERT(last != NULL && last - message_id >= 17);
+    return strtoull(last - 16, NULL, 16);
+}
+
+void virt_pub_hears(const Plane__Event *ev)
+{
+    struct story *s = story_of(key_of(ev->message_id));
+    if (strcmp(ev->routing_key, "call.started") == 0) {
+        FUZZ_ASSERT(!s->answered && !s->ended);
+        s->started = true;
+    } else if (strcmp(ev->routing_key, "call.answered") == 0) {
+        FUZZ_ASSERT(s->started && !s->ended);
+        s->answered = true;
+    } else {
+        FUZZ_ASSERT(s->started && strcmp(ev->routing_key, "call.ended") == 0);
+        s->ended = true;
+    }
+    FUZZ_ASSERT(b.events < EVENTS_MAX);
+    b.event[b.events++] = ev->seq;
+}
+
+size_t virt_pub_open(void)
+{
+    return b.events;
+}
+
+void virt_pub_settles(bool confirm, struct bus_link *to)
+{
+    if (b.events == 0)
+        return;
+    uint64_t seq = b.event[0];
+    memmove(b.event, b.event + 1, --b.events * sizeof(b.event[0]));
+    if (confirm) {
+        Plane__Confirmed m = PLANE__CONFIRMED__INIT;
+        m.n_seq = 1;
+        m.seq = &seq;
+        tell(to, PLANE_PUB_CONFIRMED, &m.base);
+    } else {
+        Plane__Refused m = PLANE__REFUSED__INIT;
+        m.seq = seq;
+        tell(to, PLANE_PUB_REFUSED, &m.base);
+    }
+}
+
+void virt_pub_forgets(void)
+{
+    b.events = 0;
+}
+
+void virt_backends_check_over(void)
+{
+    for (uint32_t p = 0; p < b.ports; p++)
+        FUZZ_ASSERT(b.back[p] == 1);
+    for (size_t i = 0; i < b.stories; i++)
+        FUZZ_ASSERT(b.story[i].started && b.story[i].ended);
+}
