@@ -12,7 +12,7 @@
 #define LOOKS_MAX 4096          /* in one turn; the rest in the next */
 #define EMPTY_LOOKS 2           /* before the queue counts as empty */
 #define FEW_TICK_MS 1           /* an RPC is out, and few are started */
-#define MANY_TICK_MS 4          /* many are: those that come meanwhile share the turn */
+#define MANY_TICK_MS 2          /* many are: those that come meanwhile share the turn */
 #define MANY_PER_S 150          /* RPCs started */
 #define RATE_OVER_MS 200        /* over which that is counted */
 #define CONNECT_TICK_MS 10      /* a channel is not connected: a handshake takes several looks */
