@@ -132,7 +132,6 @@ bool edge_stream_adopt(struct edge_stream *s, int fd, enum sip_transport transpo
         return refuse(fd, EDGE_GONE_TOTAL);
     }
     c->source = src;
-    edge_conn_tune(fd);
     edge_conn_enter(c, EDGE_CONN_OPEN);
     if (transport == SIP_TP_TLS)
         edge_conn_secure(c);
@@ -186,6 +185,7 @@ void edge_accept_init(struct edge_stream *s)
 
 void edge_accept_start(struct edge_listener *l)
 {
+    edge_conn_tune(l->fd); /* what is accepted inherits it */
     l->io = loop_io_new(l->s->loop, l->fd, LOOP_READ, on_incoming, l);
 }
 

@@ -143,7 +143,7 @@ void edge_conn_write(struct edge_conn *c);
 /** A step of the TLS handshake. */
 void edge_conn_shake(struct edge_conn *c);
 
-/** Options of every connected socket. */
+/** Options of a socket that will connect, or of a listener, which hands them on. */
 void edge_conn_tune(int fd);
 
 /* --- who comes in (edge_accept.c) --- */
