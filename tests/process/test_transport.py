@@ -217,6 +217,18 @@ class TestTls(OneCall):
         self.assertTrue(header(call.expect_bye(), "Via").startswith("SIP/2.0/TLS "))
         self.ended(call, "system_terminated")
 
+    def test_kill_of_the_edge_costs_a_connection_not_a_call(self):
+        ua = self.connect()
+        call = Call(ua)
+        call.answered()
+        self.stack.wait_established(call)
+        old = self.stack.kill_worker("sip-edge")
+        self.assertTrue(ua.wait_closed())
+        call.ua = self.connect()
+        self.assertEqual(status(call.bye(10)), 200)
+        self.stack.wait_restarted(old)
+        self.ended(call, "normal_clearing")
+
     def test_protocol_versions(self):
         for flag, works in (("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
             with self.subTest(flag):
