@@ -84,5 +84,5 @@ fuzz:
 fuzz-minimise:
 	@test -x $(BUILD)/fuzz/fuzz/$(P) || { echo 'make fuzz P=NAME first'; exit 2; }
 	@mkdir -p tests/fuzz/corpus/$(P)
-	$(Q)$(BUILD)/fuzz/fuzz/$(P) -merge=1 -max_len=2048 tests/fuzz/corpus/$(P) $(BUILD)/fuzz/found/$(P) 2>&1 | tail -n 1
+	$(Q)$(BUILD)/fuzz/fuzz/$(P) -set_cover_merge=1 -use_counters=0 -max_len=1024 tests/fuzz/corpus/$(P) $(BUILD)/fuzz/found/$(P) 2>&1 | tail -n 1
 .PHONY: fuzz-minimise
