@@ -103,7 +103,7 @@ static void add_begun(struct fields *f, const Store__CallRow *row)
 {
     add_text(f, "from", row->caller);
     add_text(f, "to", row->destination);
-    if (row->a->peer != NULL)
+    if (row->a != NULL && row->a->peer != NULL)
         add_text(f, "source", row->a->peer->addr);
 }
 

@@ -79,7 +79,7 @@ static void cut(struct shed *s, int64_t typical_ms, int64_t now_ms)
 {
     int64_t allowed = allowed_ms(s);
     int64_t limit = s->limit * 3 / 4;
-    if (typical_ms > allowed && s->limit * allowed / typical_ms < limit)
+    if (typical_ms > 0 && typical_ms > allowed && s->limit * allowed / typical_ms < limit)
         limit = s->limit * allowed / typical_ms;
     if (limit < s->limit / 2)
         limit = s->limit / 2;

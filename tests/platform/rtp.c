@@ -14,7 +14,7 @@
 #define PACKET_MAX 2048
 #define PACKETS_PER_WAKE 16 /* of one socket before the next has its turn */
 #define EVENTS_MAX 64
-#define TRIES_MAX 16 /* ports tried for one allocation: when descriptors are out, none can be opened */
+#define TRIES_MAX 512 /* ports tried for one allocation: when descriptors are out, none can be opened */
 #define RTP_HEADER_BYTES 12
 #define SILENCE_BYTES 160 /* 20 ms of PCMU */
 #define STOP_EVENT UINT64_MAX
