@@ -242,7 +242,7 @@ static void test_hostile_lines(void **state)
         (void)close(fd);
     }
     rig_wait_ready(&r); /* by now it has seen that they are gone */
-    assert_refused("{\"cmd\":\"\\u0000\"}", "unknown_command");
+    assert_refused("{\"cmd\":\"\\u0000\"}", "bad_request");
     cJSON_Delete(ask("{\"cmd\":\"status\"}"));
 }
 
