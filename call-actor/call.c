@@ -166,6 +166,15 @@ static void arm_again(struct call *c, struct call_effects *fx)
     }
 }
 
+/* Who has had a 100 does not repeat his INVITE: a refusal that he or the edge missed must be said again. A 2xx has its
+ * timer, and any other request is repeated until it is answered. An edge that knows better ignores it. */
+static void refuse_again(const struct call *c, struct call_effects *fx)
+{
+    const Store__ServerTxn *txn = leg_txn_find(c, row_span(c->row->invite_key));
+    if (call_state(c) == CALL_ST_ENDED && txn != NULL && txn->status >= 300 && txn->reply.len > 0)
+        leg_repeat(fx, txn);
+}
+
 void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now)
 {
     if (peer == PLANE__PROC__PROC_NONE)
@@ -174,4 +183,6 @@ void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, s
         job_ask_again(c, fx, now);
     for (size_t i = 0; peer != PLANE__PROC__PROC_ORCH && i < c->row->n_client_txns; i++)
         leg_request_again(fx, c->row->client_txns[i]);
+    if (peer != PLANE__PROC__PROC_ORCH)
+        refuse_again(c, fx);
 }

@@ -32,7 +32,7 @@ static void do_reply(struct actor *a, struct call_effect *f)
     m.status = f->status;
     m.raw = bytes_of(f->raw, f->raw_len);
     m.dest = &f->peer;
-    (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
+    sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base));
 }
 
 static void do_request(struct actor *a, struct call_effect *f)

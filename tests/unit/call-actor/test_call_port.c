@@ -177,6 +177,25 @@ static void edge_that_came_back_is_asked_for_the_bye(void **s)
     call_effects_clear(&again);
 }
 
+/* A caller that has had a 100 waits for it, and does not repeat his INVITE. */
+static void edge_that_came_back_hears_the_refusal_again(void **s)
+{
+    struct kit *k = *s;
+    struct call_effects again = {.count = 0};
+    kit_invite(k);
+    kit_setup_done(k, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0, NULL);
+    const struct call_effect *e = kit_effect(k, CALL_EFF_REPLY, 0);
+    call_ask_again(k->c, PLANE__PROC__PROC_EDGE, &again, k->now);
+    assert_int_equal(again.count, 1);
+    assert_int_equal(again.list[0].type, CALL_EFF_REPLY);
+    assert_int_equal(again.list[0].status, 503);
+    assert_int_equal(again.list[0].raw_len, e->raw_len);
+    assert_memory_equal(again.list[0].raw, e->raw, e->raw_len);
+    call_effects_clear(&again);
+    call_ask_again(k->c, PLANE__PROC__PROC_ORCH, &again, k->now);
+    assert_int_equal(again.count, 0);
+}
+
 static void cancelled_job_is_asked_and_cancelled_again(void **s)
 {
     struct kit *k = *s;
@@ -281,6 +300,7 @@ int main(void)
         KIT_TEST(second_port_of_a_setup_goes_back),
         KIT_TEST(restart_asks_everything_again),
         KIT_TEST(edge_that_came_back_is_asked_for_the_bye),
+        KIT_TEST(edge_that_came_back_hears_the_refusal_again),
         KIT_TEST(cancelled_job_is_asked_and_cancelled_again),
         KIT_TEST(rows_that_are_no_calls_are_refused),
         KIT_TEST(rows_that_contradict_themselves_are_refused),
