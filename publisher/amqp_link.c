@@ -211,16 +211,17 @@ static void came_up(struct amqp_link *l)
     l->tried = false;
     stat_inc(&stat_connects);
     log_ev(LOG_INFO, "broker connected", log_z("broker", l->peer));
-    l->on->on_up(l->user);
     amqp_link_cmdq(l, CMDQ_EV_UP, NULL);
 }
 
-/* One line when it goes away; the tries that follow are told at debug level. */
+/* One line when it goes away, and one when the reason becomes another; the tries between are told at debug level. */
 static void failed(struct amqp_link *l)
 {
+    bool known = l->tried && strcmp(l->told, l->conn.detail) == 0;
     stat_inc(&stat_failures);
-    log_ev(l->tried ? LOG_DEBUG : LOG_WARN, "broker not reachable", log_z("broker", l->peer),
+    log_ev(known ? LOG_DEBUG : LOG_WARN, "broker not reachable", log_z("broker", l->peer),
            log_z("why", l->conn.detail));
+    (void)snprintf(l->told, sizeof l->told, "%s", l->conn.detail);
     l->tried = true;
 }
 

@@ -31,11 +31,9 @@ struct amqp_delivery {
 
 /* Called on the loop; none may free the link. Spans are borrowed for the call. */
 struct amqp_link_events {
-    /* Publishing is possible (again); tags start at 1. */
-    void (*on_up)(void *user);
-    /* And no more: what was sent and not settled never will be. */
+    /* No more can be published: what was sent and not settled never will be. */
     void (*on_down)(void *user);
-    /* amqp_link_status has changed. */
+    /* amqp_link_status has changed. Ready: publishing is possible (again), and tags start at 1. */
     void (*on_status)(void *user);
     void (*on_settled)(void *user, uint64_t tag, bool multiple, bool ack);
     void (*on_returned)(void *user, struct span message_id, struct span key, struct span why);

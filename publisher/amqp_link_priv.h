@@ -51,7 +51,8 @@ struct amqp_link {
     uint16_t heartbeat_s;
     uint64_t last_tag;
 
-    bool tried; /* at least one try has failed since it was last up */
+    bool tried;                 /* at least one try has failed since it was last up */
+    char told[AMQP_DETAIL_MAX]; /* the reason in the last line about it */
     int64_t since_wall_ms;
     char in[IN_BYTES];
 };

@@ -150,13 +150,6 @@ static void on_actor_down(struct bus_link *k)
 
 /* --- the broker --- */
 
-static void on_broker_up(void *user)
-{
-    struct pub *p = user;
-    if (window_count(p->window) > 0)
-        log_ev(LOG_INFO, "events waited for the broker", log_n("count", (int64_t)window_count(p->window)));
-}
-
 static void on_broker_down(void *user)
 {
     struct pub *p = user;
@@ -192,8 +185,11 @@ static void on_broker_settled(void *user, uint64_t tag, bool multiple, bool ack)
 static void on_broker_returned(void *user, struct span message_id, struct span key, struct span why)
 {
     struct pub *p = user;
-    if (window_returned(p->window, message_id))
-        log_ev(LOG_DEBUG, "event returned", log_s("key", key), log_s("message_id", message_id), log_s("why", why));
+    bool ours = window_returned(p->window, message_id);
+    bool due = ours && unroutable_note(&p->unroutable, key, loop_now(p->loop).mono_ms);
+    if (ours)
+        log_ev(due ? LOG_WARN : LOG_DEBUG, "no queue is bound for an event: it waits in the outbox", log_s("key", key),
+               log_s("message_id", message_id), log_s("why", why));
     else
         log_ev(LOG_WARN, "the broker returned what was not sent", log_s("key", key), log_s("message_id", message_id));
 }
@@ -268,16 +264,20 @@ void pub_drain(struct worker *w, bool on)
 
 /* --- what is told to people --- */
 
-static char *dependency_detail(const struct amqp_status *st, char *out, size_t out_size)
+/* returns the state, with what there is to say in `out` */
+static const char *dependency_state(const struct pub *p, const struct amqp_status *st, char *out, size_t out_size)
 {
+    bool ready = strcmp(st->state, "ready") == 0;
+    if (ready && unroutable_now(&p->unroutable, loop_now(p->loop).mono_ms, out, out_size))
+        return "degraded";
     if (st->detail[0] != '\0')
         (void)snprintf(out, out_size, "%s", st->detail);
-    else if (strcmp(st->state, "ready") == 0 && !st->commands)
+    else if (ready && !st->commands)
         (void)snprintf(out, out_size, "command queue not usable%s%s", st->commands_detail[0] != '\0' ? ": " : "",
                        st->commands_detail);
     else
         out[0] = '\0';
-    return out;
+    return strcmp(st->state, "blocked") == 0 ? "failed" : st->state; /* it holds events back; the detail says why */
 }
 
 void pub_beat(struct worker *w, Plane__Heartbeat *hb)
@@ -289,9 +289,8 @@ void pub_beat(struct worker *w, Plane__Heartbeat *hb)
     struct amqp_status st = amqp_link_status(p->link);
     plane__dependency__init(&dep);
     dep.name = (char *)(uintptr_t) "rabbitmq";
-    /* A broker that holds events back counts as failed here; the detail says what it is. */
-    dep.state = (char *)(uintptr_t)(strcmp(st.state, "blocked") == 0 ? "failed" : st.state);
-    dep.detail = dependency_detail(&st, detail, sizeof detail);
+    dep.state = (char *)(uintptr_t)dependency_state(p, &st, detail, sizeof detail);
+    dep.detail = detail;
     dep.required = false;
     dep.since_wall_ms = (uint64_t)st.since_wall_ms;
     hb->dependencies = deps;
@@ -333,7 +332,6 @@ static bool open_shard(struct pub *p, uint32_t no)
 static void open_broker(struct pub *p, const struct amqp_url *url)
 {
     static const struct amqp_link_events events = {
-        .on_up = on_broker_up,
         .on_down = on_broker_down,
         .on_status = on_broker_status,
         .on_settled = on_broker_settled,

@@ -51,9 +51,9 @@ static void on_asked(void *user, uint64_t tag, const char *call_id, enum asks_ou
 {
     struct pub *p = user;
     if (how == ASKS_NO_ANSWER)
-        log_ev(LOG_WARN, "call.terminate.request dropped: not every call-actor answered", log_z("call", call_id));
+        log_ev(LOG_WARN, "call.terminate.request dropped: not every call-actor answered", log_z("call_id", call_id));
     else
-        log_ev(how == ASKS_ENDING ? LOG_INFO : LOG_DEBUG, "call.terminate.request", log_z("call", call_id),
+        log_ev(how == ASKS_ENDING ? LOG_INFO : LOG_DEBUG, "call.terminate.request", log_z("call_id", call_id),
                log_z("result", how == ASKS_ENDING ? "ending" : "no such call"));
     amqp_link_settle_command(p->link, tag, true);
 }

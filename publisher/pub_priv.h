@@ -5,6 +5,7 @@
 #include "publisher/amqp_link.h"
 #include "publisher/asks.h"
 #include "publisher/pub.h"
+#include "publisher/unroutable.h"
 #include "publisher/window.h"
 
 /* What a shard is still to be told. There is one place for each of its events the window may hold, so it cannot
@@ -27,6 +28,7 @@ struct pub {
     struct loop *loop;
     struct amqp_link *link;
     struct window *window;
+    struct unroutable unroutable;
     struct asks *asks;
     struct timer ask_timer;
     struct timer stop_timer;
