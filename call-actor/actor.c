@@ -76,17 +76,28 @@ static void refuse(struct actor *a, const Plane__RxRequest *rx, const struct sip
     buf_fini(&out);
 }
 
+static void turn_away(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg, unsigned status,
+                      const char *why)
+{
+    refuse(a, rx, msg, status);
+    say_refused(msg->call_id, status, why, rx->source->addr, loop_now(a->loop).mono_ms);
+}
+
 static struct entry *call_for_invite(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg,
                                      struct span txn)
 {
     struct entry *e;
     enum invite_is is = calls_match_invite(&a->calls, msg, txn, &e);
     if (is == INVITE_MERGED)
-        refuse(a, rx, msg, 482);
+        turn_away(a, rx, msg, 482, "the same request came on another way");
     if (is != INVITE_NEW)
         return e;
-    if (a->live_cnt >= a->calls_max || a->draining || (e = new_call(a)) == NULL)
-        refuse(a, rx, msg, 503);
+    if (a->draining)
+        turn_away(a, rx, msg, 503, "draining");
+    else if (a->live_cnt >= a->calls_max)
+        turn_away(a, rx, msg, 503, "too many calls");
+    else if ((e = new_call(a)) == NULL)
+        turn_away(a, rx, msg, 503, "out of memory");
     return e;
 }
 
@@ -244,6 +255,8 @@ static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
         outbox_refused(a->outbox, ((const Plane__Refused *)(const void *)m)->seq, loop_now(a->loop));
     } else if (type == PLANE_PUB_LINK) {
         const Plane__BrokerLink *b = (const void *)m;
+        if (b->up && !a->broker_up && outbox_count(a->outbox) > 0)
+            log_ev(LOG_INFO, "events waited for the broker", log_n("count", (int64_t)outbox_count(a->outbox)));
         a->broker_up = b->up;
         snprintf(a->broker_detail, sizeof(a->broker_detail), "%s", b->detail);
     } else if (type == PLANE_CALL_TERMINATE) {
@@ -282,6 +295,7 @@ static void on_pub_down(struct bus_link *k)
 {
     struct actor *a = bus_link_user(k);
     outbox_peer_down(a->outbox);
+    a->broker_up = false; /* who could say otherwise is gone */
 }
 
 static struct bus_link *open_link(struct actor *a, const char *peer_name, struct bus_link_args args)
@@ -364,6 +378,7 @@ int actor_start(struct worker *w)
         return EX_STORAGE;
     stat_register(&stat_orphans);
     say_init();
+    gauge_init();
     calls_init(&a->calls);
     a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));
     turn_init(a);

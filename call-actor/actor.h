@@ -8,6 +8,7 @@
  *   stop.c    leaving
  *   actor_ctl.c  what operators ask
  *   actor_say.c  what people read in the log, and its counters
+ *   actor_gauge.c  what metrics show of the state
  */
 #ifndef CALL_ACTOR_ACTOR_H
 #define CALL_ACTOR_ACTOR_H
@@ -92,7 +93,14 @@ void recover_ask(struct actor *a, Plane__Proc peer);
 /* actor_say.c */
 void say_init(void);
 /** A CALL_EFF_LOG as a log line with the call's ids; what it is about is counted. */
-void say(const struct call *c, const struct call_effect *f);
+void say(const struct call *c, const struct call_effect *f, int64_t mono_ms);
+/** An INVITE that is refused at once: one line at info (so many a second) and the counter. why: NULL: what the status
+ * says; source: may be NULL. */
+void say_refused(struct span call_id, unsigned status, const char *why, const char *source, int64_t mono_ms);
+
+/* actor_gauge.c */
+void gauge_init(void);
+void actor_measure(struct worker *w);
 
 /* actor_ctl.c */
 int actor_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);

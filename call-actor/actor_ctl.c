@@ -238,6 +238,13 @@ static int ctl_events(struct actor *a, struct buf *out)
     return EX_OK;
 }
 
+/* What status shows, as it is now. */
+static int ctl_numbers(struct actor *a, struct buf *out)
+{
+    buf_printf(out, "{\"calls\":%zu,\"registrations\":0,\"outbox\":%zu}", a->live_cnt, outbox_count(a->outbox));
+    return EX_OK;
+}
+
 int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struct buf *out)
 {
     cJSON *args = cJSON_Parse(args_json);
@@ -256,6 +263,8 @@ int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struc
         rv = ctl_hangup(a, id, out);
     else if (strcmp(cmd, "events") == 0)
         rv = ctl_events(a, out);
+    else if (strcmp(cmd, "numbers") == 0)
+        rv = ctl_numbers(a, out);
     else if (strcmp(cmd, "registrations") == 0)
         rv = (buf_puts(out, "{\"registrations\":[]}"), EX_OK);
     else

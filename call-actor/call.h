@@ -92,7 +92,8 @@ enum call_say {
     CALL_SAY_BEGUN = 1,    /* an INVITE is taken */
     CALL_SAY_ANSWERED = 2, /* our 200 leaves */
     CALL_SAY_ENDED = 3,    /* the session, or the try to get one, is over */
-    CALL_SAY_REFUSED = 4,  /* an INVITE is refused at once with `status`; raw: its Call-ID */
+    CALL_SAY_REFUSED =
+        4, /* an INVITE is refused at once with `status`; raw: its Call-ID; method: why, or NULL; peer: who asked */
 };
 
 struct call_effect {

@@ -73,7 +73,8 @@ void act_turn_away(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct call_step *st = arg;
     leg_refuse(obj, fx, st->in, &st->no, false);
-    fx_say(fx, CALL_SAY_REFUSED, st->no.status, st->in->msg->call_id);
+    const char *why = st->no.reason != NULL ? st->no.reason : st->no.warning_text;
+    fx_refused(fx, st->in, st->no.status, why);
 }
 
 void act_step(void *obj, const void *arg, void *fx, struct now now)

@@ -118,6 +118,15 @@ void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct 
     e->raw = text.len > 0 ? dup_bytes(text) : NULL;
 }
 
+void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned status, const char *why)
+{
+    fx_say(fx, CALL_SAY_REFUSED, status, in->msg->call_id);
+    struct call_effect *e = &fx->list[fx->count - 1];
+    e->method = why;
+    if (in->source != NULL)
+        e->peer = *in->source;
+}
+
 void fx_forget(struct call_effects *fx)
 {
     (void)add(fx, CALL_EFF_FORGET);

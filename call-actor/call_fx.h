@@ -20,6 +20,8 @@ void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);
 void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /** A line at info that the shell makes of the row; text: only where enum call_say wants one. */
 void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct span text);
+/** The same for an INVITE that is refused at once. why: static; NULL: the status says it. Borrows in->source. */
+void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned status, const char *why);
 void fx_forget(struct call_effects *fx);
 
 #endif

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
         .proc = PLANE__PROC__PROC_CALL,
         .start = actor_start,
         .beat = beat,
+        .measure = actor_measure,
         .ctl = actor_ctl,
         .drain = actor_drain,
         .stop = actor_stop,

@@ -217,3 +217,19 @@ void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *us
     mdb_cursor_close(c);
     must(rc == MDB_NOTFOUND ? 0 : rc, "walk");
 }
+
+struct store_use store_use(struct store *s)
+{
+    MDB_envinfo info;
+    MDB_stat st = {0};
+    uint64_t pages = 0;
+    for (int t = 0; t < STORE_TABLES; t++) {
+        must(mdb_stat(reader(s), s->dbi[t], &st), "stat");
+        pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+    }
+    end_read(s); /* an idle reader would keep old pages from being used again */
+    must(mdb_env_info(s->env, &info), "info");
+    return (struct store_use){.rows_bytes = pages * st.ms_psize,
+                              .file_bytes = (info.me_last_pgno + 1) * st.ms_psize,
+                              .limit_bytes = info.me_mapsize};
+}

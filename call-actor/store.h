@@ -46,6 +46,14 @@ void store_commit(struct store *s);
  */
 struct span store_get(struct store *s, enum store_table t, uint64_t key);
 
+struct store_use {
+    uint64_t rows_bytes;  /* pages that hold rows now */
+    uint64_t file_bytes;  /* pages ever used: the file's size, which does not shrink */
+    uint64_t limit_bytes; /* where it is full */
+};
+/** How full it is. Reads a few pages. */
+struct store_use store_use(struct store *s);
+
 typedef void store_each_fn(void *user, uint64_t key, struct span value);
 /** Every row in key order. fn may not change the store. */
 void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *user);

@@ -130,7 +130,7 @@ static void perform(struct actor *a, struct entry *e, struct call_effect *f)
         do_arm(a, e, f);
         break;
     case CALL_EFF_LOG:
-        say(e->call, f);
+        say(e->call, f, loop_now(a->loop).mono_ms);
         break;
     case CALL_EFF_FORGET:
         do_forget(a, e);

@@ -89,11 +89,11 @@ static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
     const struct job *j = x->job;
     if (d->result == PLANE__JOB_DONE__RESULT__OK || d->result == PLANE__JOB_DONE__RESULT__CANCELLED ||
         d->result == PLANE__JOB_DONE__RESULT__NOT_FOUND)
-        log_ev(LOG_DEBUG, "job done", log_z("call", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
+        log_ev(LOG_DEBUG, "job done", log_z("call_id", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
     else if (j->kind == PLANE__RUN_JOB__KIND__PUNCH) /* harmless: many servers can do neither form */
-        log_ev(LOG_DEBUG, "hole punch failed", log_z("call", j->call_id), log_z("status", d->grpc_status));
+        log_ev(LOG_DEBUG, "hole punch failed", log_z("call_id", j->call_id), log_z("status", d->grpc_status));
     else
-        log_ev(LOG_WARN, "job failed", log_z("call", j->call_id), log_z("step", d->step),
+        log_ev(LOG_WARN, "job failed", log_z("call_id", j->call_id), log_z("step", d->step),
                log_z("status", d->grpc_status), log_z("detail", d->detail));
 }
 
@@ -215,7 +215,7 @@ static void drop_rpc(struct orch_job *x)
 static void note_port(const struct orch_job *x, struct stat_series *counter, const char *what)
 {
     stat_inc(counter);
-    log_ev(LOG_WARN, what, log_z("call", x->job->call_id), log_n("port", x->job->rtp_port));
+    log_ev(LOG_WARN, what, log_z("call_id", x->job->call_id), log_n("port", x->job->rtp_port));
 }
 
 static void perform_one(struct orch_job *x, const struct job_effect *e)

@@ -35,7 +35,7 @@ static void end(struct termination *t, int code, const char *text)
     re.success = true;
     re.message = (char *)text;
     serve_answer(t->call, code, text, &re.base);
-    log_ev(LOG_INFO, "terminate", log_z("call", t->call_id), log_z("by", t->asked_by), log_z("reason", t->reason),
+    log_ev(LOG_INFO, "terminate", log_z("call_id", t->call_id), log_z("by", t->asked_by), log_z("reason", t->reason),
            log_z("result", rpc_code_name(code)));
     loop_timer_cancel(o->loop, &t->timer);
     map_del(&o->terminations, &t->by_id);

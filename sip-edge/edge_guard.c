@@ -2,6 +2,7 @@
 #include "sip-edge/edge_guard.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/sip/sip_status.h"
 #include "common/sip/sip_txn_key.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_shard.h"
@@ -199,6 +200,22 @@ bool edge_guard_reply(struct edge *e, const struct edge_path *to, unsigned statu
         return true;
     edge_stat_drop(EDGE_DROP_REPLY);
     return false;
+}
+
+void edge_guard_say_refused(struct edge *e, const struct edge_path *from, const struct sip_msg *m, unsigned status,
+                            struct span reason)
+{
+    bool trusted = edge_guard_trusts(e, from);
+    struct log_gate *gate = trusted ? &e->guard.refused_trusted : &e->guard.refused_strangers;
+    unsigned per_s = trusted ? GUARD_REFUSED_TRUSTED_PER_S : GUARD_REFUSED_STRANGERS_PER_S;
+    char addr[EDGE_ADDR_TEXT_SIZE];
+    uint32_t held;
+    edge_stat_invite_refused(status);
+    if (!log_gate_pass(gate, per_s, e->now.mono_ms, &held))
+        return;
+    log_ev(LOG_INFO, "call refused", log_s("call_id", m->call_id), log_n("sip_status", status),
+           log_s("reason", reason.len > 0 ? reason : span_cstr(sip_status_reason(status))),
+           log_z("source", edge_addr_text(&from->peer, addr)), log_n("port", from->port), log_n("not_logged", held));
 }
 
 void edge_guard_vouch(struct edge *e, const struct edge_path *peer)

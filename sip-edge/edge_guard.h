@@ -11,6 +11,7 @@
 #define SIP_EDGE_EDGE_GUARD_H
 
 #include "common/base/buf.h"
+#include "common/base/log.h"
 #include "common/rt/timer.h"
 #include "sip-edge/blocked.h"
 #include "sip-edge/edge_addr.h"
@@ -22,12 +23,16 @@
 #define GUARD_REINVITE_COST                                                                                            \
     12                    /* claims a re-INVITE with an unknown tag counts for: its refusal is sent up to 12 times */
 #define GUARD_LOG_MS 1000 /* at most one line about blocked sources in this time */
+/* Lines about INVITEs the edge refuses, a second: those of strangers must not hide those of peers. */
+#define GUARD_REFUSED_TRUSTED_PER_S 20
+#define GUARD_REFUSED_STRANGERS_PER_S 5
 #define GUARD_REPORT_MAX 1000 /* blocked sources that `sigctl blocked` lists */
 
 struct edge;
 struct edge_txn;
 struct edge_word;
 struct edge_conf;
+struct sip_msg;
 
 struct edge_guard {
     struct trust trust;
@@ -40,6 +45,8 @@ struct edge_guard {
     int64_t beat_due_ms;
     int64_t log_next_ms;
     uint32_t log_held; /* lines not written since the last one */
+    struct log_gate refused_trusted;
+    struct log_gate refused_strangers;
 };
 
 void edge_guard_init(struct edge *e, const struct edge_conf *conf);
@@ -58,6 +65,10 @@ bool edge_guard_stray(struct edge *e, const struct edge_path *from);
 /** A stateless answer of our own. false: it must not be sent. */
 bool edge_guard_reply(struct edge *e, const struct edge_path *to, unsigned status, size_t bytes);
 
+/** The edge refuses the INVITE `m` with `status`: one line at info, and the counter. reason: empty: the status says it.
+ */
+void edge_guard_say_refused(struct edge *e, const struct edge_path *from, const struct sip_msg *m, unsigned status,
+                            struct span reason);
 /** An answer with this status goes to a peer: does it make him suspicious? */
 void edge_guard_note(struct edge *e, const struct edge_path *to, unsigned status);
 /** An actor uses this tag for a dialog. */

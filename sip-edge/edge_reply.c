@@ -75,6 +75,8 @@ void edge_reply_stateless(struct edge *e, const struct edge_reply *r)
         return;
     edge_stat_reply(r->status);
     edge_stat_own_reply(r->status);
+    if (r->req->method == SIP_M_INVITE && r->status >= 300)
+        edge_guard_say_refused(e, r->from, r->req, r->status, r->why.len > 0 ? r->why : r->reason);
     e->out.send(e->out.user, &to, buf_span(&e->line), span_of(NULL, 0), true);
 }
 

@@ -14,6 +14,7 @@ struct edge_reply {
     const struct edge_path *from; /* where req came from */
     unsigned status;
     struct span reason;     /* empty: the registered phrase */
+    struct span why;        /* what the log says of it; empty: the reason */
     uint32_t retry_after_s; /* 503: base; 0: EDGE_RETRY_MIN_S */
 };
 

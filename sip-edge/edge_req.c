@@ -21,12 +21,18 @@ struct fresh {
     bool in_dialog; /* it has a To tag */
 };
 
-static void refuse(const struct fresh *f, unsigned status, struct span reason)
+/* reason: of the status line; why: for the log, where the reason phrase says too little. Either may be empty. */
+static void refuse_because(const struct fresh *f, unsigned status, struct span reason, const char *why)
 {
-    struct edge_reply r = {.req = f->m, .from = f->from, .status = status, .reason = reason};
+    struct edge_reply r = {.req = f->m, .from = f->from, .status = status, .reason = reason, .why = span_cstr(why)};
     if (f->shard != NULL)
         r.retry_after_s = f->shard->retry_after_s;
     edge_reply_stateless(f->e, &r);
+}
+
+static void refuse(const struct fresh *f, unsigned status, struct span reason)
+{
+    refuse_because(f, status, reason, "");
 }
 
 /* --- known transactions --- */
@@ -165,12 +171,12 @@ static bool dialog_passes(struct fresh *f)
  * away. BYE waits for the actor: see edge_shard.c. */
 static bool admission_passes(const struct fresh *f)
 {
-    const char *why;
+    const char *why = f->in_dialog ? "its call-actor is down" : "too many set-ups in flight";
     if (f->m->method != SIP_M_INVITE)
         return true;
     if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why) && edge_guard_admits(f->e))
         return true;
-    refuse(f, 503, SPAN(""));
+    refuse_because(f, 503, SPAN(""), why);
     return false;
 }
 

@@ -1,5 +1,7 @@
 #include "sip-edge/edge_stat.h"
 
+#include <stdio.h>
+
 #define COUNTER(n, l, h)                                                                                               \
     {                                                                                                                  \
         .name = (n), .labels = (l), .help = (h)                                                                        \
@@ -244,6 +246,16 @@ void edge_stat_block(enum blocked_why why)
 void edge_stat_blocked(size_t cnt)
 {
     stat_set(&blocked_now, (int64_t)cnt);
+}
+
+void edge_stat_invite_refused(unsigned status)
+{
+    static const struct stat_family refused = {.name = "sip_signaling_calls_refused_total",
+                                               .help = "initial INVITEs that got no 2xx, by final status and stage",
+                                               .key = {"status", "stage"}};
+    char text[16];
+    (void)snprintf(text, sizeof text, "%u", status);
+    stat_inc(stat_labelled(&refused, text, "edge"));
 }
 
 void edge_stat_shed(void)

@@ -63,7 +63,9 @@ void edge_stat_failover(void);        /* a request went to the next candidate */
 int64_t edge_stat_failovers(void);
 void edge_stat_block(enum blocked_why why); /* a source was blocked */
 void edge_stat_blocked(size_t cnt);         /* sources blocked now */
-void edge_stat_shed(void);                  /* a new call was refused: too many set-ups in flight */
+/** An INVITE that the edge itself refuses. */
+void edge_stat_invite_refused(unsigned status);
+void edge_stat_shed(void); /* a new call was refused: too many set-ups in flight */
 void edge_stat_setups(int64_t in_flight, int64_t limit);
 void edge_stat_setup(int64_t ms); /* a new call got its first answer from its actor */
 

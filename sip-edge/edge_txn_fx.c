@@ -318,6 +318,8 @@ bool edge_txn_refuse(struct edge_txn *x, unsigned status)
     bool can = x->request.p != NULL && sip_msg_decode(&e->again, kept(&x->request)) == 0;
     if (can)
         edge_reply_write(e, &e->line, &r);
+    if (can && x->t.kind == TXN_IST)
+        edge_guard_say_refused(e, &x->path, &e->again, status, SPAN("its call-actor is away or too slow"));
     if (!can || e->line.failed) {
         edge_txn_drop(x); /* adopted: there is nothing to make a reply from */
         return false;

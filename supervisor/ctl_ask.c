@@ -116,7 +116,7 @@ uint64_t ask_start(struct ask_table *t, const struct ask_args *args)
         if (args->to == PLANE__PROC__PROC_NONE || c->life.kind->proc == args->to)
             put_question(a, c, args);
     }
-    loop_timer_in(s->loop, &a->timer, ASK_DEADLINE_MS);
+    loop_timer_in(s->loop, &a->timer, args->wait_ms != 0 ? args->wait_ms : ASK_DEADLINE_MS);
     check_complete(a, false);
     return a->id;
 }

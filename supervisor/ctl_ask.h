@@ -30,8 +30,9 @@ struct ask_args {
     const char *json; /* the arguments, one object; or */
     /* each worker's own: NULL leaves it out. The text must live until ask_start returns. */
     const char *(*args_of)(void *user, const struct child *c);
-    Plane__Proc to; /* all workers of that process; PROC_NONE: every worker */
-    bool first;     /* done at the first answer with exit 0 */
+    Plane__Proc to;  /* all workers of that process; PROC_NONE: every worker */
+    bool first;      /* done at the first answer with exit 0 */
+    int64_t wait_ms; /* 0: ASK_DEADLINE_MS */
     ask_done_fn *done;
     void (*gone)(void *user); /* instead of `done` when the asker is gone (ask_cancel, ask_table_free); may be NULL */
     void *user;

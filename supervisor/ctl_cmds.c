@@ -7,10 +7,12 @@
 #include "supervisor/ctl_sock.h"
 
 #include "common/base/log.h"
+#include "common/rt/metrics.h"
 #include <stdlib.h>
 
 #define MEMBERS_MAX (CONTROL_REPLY_MAX - 256)
 #define SMALL_MAX 65536
+#define STATUS_WAIT_MS 200 /* status is asked for when something is wrong: it must come */
 
 /* --- replies --- */
 
@@ -52,16 +54,6 @@ static void reply_done(struct conn *c)
 /* --- the supervisor's own --- */
 
 typedef void run_fn(struct sup *s, struct conn *c, const struct control_request *r);
-
-static void run_status(struct sup *s, struct conn *c, const struct control_request *r)
-{
-    struct buf members;
-    (void)r;
-    buf_init(&members, MEMBERS_MAX);
-    status_print(s, &members);
-    ctl_reply(c, &members);
-    buf_fini(&members);
-}
 
 static void run_restart(struct sup *s, struct conn *c, const struct control_request *r)
 {
@@ -180,6 +172,40 @@ static void done_first(void *user, const struct ask_result *r)
     buf_fini(&members);
 }
 
+/* Numbers of calls, bindings and waiting events as they are now; of a shard that says nothing, its last heartbeat's. */
+static void done_status(void *user, const struct ask_result *r)
+{
+    struct conn *c = user;
+    struct sup *s = conn_server_user(c);
+    struct buf members;
+    release(c);
+    for (size_t i = 0; i < r->cnt; i++) {
+        if (r->at[i].came && r->at[i].exit == 0)
+            ctl_take_numbers(&s->child[r->at[i].child - s->child].beat, r->at[i].text);
+    }
+    buf_init(&members, MEMBERS_MAX);
+    status_print(s, &members);
+    ctl_reply(c, &members);
+    buf_fini(&members);
+}
+
+static void run_status(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    static const struct ask_result nobody = {.cnt = 0};
+    struct ask_args a = {.cmd = "numbers",
+                         .json = "{}",
+                         .to = PLANE__PROC__PROC_CALL,
+                         .wait_ms = STATUS_WAIT_MS,
+                         .done = done_status,
+                         .user = c};
+    uint64_t id = ask_start(s->asks, &a);
+    (void)r;
+    conn_set_tag(c, id);
+    conn_hold(c, true);
+    if (id == 0) /* too many commands at once: status is answered all the same */
+        done_status(c, &nobody);
+}
+
 static void done_metrics(void *user, const struct ask_result *r)
 {
     struct conn *c = user;
@@ -188,7 +214,7 @@ static void done_metrics(void *user, const struct ask_result *r)
     release(c);
     buf_init(&own, SMALL_MAX);
     buf_init(&text, MEMBERS_MAX / 2);
-    stat_print(&own, "supervisor");
+    metrics_print(&own, "supervisor");
     ctl_merge_metrics(r, buf_span(&own), &text);
     reply_text(c, "metrics", buf_span(&text));
     buf_fini(&own);
@@ -207,7 +233,7 @@ static void done_top(void *user, const struct ask_result *r)
     buf_init(&own, SMALL_MAX);
     buf_init(&text, MEMBERS_MAX / 2);
     buf_init(&members, MEMBERS_MAX);
-    stat_print(&own, "supervisor");
+    metrics_print(&own, "supervisor");
     ctl_merge_metrics(r, buf_span(&own), &text);
     status_print(s, &members);
     buf_puts(&members, ",\"counters\":{");

@@ -76,6 +76,24 @@ int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **er
     return -1;
 }
 
+/* --- numbers --- */
+
+static void take_number(const cJSON *o, const char *key, uint64_t *out)
+{
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (cJSON_IsNumber(n) && n->valuedouble >= 0 && n->valuedouble < (double)(UINT64_C(1) << 53))
+        *out = (uint64_t)n->valuedouble;
+}
+
+void ctl_take_numbers(struct beat *b, const char *json)
+{
+    cJSON *o = cJSON_Parse(json);
+    take_number(o, "calls", &b->calls);
+    take_number(o, "registrations", &b->registrations);
+    take_number(o, "outbox", &b->outbox);
+    cJSON_Delete(o);
+}
+
 /* --- metrics --- */
 
 struct family {

@@ -15,6 +15,9 @@
  */
 int ctl_merge_first(const struct ask_result *r, struct buf *out, const char **error, char *message);
 
+/** A call-actor's own numbers, {"calls":n,"registrations":n,"outbox":n}, instead of its last heartbeat's. */
+void ctl_take_numbers(struct beat *b, const char *json);
+
 /** All texts in Prometheus form, each metric's lines together as the format wants it; own: the supervisor's. */
 void ctl_merge_metrics(const struct ask_result *r, struct span own, struct buf *out);
 /** Metrics text as members of one object: "name":value, the values of a name's series added up; no histograms. */

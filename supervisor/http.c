@@ -1,6 +1,7 @@
 #include "supervisor/http.h"
 
 #include "common/base/err.h"
+#include "common/rt/metrics.h"
 #include "proto/control.h"
 #include "supervisor/conn.h"
 #include "supervisor/ctl_ask.h"
@@ -71,29 +72,37 @@ static void get_ready(struct sup *s, struct conn *c, const struct request *r)
 
 /* Workers that do not answer in time are missing from the text; their sip_signaling_worker_up says 0 or the next scrape
  * has them. */
-static void done_metrics(void *user, const struct ask_result *r)
+static void reply_metrics(struct conn *c, bool head, const struct ask_result *r)
 {
-    struct conn *c = user;
     struct buf own;
     struct buf text;
     conn_set_tag(c, 0);
     conn_hold(c, false);
     buf_init(&own, OWN_MAX);
     buf_init(&text, HTTP_REPLY_MAX - HTTP_HEAD_MAX);
-    stat_print(&own, "supervisor");
+    metrics_print(&own, "supervisor");
     ctl_merge_metrics(r, buf_span(&own), &text);
-    answer(c, false, "200 OK", text_type, buf_span(&text));
+    answer(c, head, "200 OK", text_type, buf_span(&text));
     buf_fini(&own);
     buf_fini(&text);
 }
 
+static void done_get(void *user, const struct ask_result *r)
+{
+    reply_metrics(user, false, r);
+}
+
+static void done_head(void *user, const struct ask_result *r)
+{
+    reply_metrics(user, true, r); /* its Content-Length is that of a GET */
+}
+
 static void get_metrics(struct sup *s, struct conn *c, const struct request *r)
 {
-    struct ask_args a = {.cmd = control_cmds[CONTROL_METRICS].name, .json = "{}", .done = done_metrics, .user = c};
-    uint64_t id = r->head ? 0 : ask_start(s->asks, &a);
-    if (r->head) {
-        answer(c, true, "200 OK", text_type, span_of(NULL, 0));
-    } else if (id == 0) {
+    struct ask_args a = {
+        .cmd = control_cmds[CONTROL_METRICS].name, .json = "{}", .done = r->head ? done_head : done_get, .user = c};
+    uint64_t id = ask_start(s->asks, &a);
+    if (id == 0) {
         answer_error(c, "503 Service Unavailable");
     } else {
         conn_set_tag(c, id);

@@ -3,8 +3,8 @@
  */
 #include "supervisor/sup.h"
 
+#include "common/rt/procstat.h"
 #include "proto/control.h"
-#include "supervisor/procstat.h"
 #include <inttypes.h>
 #include <stdio.h>
 

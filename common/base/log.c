@@ -51,6 +51,21 @@ const char *log_level_name(enum log_level level)
     return level_names[level];
 }
 
+bool log_gate_pass(struct log_gate *g, unsigned per_s, int64_t mono_ms, uint32_t *held)
+{
+    *held = 0;
+    if (mono_ms - g->since_ms >= 1000 || g->since_ms == 0) {
+        *held = g->held;
+        *g = (struct log_gate){.since_ms = mono_ms};
+    }
+    if (g->said < per_s) {
+        g->said++;
+        return true;
+    }
+    g->held++;
+    return false;
+}
+
 /* --- one line: fixed room, nothing allocated --- */
 
 struct line {
@@ -167,13 +182,13 @@ static void put_head(struct line *l, enum log_level level, const char *event)
         put_escaped(l, span_cstr(event));
         return;
     }
-    put_text(l, "{\"ts\":\"");
+    put_text(l, "{\"timestamp\":\"");
     put_text(l, ts);
-    put_text(l, "\",\"proc\":");
-    put_quoted(l, span_cstr(conf.proc));
-    put_text(l, ",\"level\":\"");
+    put_text(l, "\",\"level\":\"");
     put_text(l, level_names[level]);
-    put_text(l, "\",\"event\":");
+    put_text(l, "\",\"service\":\"" LOG_SERVICE "\",\"process\":");
+    put_quoted(l, span_cstr(conf.proc));
+    put_text(l, ",\"message\":");
     put_quoted(l, span_cstr(event));
 }
 

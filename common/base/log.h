@@ -1,5 +1,5 @@
 /*
- * log: one line per event on stderr: JSON (LOG_FORMAT=json, ENV=production) or readable text. Layer: common/base.
+ * log: one line per event on stderr: JSON (ENV=production) or readable text. Layer: common/base.
  *
  * Levels: error (an operator must act), warn (somebody misbehaved or something is degraded), info (a call's start,
  * answer and end; a process's life; a dependency lost or back), debug (every message). Network text is escaped and cut;
@@ -10,7 +10,10 @@
 
 #include "common/base/span.h"
 
-#define LOG_VALUE_MAX 512 /* bytes of one value or event text shown; the rest becomes "…" */
+#define LOG_SERVICE                                                                                                    \
+    "sip-signaling-service" /* what the platform calls all our processes; each line names its own too                  \
+                             */
+#define LOG_VALUE_MAX 512   /* bytes of one value or event text shown; the rest becomes "…" */
 
 enum log_level {
     LOG_ERROR = 0,
@@ -48,7 +51,7 @@ static inline struct log_field log_n(const char *key, int64_t v)
     return (struct log_field){.key = key, .num = v, .is_num = true};
 }
 
-/* log_ev(LOG_INFO, "call ended", log_s("call", id), log_n("ms", 12)); the fields are not evaluated when the level is
+/* log_ev(LOG_INFO, "call ended", log_s("call_id", id), log_n("ms", 12)); the fields are not evaluated when the level is
  * off. */
 #define log_ev(level, event, ...)                                                                                      \
     do {                                                                                                               \
@@ -62,5 +65,18 @@ static inline struct log_field log_n(const char *key, int64_t v)
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 /** A line without fields. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Keeps a kind of line that strangers can cause from filling the disk. Begins all zero. */
+struct log_gate {
+    int64_t since_ms; /* when the second at hand began */
+    unsigned said;
+    uint32_t held;
+};
+
+/**
+ * May one more line be written? At most per_s pass in a second.
+ * held    how many did not since the last second that had one: the line should tell it
+ */
+bool log_gate_pass(struct log_gate *g, unsigned per_s, int64_t mono_ms, uint32_t *held);
 
 #endif

@@ -24,6 +24,70 @@ void stat_register(struct stat_series *s)
     *place = s;
 }
 
+/* --- series made as they are needed --- */
+
+static struct labelled {
+    struct stat_series series;
+    const struct stat_family *family;
+    char labels[STAT_LABELS_SIZE];
+} labelled[STAT_LABELLED_MAX];
+static size_t labelled_cnt;
+
+/* key="value", with what the format wants escaped */
+static void put_label(struct buf *out, const char *key, const char *value)
+{
+    buf_printf(out, "%s%s=\"", out->len > 0 ? "," : "", key);
+    for (; *value != '\0'; value++) {
+        if (*value == '\n')
+            buf_puts(out, "\\n");
+        else
+            buf_printf(out, "%s%c", *value == '"' || *value == '\\' ? "\\" : "", *value);
+    }
+    buf_putc(out, '"');
+}
+
+static struct labelled *find_labelled(const struct stat_family *f, const char *labels)
+{
+    size_t i = 0;
+    while (i < labelled_cnt && (labelled[i].family != f || strcmp(labelled[i].labels, labels) != 0))
+        i++;
+    if (i == STAT_LABELLED_MAX)
+        return NULL;
+    struct labelled *l = &labelled[i];
+    if (i < labelled_cnt)
+        return l;
+    labelled_cnt++;
+    l->family = f;
+    (void)snprintf(l->labels, sizeof l->labels, "%s", labels);
+    l->series = (struct stat_series){.name = f->name, .help = f->help, .kind = f->kind, .labels = l->labels};
+    stat_register(&l->series);
+    return l;
+}
+
+struct stat_series *stat_labelled(const struct stat_family *f, const char *first, const char *second)
+{
+    static struct stat_series nowhere;
+    struct buf text;
+    buf_init(&text, STAT_LABELS_SIZE - 1);
+    put_label(&text, f->key[0], first);
+    if (second != NULL)
+        put_label(&text, f->key[1], second);
+    const char *labels = buf_cstr(&text);
+    struct labelled *l = labels != NULL ? find_labelled(f, labels) : NULL;
+    buf_fini(&text);
+    return l != NULL ? &l->series : &nowhere;
+}
+
+void stat_labelled_zero(const struct stat_family *f)
+{
+    for (size_t i = 0; i < labelled_cnt; i++) {
+        if (labelled[i].family == f)
+            labelled[i].series.value = 0;
+    }
+}
+
+/* --- samples and text --- */
+
 void stat_sample(struct stat_series *s, int64_t ms)
 {
     size_t i = 0;

@@ -14,6 +14,8 @@ enum stat_kind {
 };
 
 #define STAT_BUCKETS 18
+#define STAT_LABELLED_MAX 128 /* series made by stat_labelled in one process */
+#define STAT_LABELS_SIZE 128  /* their labels, NUL included */
 
 /* Not "struct stat": that name is sys/stat.h's. */
 struct stat_series {
@@ -43,6 +45,24 @@ static inline void stat_set(struct stat_series *s, int64_t v)
 }
 /** One histogram sample in milliseconds. */
 void stat_sample(struct stat_series *s, int64_t ms);
+/* One name whose series are told apart by one or two labels with values from a small vocabulary. */
+struct stat_family {
+    const char *name;
+    const char *help;
+    enum stat_kind kind;
+    const char *key[2]; /* the second may be NULL */
+};
+
+/**
+ * The series with these label values, made (zero) and registered at its first use. Static for the process's life.
+ * f       static
+ * second  NULL when the family has one key
+ * returns never NULL: past STAT_LABELLED_MAX, or with labels that do not fit, one that is shown nowhere
+ */
+struct stat_series *stat_labelled(const struct stat_family *f, const char *first, const char *second);
+/** Sets every series of the family to 0: gauges that are counted anew. */
+void stat_labelled_zero(const struct stat_family *f);
+
 /** Prometheus text of all registered stats, with label proc="..." added to each. */
 void stat_print(struct buf *out, const char *proc);
 

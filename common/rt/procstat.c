@@ -1,5 +1,6 @@
-#include "supervisor/procstat.h"
+#include "common/rt/procstat.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 #define STAT_TEXT_MAX 1024
 #define FIELD_UTIME 14 /* clock ticks */
 #define FIELD_STIME 15
-#define FIELD_RSS 24 /* pages */
+#define FIELD_START 22 /* clock ticks since the machine started */
+#define FIELD_VSIZE 23 /* bytes */
+#define FIELD_RSS 24   /* pages */
 
 /* Field n of /proc/PID/stat as proc(5) counts them, from 3 on; 0 when it is not there. The name in parentheses may hold
  * anything, so fields are counted from the last ')'. */
@@ -20,10 +23,29 @@ static uint64_t field(const char *text, unsigned n)
     return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
+/* When the machine started, in seconds since 1970; 0: not known. It does not change while we run. */
+static uint64_t boot_s(void)
+{
+    static uint64_t known;
+    char line[STAT_TEXT_MAX];
+    FILE *f = known == 0 ? fopen("/proc/stat", "re") : NULL;
+    while (f != NULL && known == 0 && fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, "btime ", 6) == 0)
+            known = strtoull(line + 6, NULL, 10);
+    }
+    if (f != NULL)
+        (void)fclose(f);
+    return known;
+}
+
 static void parse(const char *text, struct procstat *out)
 {
     uint64_t ticks = field(text, FIELD_UTIME) + field(text, FIELD_STIME);
     out->cpu_ms = ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    out->vsize_bytes = field(text, FIELD_VSIZE);
+    if (boot_s() != 0)
+        out->start_wall_ms =
+            (int64_t)(boot_s() * 1000 + field(text, FIELD_START) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
     out->rss_kb = field(text, FIELD_RSS) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
@@ -41,4 +63,16 @@ int procstat_read(int pid, struct procstat *out)
     text[n] = '\0';
     parse(text, out);
     return n > 0 ? 0 : -1;
+}
+
+uint32_t procstat_open_fds(void)
+{
+    uint32_t count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    if (d == NULL)
+        return 0;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        count += e->d_name[0] != '.';
+    (void)closedir(d);
+    return count - 1; /* the one that was open for looking */
 }

@@ -1,17 +1,21 @@
 /*
- * procstat: what the kernel says a process uses. Private to supervisor/.
+ * procstat: what the kernel says a process uses. Layer: common/rt.
  */
-#ifndef SUPERVISOR_PROCSTAT_H
-#define SUPERVISOR_PROCSTAT_H
+#ifndef COMMON_RT_PROCSTAT_H
+#define COMMON_RT_PROCSTAT_H
 
 #include <stdint.h>
 
 struct procstat {
     uint64_t cpu_ms; /* user and system, all threads */
     uint64_t rss_kb;
+    uint64_t vsize_bytes;
+    int64_t start_wall_ms; /* when it was started; 0: not known */
 };
 
 /** returns 0, or -1 when it cannot be read (the process is gone): *out is zero then */
 int procstat_read(int pid, struct procstat *out);
+/** Open descriptors of this process, or 0 when they cannot be counted. */
+uint32_t procstat_open_fds(void);
 
 #endif

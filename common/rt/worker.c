@@ -1,7 +1,7 @@
 #include "common/rt/worker.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
-#include "common/base/stat.h"
+#include "common/rt/metrics.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -108,7 +108,9 @@ static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
     Plane__CtlReply r = PLANE__CTL_REPLY__INIT;
     r.id = q->id;
     if (strcmp(q->cmd, "metrics") == 0) {
-        stat_print(&out, w->name); /* text, not JSON: the supervisor passes it on as it is */
+        if (w->kind->measure != NULL)
+            w->kind->measure(w);
+        metrics_print(&out, w->name); /* text, not JSON: the supervisor passes it on as it is */
     } else if (w->kind->ctl != NULL) {
         r.exit = (uint32_t)w->kind->ctl(w, q->cmd, q->args, &out);
     } else {

@@ -27,6 +27,7 @@ struct worker_kind {
     int (*start)(struct worker *w);
     /* Fill the heartbeat: ready, counts, dependencies (the array and texts must live until the next call). */
     void (*beat)(struct worker *w, Plane__Heartbeat *hb);
+    void (*measure)(struct worker *w); /* set the gauges that are worked out only when metrics are asked for */
     /* A control command: append one JSON object to `out`; return 0 done, 1 refused or not found. */
     int (*ctl)(struct worker *w, const char *cmd, const char *args_json, struct buf *out);
     void (*drain)(struct worker *w, bool on);

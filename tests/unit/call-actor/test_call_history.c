@@ -153,7 +153,7 @@ static void say_all(struct kit *k)
     (void)dup2(pipes[1], STDERR_FILENO);
     for (size_t i = 0; i < k->fx.count; i++) {
         if (k->fx.list[i].type == CALL_EFF_LOG)
-            say(k->c, &k->fx.list[i]);
+            say(k->c, &k->fx.list[i], k->now.mono_ms);
     }
     (void)dup2(saved, STDERR_FILENO);
     ssize_t n = read(pipes[0], logged, sizeof(logged) - 1);
@@ -185,15 +185,16 @@ static int64_t counter(const char *series)
 static void the_life_of_a_call_is_three_lines(void **s)
 {
     struct kit *k = *s;
-    int64_t before = counter("sip_signaling_calls_ended_total{proc=\"x\",reason=\"normal_clearing\"");
+    int64_t before =
+        counter("sip_signaling_calls_ended_total{proc=\"x\",reason=\"normal_clearing\",ended_by=\"caller\"}");
     kit_invite(k);
     say_all(k);
-    assert_logged("call begun call=kit-call@192.0.2.1 trace=trace-");
+    assert_logged("call begun call_id=kit-call@192.0.2.1 trace_id=trace-");
     assert_logged(" from=905321112233 to=902121234567 source=198.51.100.7\n");
     k->now.wall_ms += 321;
     kit_setup_ok(k);
     say_all(k);
-    assert_logged("call answered call=kit-call@192.0.2.1 trace=trace-");
+    assert_logged("call answered call_id=kit-call@192.0.2.1 trace_id=trace-");
     assert_logged(" action=START_AI_CONVERSATION plan=DP_1 port=10050 setup_ms=321\n");
     kit_ack(k, 10);
     k->now.wall_ms += 61500;
@@ -201,7 +202,9 @@ static void the_life_of_a_call_is_three_lines(void **s)
     say_all(k);
     assert_logged(" ended_by=caller reason=normal_clearing stage=established cause=16 setup_ms=321 talk_s=61.5\n");
     assert_null(strstr(logged, "status"));
-    assert_int_equal(counter("sip_signaling_calls_ended_total{proc=\"x\",reason=\"normal_clearing\""), before + 1);
+    assert_int_equal(
+        counter("sip_signaling_calls_ended_total{proc=\"x\",reason=\"normal_clearing\",ended_by=\"caller\"}"),
+        before + 1);
 }
 
 static void a_call_that_failed_says_its_status(void **s)
@@ -219,7 +222,8 @@ static void a_refused_invite_says_its_status(void **s)
     struct kit *k = *s;
     KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .more = "Require: 100rel\r\n");
     say_all(k);
-    assert_logged("call refused call=kit-call@192.0.2.1 sip_status=420\n");
+    assert_logged(
+        "call refused call_id=kit-call@192.0.2.1 sip_status=420 reason=\"Bad Extension\" source=198.51.100.7\n");
 }
 
 static int begin(void **s)

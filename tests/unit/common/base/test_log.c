@@ -62,10 +62,10 @@ static void text_line(void **state)
 {
     (void)state;
     begin(false);
-    log_ev(LOG_INFO, "call ended", log_z("call", "a0-kq3v"), log_n("ms", -12), log_z("why", "not found"),
+    log_ev(LOG_INFO, "call ended", log_z("call_id", "a0-kq3v"), log_n("ms", -12), log_z("why", "not found"),
            log_z("none", NULL));
     end();
-    assert_string_equal(after_time(0), " test.0 info  call ended call=a0-kq3v ms=-12 why=\"not found\" none=\"\"\n");
+    assert_string_equal(after_time(0), " test.0 info  call ended call_id=a0-kq3v ms=-12 why=\"not found\" none=\"\"\n");
     begin(false);
     log_ev(LOG_ERROR, "no fields");
     log_line(LOG_WARN, "%d of %d", 1, 2);
@@ -78,12 +78,27 @@ static void json_line(void **state)
 {
     (void)state;
     begin(true);
-    log_ev(LOG_WARN, "call ended", log_z("call", "a0-kq3v"), log_n("ms", INT64_MIN), log_z("none", NULL));
+    log_ev(LOG_WARN, "call ended", log_z("call_id", "a0-kq3v"), log_n("ms", INT64_MIN), log_z("none", NULL));
     end();
-    assert_memory_equal(out, "{\"ts\":\"", 7);
-    assert_string_equal(after_time(7), "\",\"proc\":\"test.0\",\"level\":\"warn\",\"event\":\"call ended\","
-                                       "\"call\":\"a0-kq3v\",\"ms\":-9223372036854775808,\"none\":\"\"}\n");
+    assert_memory_equal(out, "{\"timestamp\":\"", 14);
+    assert_string_equal(after_time(14), "\",\"level\":\"warn\",\"service\":\"sip-signaling-service\","
+                                        "\"process\":\"test.0\",\"message\":\"call ended\","
+                                        "\"call_id\":\"a0-kq3v\",\"ms\":-9223372036854775808,\"none\":\"\"}\n");
     cJSON_Delete(parsed());
+}
+
+static void a_gate_lets_so_many_pass(void **state)
+{
+    (void)state;
+    struct log_gate g = {0};
+    uint32_t held;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(log_gate_pass(&g, 3, 1000 + i, &held), i < 3);
+    assert_int_equal(held, 0);
+    assert_true(log_gate_pass(&g, 3, 2000, &held));
+    assert_int_equal(held, 2);
+    assert_true(log_gate_pass(&g, 3, 2001, &held));
+    assert_int_equal(held, 0);
 }
 
 static void hostile_text_in_json(void **state)
@@ -95,7 +110,7 @@ static void hostile_text_in_json(void **state)
            log_s("bad", SPAN("\xff|\xc3|\xe2\x82|\xc0\xaf|\xed\xa0\x80|\xf4\x90\x80\x80|\x80")),
            log_s("c1", SPAN("\xc2\x9b|\xe2\x80\xae|\xe2\x80\xa8")));
     end();
-    assert_non_null(strstr(out, "\"event\":\"q\\\"\\\\\\u000a\""));
+    assert_non_null(strstr(out, "\"message\":\"q\\\"\\\\\\u000a\""));
     assert_non_null(strstr(out, "\"ctl\":\"a\\u0000b\\u000d\\u000a\\u001b[2J\\u007f\""));
     assert_non_null(strstr(out, "\"utf8\":\"\xc3\xa7\xe2\x82\xac\xf0\x9f\x98\x80\""));
     assert_non_null(strstr(out, "\"bad\":\"\\ufffd|\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd|\\ufffd\\ufffd\\ufffd|"
@@ -273,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_line),
         cmocka_unit_test(json_line),
+        cmocka_unit_test(a_gate_lets_so_many_pass),
         cmocka_unit_test(hostile_text_in_json),
         cmocka_unit_test(hostile_text_in_text),
         cmocka_unit_test(nothing_behind_a_value_is_shown),

@@ -1,6 +1,7 @@
 #include "tests/unit/testkit.h"
 
 #include "common/base/stat.h"
+#include <stdio.h>
 
 static struct stat_series invites = {.name = "t_requests_total", .labels = "method=\"INVITE\"", .help = "Requests."};
 static struct stat_series calls = {.name = "t_calls", .kind = STAT_GAUGE};
@@ -73,6 +74,41 @@ static void registered_again_it_is_shown_once(void **state)
     buf_fini(&b);
 }
 
+static void labelled_series_are_made_once(void **state)
+{
+    (void)state;
+    static const struct stat_family f = {.name = "t_ended_total", .help = "ends", .key = {"reason", "by"}};
+    static const struct stat_family g = {.name = "t_now", .help = "now", .kind = STAT_GAUGE, .key = {"state"}};
+    struct buf b;
+    char odd[STAT_LABELS_SIZE];
+    buf_init(&b, 1 << 20);
+    stat_inc(stat_labelled(&f, "a\"b\\c\nd", "x"));
+    stat_inc(stat_labelled(&f, "a\"b\\c\nd", "x"));
+    stat_inc(stat_labelled(&f, "ok", "y"));
+    stat_set(stat_labelled(&g, "up", NULL), 7);
+    stat_labelled_zero(&g);
+    stat_print(&b, "p");
+    assert_non_null(strstr(buf_cstr(&b), "# HELP t_ended_total ends\n# TYPE t_ended_total counter\n"
+                                         "t_ended_total{proc=\"p\",reason=\"a\\\"b\\\\c\\nd\",by=\"x\"} 2\n"
+                                         "t_ended_total{proc=\"p\",reason=\"ok\",by=\"y\"} 1\n"));
+    assert_non_null(strstr(buf_cstr(&b), "t_now{proc=\"p\",state=\"up\"} 0\n"));
+    memset(odd, 'l', sizeof odd);
+    odd[sizeof odd - 1] = '\0';
+    stat_inc(stat_labelled(&g, odd, NULL));                /* too long: nowhere */
+    for (unsigned i = 0; i < 2 * STAT_LABELLED_MAX; i++) { /* bounded, whatever comes */
+        (void)snprintf(odd, sizeof odd, "%u", i);
+        stat_inc(stat_labelled(&g, odd, NULL));
+    }
+    buf_reset(&b);
+    stat_print(&b, "p");
+    assert_null(strstr(buf_cstr(&b), "lll"));
+    size_t series = 0;
+    for (const char *at = buf_cstr(&b); (at = strstr(at, "t_now{")) != NULL; at++)
+        series++;
+    assert_int_equal(series, STAT_LABELLED_MAX - 2);
+    buf_fini(&b);
+}
+
 static void register_other_kind(void)
 {
     static struct stat_series odd = {.name = "t_calls", .kind = STAT_COUNTER};
@@ -91,6 +127,7 @@ int main(void)
         cmocka_unit_test(counters_of_one_name_stand_together),
         cmocka_unit_test(histogram),
         cmocka_unit_test(registered_again_it_is_shown_once),
+        cmocka_unit_test(labelled_series_are_made_once),
         cmocka_unit_test(misuse_is_a_bug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
