@@ -42,9 +42,9 @@ static void answer(struct conn *c, bool head_only, const char *status, const cha
     conn_finish(c);
 }
 
-static void answer_error(struct conn *c, const char *status)
+static void answer_error(struct conn *c, bool head_only, const char *status)
 {
-    answer(c, false, status, "text/plain", SPAN("error\n"));
+    answer(c, head_only, status, "text/plain", SPAN("error\n"));
 }
 
 /* --- paths --- */
@@ -103,7 +103,7 @@ static void get_metrics(struct sup *s, struct conn *c, const struct request *r)
         .cmd = control_cmds[CONTROL_METRICS].name, .json = "{}", .done = r->head ? done_head : done_get, .user = c};
     uint64_t id = ask_start(s->asks, &a);
     if (id == 0) {
-        answer_error(c, "503 Service Unavailable");
+        answer_error(c, r->head, "503 Service Unavailable");
     } else {
         conn_set_tag(c, id);
         conn_hold(c, true);
@@ -145,7 +145,7 @@ static void serve(const struct http *h, struct conn *c, const struct request *r)
             return;
         }
     }
-    answer_error(c, "404 Not Found");
+    answer_error(c, r->head, "404 Not Found");
 }
 
 static size_t on_data(struct conn *c, struct span in)
@@ -158,7 +158,7 @@ static size_t on_data(struct conn *c, struct span in)
     if (refused == NULL)
         refused = parse_line(span_trim(span_of(in.p, span_find(in, '\r'))), &r);
     if (refused != NULL)
-        answer_error(c, refused);
+        answer_error(c, false, refused);
     else
         serve(conn_server_user(c), c, &r);
     return in.len; /* one request a connection */

@@ -121,10 +121,20 @@ void listen_close(struct listeners *ls)
         (void)close(ls->at[--ls->cnt].fd);
 }
 
-int listen_probe(const char *address, const struct conf *c, enum setting setting)
+/* Both families, or the one there is. */
+static const char *every_address(void)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return "0.0.0.0";
+    (void)close(fd);
+    return "::";
+}
+
+int listen_probe(const struct conf *c, enum setting setting)
 {
     int fd = -1;
-    int code = open_bound(address, (uint16_t)conf_u32(c, setting), SOCK_STREAM, setting, &fd);
+    int code = open_bound(every_address(), (uint16_t)conf_u32(c, setting), SOCK_STREAM, setting, &fd);
     if (fd >= 0)
         (void)close(fd);
     return code;

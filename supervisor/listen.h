@@ -32,7 +32,7 @@ void listen_close(struct listeners *ls);
  */
 int listen_tcp(const struct conf *c, enum setting setting, int *fd);
 
-/** Could a worker listen on this TCP port of `address` ("::": every address)? Same returns. */
-int listen_probe(const char *address, const struct conf *c, enum setting setting);
+/** Could a worker listen on this TCP port of every address of the machine, as gRPC's server does? Same returns. */
+int listen_probe(const struct conf *c, enum setting setting);
 
 #endif

@@ -182,7 +182,7 @@ int start_faces(struct sup *s)
     if (code == EX_OK)
         code = open_http(s, SET_METRICS_PORT, HTTP_METRICS, &s->metrics);
     if (code == EX_OK && conf_u32(&s->conf, SET_GRPC_PORT) != 0)
-        code = listen_probe("::", &s->conf, SET_GRPC_PORT); /* the orchestrator's; it would die of it again and again */
+        code = listen_probe(&s->conf, SET_GRPC_PORT); /* the orchestrator's; it would die of it again and again */
     if (code != EX_OK)
         return code;
     s->ctl = ctl_sock_open(s);

@@ -161,6 +161,23 @@ class TestMetrics(unittest.TestCase):
             self.assertGreater(int(head.headers["Content-Length"]), 1000)
             self.assertAlmostEqual(int(head.headers["Content-Length"]), len(text.encode()), delta=200)
             self.assertEqual(int(got.headers["Content-Length"]), len(text.encode()))
+            missing, nothing = fetch(port, "/nowhere", method="HEAD")
+            self.assertEqual((missing.status, nothing), (404, ""))
+
+    def test_strangers_do_not_fill_the_log(self):
+        """Every refusal is counted, some are told."""
+        port, count = harness.free_port(), 40
+        with Stack(**{P + "METRICS_PORT": port}, TRUSTED_PEERS="192.0.2.0/24").start() as stack, Ua(stack.sip_port) as ua:
+            begin = time.monotonic()
+            for _ in range(count):
+                self.assertEqual(status(Call(ua).invite().final()), 403)
+            took = time.monotonic() - begin
+            seen = parse(fetch(port)[1])
+            self.assertEqual(sum(v for (n, labels), v in seen.items() if n == "sip_signaling_calls_refused_total"
+                                 and {("status", "403"), ("stage", "edge")} <= set(labels)), count)
+            told = len(lines(stack, message="call refused"))
+            self.assertGreaterEqual(told, 5)
+            self.assertLessEqual(told, 5 * (took + 1) + 5)
 
 
 class TestNumbers(OneCall):
