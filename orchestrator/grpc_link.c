@@ -32,6 +32,7 @@ struct grpc_link {
     char detail[GRPC_LINK_DETAIL_SIZE];
     int64_t since_wall_ms;
     uint64_t generation;
+    uint64_t told_generation;
 };
 
 /* "https://host:443/" -> "host:443": the contract's URLs come with and without a scheme, and TLS is not optional. */
@@ -53,8 +54,9 @@ static void tell(struct grpc_link *k)
                        k->next->why);
     else
         (void)snprintf(detail, sizeof detail, "%s", s->why);
-    if (k->state == s->state && strcmp(k->detail, detail) == 0)
+    if (k->state == s->state && k->told_generation == k->generation && strcmp(k->detail, detail) == 0)
         return;
+    k->told_generation = k->generation;
     if (k->state != s->state)
         k->since_wall_ms = clock_wall_ms();
     k->state = s->state;

@@ -134,6 +134,13 @@ static bool is_portless(const struct job *j, const Plane__Plan *plan)
     return false;
 }
 
+static enum job_event plan_event(const struct job *j, const struct job_result *r)
+{
+    static const enum job_event events[] = {
+        [JOB_MEDIA_OPEN] = JOB_EV_PLAN_PORT, [JOB_MEDIA_WAIT] = JOB_EV_PLAN_WAIT, [JOB_MEDIA_AWAY] = JOB_EV_PLAN_AWAY};
+    return is_portless(j, r->plan) ? JOB_EV_PLAN_ONLY : events[r->media];
+}
+
 static bool has_next_form(const struct job *j, const struct job_result *r)
 {
     if (r->code == RPC_INVALID_ARGUMENT && r->may_swap && !j->swapped)
@@ -145,7 +152,7 @@ static bool has_next_form(const struct job *j, const struct job_result *r)
 
 static enum job_event free_event(const struct job *j, const struct job_result *r, struct now now)
 {
-    if (r->code == RPC_OK || r->code == RPC_NOT_FOUND)
+    if (r->code == RPC_OK || r->code == RPC_NOT_FOUND || j->taken)
         return JOB_EV_FREED;
     return now.mono_ms >= j->end_ms ? JOB_EV_FREE_GIVE_UP : JOB_EV_FREE_FAIL;
 }
@@ -156,9 +163,7 @@ static enum job_event end_event(const struct job *j, const struct job_result *r,
     case JOB_ST_USER:
         return JOB_EV_USER;
     case JOB_ST_PLAN:
-        if (r->code != RPC_OK)
-            return JOB_EV_PLAN_FAIL;
-        return is_portless(j, r->plan) ? JOB_EV_PLAN_ONLY : JOB_EV_PLAN_PORT;
+        return r->code == RPC_OK ? plan_event(j, r) : JOB_EV_PLAN_FAIL;
     case JOB_ST_PORT:
     case JOB_ST_CANCELLING:
     case JOB_ST_LATE:
@@ -194,6 +199,21 @@ struct fsm_step job_timer(struct job *j, struct job_effects *fx, struct now now)
 struct fsm_step job_cancel(struct job *j, struct job_effects *fx, struct now now)
 {
     return feed(j, JOB_EV_CANCEL, NULL, fx, now);
+}
+
+struct fsm_step job_open(struct job *j, struct job_effects *fx, struct now now)
+{
+    return feed(j, JOB_EV_OPEN, NULL, fx, now);
+}
+
+struct fsm_step job_taken(struct job *j, struct job_effects *fx, struct now now)
+{
+    return feed(j, JOB_EV_TAKEN, NULL, fx, now);
+}
+
+void job_server_is_back(struct job *j)
+{
+    backoff_reset(&j->pause);
 }
 
 /* --- questions --------------------------------------------------------------------------------------------------- */

@@ -27,8 +27,9 @@ enum job_state {
     JOB_ST_FREE_WAIT = 7,  /* until ReleasePort is tried again */
     JOB_ST_PLAY = 8,       /* PlayAudio under way */
     JOB_ST_CREDS = 9,      /* GetSipCredentials under way */
-    JOB_ST_DONE = 10,
-    JOB_STATES = 11,
+    JOB_ST_WAIT = 10,      /* until AllocatePort may go out */
+    JOB_ST_DONE = 11,
+    JOB_STATES = 12,
 };
 
 enum job_event {
@@ -53,7 +54,11 @@ enum job_event {
     JOB_EV_CANCEL = 17,
     JOB_EV_RUN_CREDS = 18, /* start */
     JOB_EV_CREDS = 19,     /* GetSipCredentials ended, well or not */
-    JOB_EVENTS = 20,
+    JOB_EV_PLAN_WAIT = 20, /* resolved, but other calls' ports are given back first */
+    JOB_EV_PLAN_AWAY = 21, /* resolved, but media-service is away */
+    JOB_EV_OPEN = 22,      /* AllocatePort may go out */
+    JOB_EV_TAKEN = 23,     /* the port to be given back has a new owner */
+    JOB_EVENTS = 24,
 };
 
 /* Bounds and deadlines, milliseconds. */
@@ -69,6 +74,7 @@ struct job_limits {
 #define JOB_RELEASE_FOR_MS 600000 /* how long ReleasePort is tried again */
 #define JOB_RELEASE_MIN_MS 100    /* pause between tries, doubling */
 #define JOB_RELEASE_MAX_MS 5000
+#define JOB_MEDIA_WAIT_MS 3000 /* how long a set-up waits until AllocatePort may go out */
 #define JOB_DETAIL_SIZE 256
 
 enum job_step { JOB_STEP_NONE, JOB_STEP_USER, JOB_STEP_DIALPLAN, JOB_STEP_MEDIA };
@@ -81,8 +87,9 @@ enum job_effect_kind {
     JOB_EFF_RELEASE,
     JOB_EFF_PLAY,
     JOB_EFF_CREDENTIALS,
-    JOB_EFF_DROP_RPC, /* cancel it on the wire; its end is not reported any more */
-    JOB_EFF_ARM,      /* the timer, after_ms from now */
+    JOB_EFF_AWAIT_MEDIA, /* the job waits for job_open */
+    JOB_EFF_DROP_RPC,    /* cancel it on the wire; its end is not reported any more */
+    JOB_EFF_ARM,         /* the timer, after_ms from now */
     JOB_EFF_DISARM,
     JOB_EFF_STEP,   /* tell the actor: step, text is the outcome */
     JOB_EFF_ANSWER, /* result and the job's fields */
@@ -109,6 +116,7 @@ struct job {
     bool answered; /* the actor has been told the end, or there is no actor to tell */
     bool silence;  /* PUNCH: control://set_target did not work, data: silence is tried */
     bool swapped;  /* PlayAudio: the other layout is tried */
+    bool taken;    /* the port to be given back has a new owner: ReleasePort is not tried again */
     Plane__RunJob__Kind kind;
     enum job_step step;
     struct job_limits limits;
@@ -132,6 +140,13 @@ struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, str
 struct job *job_new_release(uint32_t port, const struct job_limits *limits, struct now now);
 void job_free(struct job *j); /* NULL is fine */
 
+/* May AllocatePort go out? Asked when the plan is there. */
+enum job_media {
+    JOB_MEDIA_OPEN = 0,
+    JOB_MEDIA_WAIT, /* not yet: job_open or the job's timer ends the wait */
+    JOB_MEDIA_AWAY, /* no */
+};
+
 /* How an RPC ended, decoded. user, plan and creds pass to the job. */
 struct job_result {
     int code;                  /* RPC_OK only when the body made sense */
@@ -140,6 +155,8 @@ struct job_result {
     Plane__Plan *plan;         /* ResolveDialplan, when OK */
     uint32_t port;             /* AllocatePort, when OK */
     Plane__Credentials *creds; /* GetSipCredentials, when OK */
+    enum job_media media;      /* ResolveDialplan */
+    const char *media_why;     /* with JOB_MEDIA_AWAY; borrowed */
     bool may_swap;             /* PlayAudio: which layout this server speaks is not known yet */
 };
 
@@ -148,6 +165,12 @@ struct fsm_step job_run(struct job *j, struct job_effects *fx, struct now now);
 struct fsm_step job_rpc_ended(struct job *j, const struct job_result *r, struct job_effects *fx, struct now now);
 struct fsm_step job_timer(struct job *j, struct job_effects *fx, struct now now);
 struct fsm_step job_cancel(struct job *j, struct job_effects *fx, struct now now);
+/** AllocatePort may go out. In JOB_ST_WAIT only. */
+struct fsm_step job_open(struct job *j, struct job_effects *fx, struct now now);
+/** The port has a new owner, so releasing it would hurt a live call. For a release with no ReleasePort under way. */
+struct fsm_step job_taken(struct job *j, struct job_effects *fx, struct now now);
+/** The server has come back: pauses between tries begin with a short one again. */
+void job_server_is_back(struct job *j);
 
 /** It awaits a port, or gives one back that nobody else knows of: a process that stops should wait for it. */
 bool job_has_port_at_stake(const struct job *j);
@@ -163,6 +186,7 @@ fsm_act_fn job_act_find_user, job_act_resolve, job_act_user_then_resolve, job_ac
     job_act_fail, job_act_overdue, job_act_cancel, job_act_take_port, job_act_port_fail, job_act_answer_late,
     job_act_hand_back, job_act_cancelled, job_act_cancelled_late, job_act_release, job_act_release_late,
     job_act_port_unknown, job_act_freed, job_act_pause, job_act_leaked, job_act_play, job_act_play_next, job_act_played,
-    job_act_play_fail, job_act_ask_creds, job_act_creds;
+    job_act_play_fail, job_act_ask_creds, job_act_creds, job_act_wait, job_act_away, job_act_no_media,
+    job_act_allocate_now, job_act_taken;
 
 #endif

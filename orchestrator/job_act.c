@@ -96,14 +96,54 @@ void job_act_user_then_resolve(void *obj, const void *arg, void *fx, struct now 
     put_rpc(fx, JOB_EFF_RESOLVE, left_ms(j, j->limits.dialplan_ms, now));
 }
 
-void job_act_allocate(void *obj, const void *arg, void *fx, struct now now)
+static void take_plan(struct job *j, const struct job_result *r, struct job_effects *fx)
 {
-    struct job *j = obj;
-    j->plan = ((const struct job_result *)arg)->plan;
+    j->plan = r->plan;
     put_step(fx, JOB_STEP_DIALPLAN, "resolved");
     j->step = JOB_STEP_MEDIA;
+}
+
+static void put_allocate(struct job *j, struct job_effects *fx, struct now now)
+{
     put_rpc(fx, JOB_EFF_ALLOCATE, left_ms(j, j->limits.media_ms, now) + JOB_PORT_LATE_MS);
     put(fx, JOB_EFF_ARM)->after_ms = left_ms(j, j->limits.media_ms, now);
+}
+
+void job_act_allocate(void *obj, const void *arg, void *fx, struct now now)
+{
+    take_plan(obj, arg, fx);
+    put_allocate(obj, fx, now);
+}
+
+void job_act_wait(void *obj, const void *arg, void *fx, struct now now)
+{
+    take_plan(obj, arg, fx);
+    put(fx, JOB_EFF_AWAIT_MEDIA);
+    put(fx, JOB_EFF_ARM)->after_ms = left_ms(obj, JOB_MEDIA_WAIT_MS, now);
+}
+
+void job_act_allocate_now(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    put_allocate(obj, fx, now);
+}
+
+void job_act_away(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct job_result *r = arg;
+    take_plan(obj, r, fx);
+    set_outcome(obj, RPC_UNAVAILABLE, r->media_why);
+    put(fx, JOB_EFF_DISARM);
+    put_answer(obj, fx, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
+}
+
+void job_act_no_media(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    (void)now;
+    set_outcome(obj, RPC_UNAVAILABLE, "media-service did not come back in time");
+    put_answer(obj, fx, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
 }
 
 void job_act_finish(void *obj, const void *arg, void *fx, struct now now)
@@ -245,6 +285,15 @@ void job_act_freed(void *obj, const void *arg, void *fx, struct now now)
     struct job *j = obj;
     set_outcome(j, RPC_OK, NULL);
     put_answer(j, fx, PLANE__JOB_DONE__RESULT__OK);
+}
+
+void job_act_taken(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    (void)now;
+    set_outcome(obj, RPC_OK, "the port has a new owner");
+    put(fx, JOB_EFF_DISARM);
+    put_answer(obj, fx, PLANE__JOB_DONE__RESULT__OK);
 }
 
 void job_act_pause(void *obj, const void *arg, void *fx, struct now now)

@@ -28,6 +28,10 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 [JOB_EV_PLAY_NEXT] = CANNOT,
                 [JOB_EV_PLAY_FAIL] = CANNOT,
                 [JOB_EV_CREDS] = CANNOT,
+                [JOB_EV_PLAN_WAIT] = CANNOT,
+                [JOB_EV_PLAN_AWAY] = CANNOT,
+                [JOB_EV_OPEN] = CANNOT,
+                [JOB_EV_TAKEN] = GO(taken, DONE), /* before it was even tried */
                 [JOB_EV_TIMER] = CANNOT,
                 [JOB_EV_CANCEL] = CANNOT, /* made and run in one turn */
             },
@@ -35,7 +39,11 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
     [JOB_EV_RUN_USER] = CANNOT, [JOB_EV_RUN_PLAN] = CANNOT, [JOB_EV_RUN_FREE] = CANNOT, [JOB_EV_RUN_PLAY] = CANNOT,    \
     [JOB_EV_RUN_CREDS] = CANNOT
 #define NO_USER [JOB_EV_USER] = CANNOT
-#define NO_PLAN [JOB_EV_PLAN_PORT] = CANNOT, [JOB_EV_PLAN_ONLY] = CANNOT, [JOB_EV_PLAN_FAIL] = CANNOT
+#define NO_PLAN                                                                                                        \
+    [JOB_EV_PLAN_PORT] = CANNOT, [JOB_EV_PLAN_ONLY] = CANNOT, [JOB_EV_PLAN_FAIL] = CANNOT,                             \
+    [JOB_EV_PLAN_WAIT] = CANNOT, [JOB_EV_PLAN_AWAY] = CANNOT
+#define NO_OPEN [JOB_EV_OPEN] = CANNOT
+#define NO_TAKEN [JOB_EV_TAKEN] = CANNOT
 #define NO_PORT [JOB_EV_PORT] = CANNOT, [JOB_EV_PORT_FAIL] = CANNOT
 #define NO_FREE [JOB_EV_FREED] = CANNOT, [JOB_EV_FREE_FAIL] = CANNOT, [JOB_EV_FREE_GIVE_UP] = CANNOT
 #define NO_CREDS [JOB_EV_CREDS] = CANNOT
@@ -45,8 +53,10 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_RUN,
                 NO_CREDS,
                 NO_PLAN,
+                NO_OPEN,
                 NO_PORT,
                 NO_FREE,
+                NO_TAKEN,
                 NO_PLAY,
                 [JOB_EV_USER] = GO(user_then_resolve, PLAN), /* a failed look-up makes a guest, not a failed call */
                 [JOB_EV_TIMER] = GO(overdue, DONE),
@@ -57,42 +67,20 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_RUN,
                 NO_CREDS,
                 NO_USER,
+                NO_OPEN,
                 NO_PORT,
                 NO_FREE,
+                NO_TAKEN,
                 NO_PLAY,
                 [JOB_EV_PLAN_PORT] = GO(allocate, PORT),
+                [JOB_EV_PLAN_WAIT] = GO(wait, WAIT),
+                [JOB_EV_PLAN_AWAY] = GO(away, DONE),
                 [JOB_EV_PLAN_ONLY] = GO(finish, DONE),
                 [JOB_EV_PLAN_FAIL] = GO(fail, DONE),
                 [JOB_EV_TIMER] = GO(overdue, DONE),
                 [JOB_EV_CANCEL] = GO(cancel, DONE),
             },
-        [JOB_ST_PORT] =
-            {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_FREE,
-                NO_PLAY, [JOB_EV_PORT] = GO(take_port, DONE), [JOB_EV_PORT_FAIL] = GO(port_fail, DONE),
-                [JOB_EV_TIMER] = GO(answer_late, LATE), [JOB_EV_CANCEL] = QUIET(CANCELLING), /* not aborted: the port
-                                                                                                may be taken already */
-            },
-        [JOB_ST_CANCELLING] =
-            {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_FREE,
-                NO_PLAY, [JOB_EV_PORT] = GO(hand_back, DONE), [JOB_EV_PORT_FAIL] = GO(cancelled, DONE),
-                [JOB_EV_TIMER] = GO(cancelled_late, LATE), [JOB_EV_CANCEL] = IGNORED, /* asked twice */
-            },
-        [JOB_ST_LATE] =
-            {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_FREE,
-                NO_PLAY, [JOB_EV_PORT] = GO(release_late, FREEING), [JOB_EV_PORT_FAIL] = GO(port_unknown, DONE),
-                [JOB_EV_TIMER] = CANNOT,   /* the RPC's own deadline ends this */
-                [JOB_EV_CANCEL] = IGNORED, /* crossed our answer */
-            },
-        [JOB_ST_FREEING] =
-            {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_PORT, NO_PLAY, [JOB_EV_FREED] = GO(freed, DONE),
-                [JOB_EV_FREE_FAIL] = GO(pause, FREE_WAIT), [JOB_EV_FREE_GIVE_UP] = GO(leaked, DONE),
-                [JOB_EV_TIMER] = CANNOT, [JOB_EV_CANCEL] = IGNORED, /* giving a port back is not taken back */
-            },
-        [JOB_ST_FREE_WAIT] =
+        [JOB_ST_WAIT] =
             {
                 NO_RUN,
                 NO_CREDS,
@@ -100,7 +88,50 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_PLAN,
                 NO_PORT,
                 NO_FREE,
+                NO_TAKEN,
                 NO_PLAY,
+                [JOB_EV_OPEN] = GO(allocate_now, PORT),
+                [JOB_EV_TIMER] = GO(no_media, DONE),
+                [JOB_EV_CANCEL] = GO(cancel, DONE),
+            },
+        [JOB_ST_PORT] =
+            {
+                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_PLAY, [JOB_EV_PORT] = GO(take_port, DONE), [JOB_EV_PORT_FAIL] = GO(port_fail, DONE),
+                [JOB_EV_TIMER] = GO(answer_late, LATE), [JOB_EV_CANCEL] = QUIET(CANCELLING), /* not aborted: the port
+                                                                                                may be taken already */
+            },
+        [JOB_ST_CANCELLING] =
+            {
+                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_PLAY, [JOB_EV_PORT] = GO(hand_back, DONE), [JOB_EV_PORT_FAIL] = GO(cancelled, DONE),
+                [JOB_EV_TIMER] = GO(cancelled_late, LATE), [JOB_EV_CANCEL] = IGNORED, /* asked twice */
+            },
+        [JOB_ST_LATE] =
+            {
+                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_PLAY, [JOB_EV_PORT] = GO(release_late, FREEING), [JOB_EV_PORT_FAIL] = GO(port_unknown, DONE),
+                [JOB_EV_TIMER] = CANNOT,   /* the RPC's own deadline ends this */
+                [JOB_EV_CANCEL] = IGNORED, /* crossed our answer */
+            },
+        [JOB_ST_FREEING] =
+            {
+                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_PORT,
+                NO_PLAY, [JOB_EV_FREED] = GO(freed, DONE), [JOB_EV_FREE_FAIL] = GO(pause, FREE_WAIT),
+                [JOB_EV_FREE_GIVE_UP] = GO(leaked, DONE), [JOB_EV_TAKEN] = GO(taken, DONE), [JOB_EV_TIMER] = CANNOT,
+                [JOB_EV_CANCEL] = IGNORED, /* giving a port back is not taken back */
+            },
+        [JOB_ST_FREE_WAIT] =
+            {
+                NO_RUN,
+                NO_CREDS,
+                NO_USER,
+                NO_PLAN,
+                NO_OPEN,
+                NO_PORT,
+                NO_FREE,
+                NO_PLAY,
+                [JOB_EV_TAKEN] = GO(taken, DONE),
                 [JOB_EV_TIMER] = GO(release, FREEING),
                 [JOB_EV_CANCEL] = IGNORED,
             },
@@ -110,8 +141,10 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_CREDS,
                 NO_USER,
                 NO_PLAN,
+                NO_OPEN,
                 NO_PORT,
                 NO_FREE,
+                NO_TAKEN,
                 [JOB_EV_PLAYED] = GO(played, DONE),
                 [JOB_EV_PLAY_NEXT] = GO(play_next, PLAY),
                 [JOB_EV_PLAY_FAIL] = GO(play_fail, DONE),
@@ -123,8 +156,10 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_RUN,
                 NO_USER,
                 NO_PLAN,
+                NO_OPEN,
                 NO_PORT,
                 NO_FREE,
+                NO_TAKEN,
                 NO_PLAY,
                 [JOB_EV_CREDS] = GO(creds, DONE),
                 [JOB_EV_TIMER] = CANNOT, /* the RPC's own deadline ends this */
@@ -132,7 +167,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
             },
         [JOB_ST_DONE] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_PORT, NO_FREE,
+                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_PORT, NO_FREE, NO_TAKEN,
                 NO_PLAY, [JOB_EV_TIMER] = CANNOT, [JOB_EV_CANCEL] = IGNORED, /* crossed our answer */
             },
 };
@@ -148,6 +183,7 @@ static const char *const state_names[JOB_STATES] = {
     [JOB_ST_FREE_WAIT] = "free-wait",
     [JOB_ST_PLAY] = "play",
     [JOB_ST_CREDS] = "creds",
+    [JOB_ST_WAIT] = "wait",
     [JOB_ST_DONE] = "done",
 };
 
@@ -158,7 +194,8 @@ static const char *const event_names[JOB_EVENTS] = {
     [JOB_EV_PORT_FAIL] = "port-fail",       [JOB_EV_FREED] = "freed",         [JOB_EV_FREE_FAIL] = "free-fail",
     [JOB_EV_FREE_GIVE_UP] = "free-give-up", [JOB_EV_PLAYED] = "played",       [JOB_EV_PLAY_NEXT] = "play-next",
     [JOB_EV_PLAY_FAIL] = "play-fail",       [JOB_EV_TIMER] = "timer",         [JOB_EV_CANCEL] = "cancel",
-    [JOB_EV_RUN_CREDS] = "run-creds",       [JOB_EV_CREDS] = "creds",
+    [JOB_EV_RUN_CREDS] = "run-creds",       [JOB_EV_CREDS] = "creds",         [JOB_EV_PLAN_WAIT] = "plan-wait",
+    [JOB_EV_PLAN_AWAY] = "plan-away",       [JOB_EV_OPEN] = "open",           [JOB_EV_TAKEN] = "taken",
 };
 
 const struct fsm job_fsm = {

@@ -23,6 +23,9 @@
 #define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
 #define ORCH_STEPS_KEPT 4
 
+#define ORCH_PORTS_WAIT_MS 1000 /* a phase of orch_ports.c, and a short absence of media-service, at most */
+#define ORCH_PORT_BUCKETS 256
+
 struct orch;
 
 struct shard {
@@ -35,9 +38,14 @@ struct shard {
 struct orch_job {
     struct job *job;
     struct map_node by_key;
-    struct list node;   /* in orch->jobs */
-    struct list quiet;  /* in orch->quiet until its steps are told */
-    struct list gather; /* in orch->gathered until it is begun */
+    struct list node;            /* in orch->jobs */
+    struct list quiet;           /* in orch->quiet until its steps are told */
+    struct list gather;          /* in orch->gathered until it is begun */
+    struct list wait;            /* in orch->ports.waiting until AllocatePort may go out */
+    struct list release;         /* in orch->ports.releases from when its port is to be given back */
+    bool unsent;                 /* the ReleasePort of JOB_ST_FREEING has not gone out */
+    bool goes_first;             /* before new ports are taken */
+    uint64_t release_generation; /* of the channel, when ReleasePort went out */
     struct timer timer;
     struct orch *orch;
     struct shard *shard; /* NULL: our own release */
@@ -50,6 +58,25 @@ struct orch_job {
     struct job_effect steps[ORCH_STEPS_KEPT];
     struct span key; /* shard and job id */
     struct span id;
+};
+
+enum ports_phase {
+    PORTS_AWAY,      /* media-service is not connected: nothing goes out */
+    PORTS_SETTLING,  /* it is back; each AllocatePort of before is answered first */
+    PORTS_RELEASING, /* ports go back; none is taken */
+    PORTS_OPEN,
+};
+
+struct orch_ports {
+    enum ports_phase phase;
+    struct timer timer; /* ends SETTLING and RELEASING */
+    int64_t away_since_ms;
+    uint64_t generation; /* of the channel, when it was last seen to be ready */
+    uint32_t allocating; /* AllocatePort under way */
+    uint32_t first_cnt;  /* jobs with goes_first */
+    struct list waiting; /* jobs in JOB_ST_WAIT */
+    struct list releases[ORCH_PORT_BUCKETS];
+    uint64_t *owner; /* by port number: hash of the call that was given it last; 0: none that we know of */
 };
 
 struct orch {
@@ -72,6 +99,7 @@ struct orch {
     uint32_t cnt_of[ORCH_JOB_KINDS]; /* jobs of each kind */
     struct timer quiet_timer;
     struct answers answers;
+    struct orch_ports ports;
     enum svc_layout layout_set;     /* by the setting */
     enum svc_layout layout_learned; /* of the server behind this generation of the channel */
     uint64_t layout_generation;
@@ -97,6 +125,52 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m);
 void orch_jobs_tick(struct orch *o);
 /** A job whose port would be lost if the process left now. */
 bool orch_jobs_at_stake(const struct orch *o);
+
+typedef struct fsm_step orch_event_fn(struct job *j, struct job_effects *fx, struct now now);
+/** The event, in place of the job's timer if that runs; performs its effects. The job may be gone after this. */
+void orch_job_feed(struct orch_job *x, orch_event_fn *event);
+/** Begins a job, gathered or not. */
+void orch_job_go(struct orch_job *x);
+/** Nobody waits for its end. */
+bool orch_is_patient(const struct job *j);
+void orch_set_gather_timer(struct orch *o);
+
+/* orch_answer.c: what the actors are told */
+void orch_answers_init(struct orch *o);
+void orch_answer(struct orch_job *x, Plane__JobDone__Result result);
+/** For a job that never came to be. */
+void orch_answer_at_once(struct shard *s, ProtobufCBinaryData id, Plane__JobDone__Result result, const char *detail);
+/** The same answer once more. returns false when the link is down or full */
+bool orch_send_kept(struct shard *s, struct answer *a);
+/** What this actor has not been sent yet, as far as its link takes it. */
+void orch_send_waiting(struct shard *s);
+void orch_step(struct orch_job *x, const struct job_effect *e);
+/** What has happened so far, and what runs now. */
+void orch_tell_steps(struct orch_job *x);
+/** No steps before the job has taken ORCH_STEP_AFTER_MS. */
+void orch_keep_quiet(struct orch_job *x);
+
+/* orch_ports.c: RTP ports, their owners, and the order in which media-service hears of them */
+void orch_ports_init(struct orch *o);
+void orch_ports_fini(struct orch *o);
+/** State or generation of the channel to media-service may be another. */
+void orch_ports_media_changed(struct orch *o);
+/** May AllocatePort go out now? */
+enum job_media orch_ports_media(const struct orch *o);
+/** The job waits until it may. */
+void orch_ports_await(struct orch_job *x);
+void orch_ports_allocate_begins(struct orch *o);
+/** Before the job hears of it. */
+void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r);
+/** The port of this release job has been given to another call since; logged. */
+bool orch_ports_is_anothers(const struct orch_job *x);
+/** From now on x is there to give its port back. */
+void orch_ports_release_begins(struct orch_job *x);
+/** Starts ReleasePort, as soon as it may go out. */
+void orch_ports_release(struct orch_job *x);
+/** After the job has heard of it. */
+void orch_ports_release_ended(struct orch_job *x, const struct job_result *r);
+void orch_ports_forget(struct orch_job *x);
 
 /* orch_rpc.c: the RPC of a job: encode, start, decode */
 void orch_rpc_init(void);

@@ -55,6 +55,8 @@ static void on_change(struct grpc_link *k, void *user)
     for (enum svc s = 0; s < SVC_COUNT; s++)
         if (o->links[s] == k)
             refresh(o, s);
+    if (k == o->links[SVC_MEDIA])
+        orch_ports_media_changed(o);
     for (uint32_t i = 0; i < o->shard_cnt; i++)
         if (bus_link_is_up(o->shards[i].link))
             orch_deps_send(o, &o->shards[i]);

@@ -1,4 +1,4 @@
-/* Jobs: effects performed, answers sent and kept. */
+/* Jobs: begun, their effects performed, ended. */
 #include "common/base/stat.h"
 #include "orchestrator/orch.h"
 #include <stdlib.h>
@@ -12,8 +12,6 @@ static struct stat_series jobs_refused = {
     .name = "sip_signaling_jobs_refused_total", .help = "jobs refused because too many run", .kind = STAT_COUNTER};
 static struct stat_series jobs_running = {
     .name = "sip_signaling_jobs_running", .help = "jobs under way, releases that wait included", .kind = STAT_GAUGE};
-static struct stat_series setup_ms = {
-    .name = "sip_signaling_setup_ms", .help = "time a set-up took, milliseconds", .kind = STAT_HISTOGRAM};
 static struct stat_series ports_late = {
     .name = "sip_signaling_ports_late_total",
     .help = "ports that came behind their job's answer, or whose answer reached nobody; given back",
@@ -29,180 +27,31 @@ static void perform_and_end(struct orch_job *x, const struct job_effects *fx);
  * An RPC or a message alone costs several times what it costs among others, because waking threads is what costs.
  * Nobody waits for a release or a hole punch, so those of a short while begin together and are answered together.
  */
-static bool is_patient(const struct job *j)
+bool orch_is_patient(const struct job *j)
 {
     return j->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT || j->kind == PLANE__RUN_JOB__KIND__PUNCH;
 }
 
-static void set_gather_timer(struct orch *o)
+void orch_set_gather_timer(struct orch *o)
 {
     if (!timer_is_set(&o->gather_timer))
         loop_timer_in(o->loop, &o->gather_timer, ORCH_GATHER_MS);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
-
-/* patient: nobody waits for it. returns false when the link is down or full */
-static bool send_done(struct shard *s, const Plane__JobDone *d, bool patient)
-{
-    int rc = patient ? bus_send_later(s->link, PLANE_ORCH_JOB_DONE, &d->base)
-                     : bus_send(s->link, PLANE_ORCH_JOB_DONE, &d->base);
-    return rc == 0;
-}
-
-static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
-{
-    size_t n = protobuf_c_message_get_packed_size(&d->base);
-    uint8_t *bytes = malloc(n);
-    if (bytes == NULL)
-        return NULL;
-    protobuf_c_message_pack(&d->base, bytes);
-    struct answer_args a = {
-        .key = x->key, .body = span_of((const char *)bytes, n), .asker = x->shard->no, .port = d->rtp_port};
-    struct answer *kept = answers_put(&x->orch->answers, &a, loop_now(x->orch->loop).mono_ms);
-    free(bytes);
-    return kept;
-}
-
-/* The same answer once more. returns false when the link is down or full */
-static bool send_kept(struct shard *s, struct answer *a)
-{
-    Plane__JobDone *d = plane__job_done__unpack(NULL, a->body.len, (const uint8_t *)a->body.p);
-    bool sent = d != NULL && send_done(s, d, false);
-    if (sent)
-        answers_delivered(a);
-    if (d != NULL)
-        plane__job_done__free_unpacked(d, NULL);
-    return sent;
-}
-
-/* What this actor has not been sent yet, as far as its link takes it. */
-static void send_waiting(struct shard *s)
-{
-    struct answer *a;
-    while (bus_link_is_up(s->link) && (a = answers_waiting(&s->orch->answers, s->no)) != NULL && send_kept(s, a))
-        ;
-}
-
-static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
-{
-    const struct job *j = x->job;
-    if (d->result == PLANE__JOB_DONE__RESULT__OK || d->result == PLANE__JOB_DONE__RESULT__CANCELLED ||
-        d->result == PLANE__JOB_DONE__RESULT__NOT_FOUND)
-        log_ev(LOG_DEBUG, "job done", log_z("call_id", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
-    else if (j->kind == PLANE__RUN_JOB__KIND__PUNCH) /* harmless: many servers can do neither form */
-        log_ev(LOG_DEBUG, "hole punch failed", log_z("call_id", j->call_id), log_z("status", d->grpc_status));
-    else
-        log_ev(LOG_WARN, "job failed", log_z("call_id", j->call_id), log_z("step", d->step),
-               log_z("status", d->grpc_status), log_z("detail", d->detail));
-}
-
-/* Secrets are not kept: a question about credentials costs nothing when it is asked again. */
-static bool is_kept(const struct job *j)
-{
-    return j->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
-}
-
-static void answer(struct orch_job *x, Plane__JobDone__Result result)
-{
-    Plane__JobDone d;
-    job_answer(x->job, result, &d);
-    d.id.data = (uint8_t *)(uintptr_t)x->id.p;
-    d.id.len = x->id.len;
-    struct answer *a = is_kept(x->job) ? keep(x, &d) : NULL;
-    if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
-        set_gather_timer(x->orch); /* it goes along with the next one, or then */
-    } else {
-        if (send_done(x->shard, &d, is_patient(x->job)) && a != NULL)
-            answers_delivered(a);
-        send_waiting(x->shard);
-    }
-    x->steps_cnt = 0;
-    log_answer(x, &d);
-    if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
-        stat_sample(&setup_ms, loop_now(x->orch->loop).mono_ms - x->started_ms);
-}
-
-/* For a job that never came to be. */
-static void answer_at_once(struct shard *s, ProtobufCBinaryData id, Plane__JobDone__Result result, const char *detail)
-{
-    Plane__JobDone d = PLANE__JOB_DONE__INIT;
-    d.id = id;
-    d.result = result;
-    d.detail = (char *)detail;
-    (void)send_done(s, &d, false);
-}
-
-/* --- steps ------------------------------------------------------------------------------------------------------- */
-
-static void send_step(struct orch_job *x, enum job_step step, const char *outcome)
-{
-    const struct job *j = x->job;
-    Plane__JobStep m = PLANE__JOB_STEP__INIT;
-    m.id.data = (uint8_t *)(uintptr_t)x->id.p;
-    m.id.len = x->id.len;
-    m.step = (char *)job_step_name(step);
-    m.outcome = (char *)outcome;
-    if (step == JOB_STEP_DIALPLAN && j->plan != NULL)
-        m.detail = j->plan->dialplan_id;
-    else if (step == JOB_STEP_USER)
-        m.detail = j->user != NULL ? j->user->id : (char *)j->detail;
-    (void)bus_send_later(x->shard->link, PLANE_ORCH_JOB_STEP, &m.base); /* for people: 20 ms are soon enough */
-}
-
-static void step(struct orch_job *x, const struct job_effect *e)
-{
-    if (x->shard == NULL)
-        return;
-    if (x->told)
-        send_step(x, e->step, e->text);
-    else if (x->steps_cnt < ORCH_STEPS_KEPT)
-        x->steps[x->steps_cnt++] = *e;
-}
-
-/* It takes long enough to be looked at: what has happened so far, and what runs now. */
-static void tell_steps(struct orch_job *x)
-{
-    x->told = true;
-    list_remove(&x->quiet);
-    for (size_t i = 0; i < x->steps_cnt; i++)
-        send_step(x, x->steps[i].step, x->steps[i].text);
-    x->steps_cnt = 0;
-    if (job_is_running_step(x->job))
-        send_step(x, x->job->step, "started");
-}
-
-static void on_quiet_timer(struct timer *t, int64_t now_ms)
-{
-    struct orch *o = t->owner;
-    for (struct list *n; (n = list_first(&o->quiet)) != NULL;) {
-        struct orch_job *x = LIST_ENTRY(n, struct orch_job, quiet);
-        int64_t due_ms = x->started_ms + ORCH_STEP_AFTER_MS;
-        if (due_ms > now_ms) {
-            loop_timer_at(o->loop, t, due_ms);
-            return;
-        }
-        tell_steps(x);
-    }
-}
-
-static void keep_quiet(struct orch_job *x)
-{
-    struct orch *o = x->orch;
-    list_append(&o->quiet, &x->quiet);
-    if (!timer_is_set(&o->quiet_timer))
-        loop_timer_in(o->loop, &o->quiet_timer, ORCH_STEP_AFTER_MS);
-}
-
 /* --- running ----------------------------------------------------------------------------------------------------- */
+
+void orch_job_feed(struct orch_job *x, orch_event_fn *event)
+{
+    struct job_effects fx;
+    loop_timer_cancel(x->orch->loop, &x->timer); /* an event before its time may stand for it */
+    (void)event(x->job, &fx, loop_now(x->orch->loop));
+    perform_and_end(x, &fx);
+}
 
 static void on_timer(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
-    struct orch_job *x = t->owner;
-    struct job_effects fx;
-    (void)job_timer(x->job, &fx, loop_now(x->orch->loop));
-    perform_and_end(x, &fx);
+    orch_job_feed(t->owner, job_timer);
 }
 
 static void drop_rpc(struct orch_job *x)
@@ -231,12 +80,23 @@ static void perform_one(struct orch_job *x, const struct job_effect *e)
         loop_timer_cancel(x->orch->loop, &x->timer);
         break;
     case JOB_EFF_STEP:
-        step(x, e);
+        orch_step(x, e);
         break;
     case JOB_EFF_ANSWER:
-        answer(x, e->result);
+        orch_answer(x, e->result);
+        break;
+    case JOB_EFF_AWAIT_MEDIA:
+        orch_ports_await(x);
+        break;
+    case JOB_EFF_RELEASE:
+        orch_ports_release(x);
+        break;
+    case JOB_EFF_ALLOCATE:
+        orch_ports_allocate_begins(x->orch);
+        orch_rpc_start(x, e);
         break;
     case JOB_EFF_LATE:
+        orch_ports_release_begins(x);
         note_port(x, &ports_late, "a port came too late and is given back");
         break;
     case JOB_EFF_LEAKED:
@@ -261,6 +121,7 @@ static void job_end(struct orch_job *x)
     list_remove(&x->quiet);
     list_remove(&x->gather);
     list_remove(&x->node);
+    orch_ports_forget(x);
     if (x->key.len > 0)
         map_del(&o->jobs_by_key, &x->by_key);
     o->cnt_of[x->job->kind]--;
@@ -280,8 +141,16 @@ static void perform_and_end(struct orch_job *x, const struct job_effects *fx)
 void orch_rpc_ended(struct orch_job *x, const struct job_result *r)
 {
     struct job_effects fx;
+    uint8_t was = x->job->state;
+    bool allocating = was == JOB_ST_PORT || was == JOB_ST_CANCELLING || was == JOB_ST_LATE;
+    if (allocating)
+        orch_ports_allocate_ended(x, r);
     (void)job_rpc_ended(x->job, r, &fx, loop_now(x->orch->loop));
-    perform_and_end(x, &fx);
+    perform(x, &fx);
+    if (was == JOB_ST_FREEING)
+        orch_ports_release_ended(x, r);
+    if (x->job->state == JOB_ST_DONE)
+        job_end(x);
 }
 
 /* Takes the job. key: empty for our own. */
@@ -298,6 +167,8 @@ static struct orch_job *job_begin(struct orch *o, struct shard *s, struct job *j
     list_init(&x->node);
     list_init(&x->quiet);
     list_init(&x->gather);
+    list_init(&x->wait);
+    list_init(&x->release);
     list_append(&o->jobs, &x->node);
     if (key.len > 0) {
         memcpy(x + 1, key.p, key.len);
@@ -307,17 +178,20 @@ static struct orch_job *job_begin(struct orch *o, struct shard *s, struct job *j
     }
     o->job_cnt++;
     o->cnt_of[j->kind]++;
+    if (j->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT)
+        orch_ports_release_begins(x);
     stat_inc(&jobs_total);
     stat_set(&jobs_running, o->job_cnt);
     return x;
 }
 
-static void job_go(struct orch_job *x)
+void orch_job_go(struct orch_job *x)
 {
     struct job_effects fx;
+    list_remove(&x->gather);
     (void)job_run(x->job, &fx, loop_now(x->orch->loop));
     if (x->job->kind == PLANE__RUN_JOB__KIND__SETUP)
-        keep_quiet(x);
+        orch_keep_quiet(x);
     perform(x, &fx); /* no job ends as it begins */
 }
 
@@ -333,19 +207,17 @@ static void gather(struct orch_job *x)
 {
     struct orch *o = x->orch;
     list_append(&o->gathered, &x->gather);
-    set_gather_timer(o);
+    orch_set_gather_timer(o);
 }
 
 static void on_gather_timer(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
     struct orch *o = t->owner;
-    for (struct list *n; (n = list_first(&o->gathered)) != NULL;) {
-        list_remove(n);
-        job_go(LIST_ENTRY(n, struct orch_job, gather));
-    }
+    for (struct list *n; (n = list_first(&o->gathered)) != NULL;)
+        orch_job_go(LIST_ENTRY(n, struct orch_job, gather));
     for (uint32_t i = 0; i < o->shard_cnt; i++)
-        send_waiting(&o->shards[i]);
+        orch_send_waiting(&o->shards[i]);
 }
 
 /* A port whose set-up answer reached nobody: the actor, when it asks again, gets a new one. */
@@ -357,7 +229,7 @@ static void on_orphan(void *user, uint32_t port)
     if (x == NULL)
         return;
     note_port(x, &ports_late, "a port whose call never heard of it is given back");
-    job_go(x);
+    orch_job_go(x);
 }
 
 /* --- what the actor says ----------------------------------------------------------------------------------------- */
@@ -387,11 +259,11 @@ static bool repeat(struct shard *s, const Plane__RunJob *m, struct span key)
         return false;
     stat_inc(&jobs_repeated);
     if (a != NULL)
-        (void)send_kept(s, a);
+        (void)orch_send_kept(s, a);
     else if (x->job->answered) /* long ago; it only gives its late port back by now */
-        answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "answered before");
+        orch_answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "answered before");
     else if (!is_gathered(x) && x->job->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
-        tell_steps(x);
+        orch_tell_steps(x);
     return true;
 }
 
@@ -416,16 +288,18 @@ void orch_run_job(struct shard *s, const Plane__RunJob *m)
         return; /* the next process is asked again */
     if (is_full(o, m)) {
         stat_inc(&jobs_refused);
-        answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "too many jobs are running");
+        orch_answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "too many jobs are running");
         return;
     }
     struct orch_job *x = job_begin(o, s, job_new(m, &o->limits, loop_now(o->loop)), key);
-    if (x != NULL && is_patient(x->job))
+    if (x != NULL && m->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT && orch_ports_is_anothers(x))
+        orch_job_feed(x, job_taken);
+    else if (x != NULL && orch_is_patient(x->job))
         gather(x);
     else if (x != NULL)
-        job_go(x);
+        orch_job_go(x);
     else
-        answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__FAILED, "a job of a kind unknown here");
+        orch_answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__FAILED, "a job of a kind unknown here");
 }
 
 void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
@@ -437,17 +311,15 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
     struct orch_job *x = find_job(s->orch, key);
     struct answer *a = answers_get(&s->orch->answers, key);
     if (a != NULL) {
-        (void)send_kept(s, a); /* crossed it, or it was lost */
+        (void)orch_send_kept(s, a); /* crossed it, or it was lost */
     } else if (x != NULL) {
         struct job_effects fx;
-        if (is_gathered(x)) {
-            list_remove(&x->gather);
-            job_go(x);
-        }
+        if (is_gathered(x))
+            orch_job_go(x);
         (void)job_cancel(x->job, &fx, loop_now(s->orch->loop));
         perform_and_end(x, &fx);
     } else {
-        answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__CANCELLED, "no such job here");
+        orch_answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__CANCELLED, "no such job here");
     }
 }
 
@@ -456,7 +328,7 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
 void orch_jobs_tick(struct orch *o)
 {
     for (uint32_t i = 0; i < o->shard_cnt; i++)
-        send_waiting(&o->shards[i]);
+        orch_send_waiting(&o->shards[i]);
     answers_expire(&o->answers, loop_now(o->loop).mono_ms);
 }
 
@@ -470,27 +342,29 @@ bool orch_jobs_at_stake(const struct orch *o)
 
 void orch_jobs_init(struct orch *o)
 {
-    static struct stat_series *const stats[] = {&jobs_total, &jobs_repeated, &jobs_refused, &jobs_running,
-                                                &setup_ms,   &ports_late,    &ports_leaked};
+    static struct stat_series *const stats[] = {&jobs_total,   &jobs_repeated, &jobs_refused,
+                                                &jobs_running, &ports_late,    &ports_leaked};
     for (size_t i = 0; i < sizeof(stats) / sizeof(stats[0]); i++)
         stat_register(stats[i]);
     map_init(&o->jobs_by_key);
     list_init(&o->jobs);
-    list_init(&o->quiet);
     list_init(&o->gathered);
     timer_init(&o->gather_timer, on_gather_timer, o);
-    timer_init(&o->quiet_timer, on_quiet_timer, o);
+    orch_answers_init(o);
+    orch_ports_init(o);
     answers_init(&o->answers, ANSWERS_MAX, on_orphan, o);
 }
 
 void orch_jobs_fini(struct orch *o)
 {
+    o->ports.phase = PORTS_AWAY; /* nothing begins any more */
     for (struct list *n = o->jobs.next, *next; n != &o->jobs; n = next) {
         next = n->next;
         job_end(LIST_ENTRY(n, struct orch_job, node));
     }
     loop_timer_cancel(o->loop, &o->quiet_timer);
     loop_timer_cancel(o->loop, &o->gather_timer);
+    orch_ports_fini(o);
     answers_fini(&o->answers);
     map_fini(&o->jobs_by_key);
 }

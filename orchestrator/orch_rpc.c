@@ -92,6 +92,10 @@ static void on_rpc(void *user, const struct rpc_reply *r)
         res.code = RPC_INTERNAL;
         res.detail = "the server's answer makes no sense";
     }
+    if (m == SVC_RESOLVE) {
+        res.media = orch_ports_media(x->orch);
+        res.media_why = grpc_link_detail(x->orch->links[SVC_MEDIA]);
+    }
     if (m == SVC_PLAY) {
         res.may_swap = layout_known(x->orch) == SVC_LAYOUT_UNKNOWN;
         layout_learn(x, r->code);

@@ -1,4 +1,5 @@
 """Each backend down, slow, or failing with each status of the contract: what caller, ports and events show."""
+import time
 import unittest
 
 import harness
@@ -131,6 +132,66 @@ class TestDown(unittest.TestCase):
             call.bye()
             stack.events.wait_ended(call.call_id)
             stack.assert_clean(20)
+
+
+class TestMediaRestart(unittest.TestCase):
+    """media-service comes back without its memory, and gives the same numbers again."""
+
+    def setUp(self):
+        self.stack = Stack().start()
+        self.addCleanup(self.stack.close)
+        self.ua = Ua(self.stack.sip_port)
+        self.addCleanup(self.ua.__exit__)
+
+    def answered(self):
+        call = Call(self.ua)
+        call.answered()
+        return call
+
+    def port_events(self, since):
+        """What the platform did with ports since that line of its ledger: ["allocate 20000", "release 20000"]."""
+        words = ("allocate", "release", "release_unknown")
+        return [f"{line['event']} {line['port']}" for line in self.stack.platform.ledger()[since:] if line["event"] in words]
+
+    def stop_media(self):
+        self.stack.platform.stop()
+        self.stack.wait_dependency("media-service", "connecting", 20)
+        return len(self.stack.platform.ledger())
+
+    def start_media(self):
+        self.stack.platform.start()
+        self.stack.wait_ready(30)
+
+    def test_waiting_release_goes_first(self):
+        first = self.answered()
+        port = harness.wait_for("its port in the ledger", 5, lambda: self.port_events(0))[0].split()[1]
+        since = self.stop_media()
+        first.bye()
+        time.sleep(3)  # tries have failed, and the pause between them has grown
+        self.start_media()
+        second = self.answered()
+        time.sleep(4)  # longer than that pause
+        self.assertEqual(self.port_events(since), [f"release_unknown {port}", f"allocate {port}"])
+        second.bye()
+        self.stack.events.wait_ended(second.call_id)
+        self.stack.wait_no_calls()
+        harness.wait_for("its own release", 10, lambda: self.port_events(since)[2:] == [f"release {port}"])
+
+    def test_call_that_lived_through_it_releases_nothing(self):
+        first = self.answered()
+        port = harness.wait_for("its port in the ledger", 5, lambda: self.port_events(0))[0].split()[1]
+        since = self.stop_media()
+        self.start_media()
+        second = self.answered()
+        harness.wait_for("the same port", 5, lambda: self.port_events(since) == [f"allocate {port}"])
+        first.bye()
+        self.stack.events.wait_ended(first.call_id)
+        harness.wait_for("the first call is gone", 10, lambda: len(self.stack.calls()) == 1)
+        second.bye()
+        self.stack.events.wait_ended(second.call_id)
+        self.stack.wait_no_calls()
+        self.stack.platform.wait_balanced()
+        self.assertEqual(self.port_events(since), [f"allocate {port}", f"release {port}"])
 
 
 class TestLayouts(unittest.TestCase):

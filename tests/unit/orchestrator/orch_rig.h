@@ -184,6 +184,7 @@ static inline void rig_forget(void)
 {
     rig_forget_answers();
     rig.step_cnt = 0;
+    rig.call_id = "call-1";
     rig.find = rig.credentials = rig.resolve = rig.allocate = rig.release = rig.play = (struct rpc_seen){0};
     rig.old_layout = false;
     rig.terminated = -1;
@@ -224,7 +225,7 @@ static inline void rig_ask(const char *id, Plane__RunJob__Kind kind, uint32_t po
     m.id.data = (uint8_t *)(uintptr_t)id;
     m.id.len = strlen(id);
     m.kind = kind;
-    m.call_id = (char *)"call-1";
+    m.call_id = (char *)(uintptr_t)rig.call_id;
     m.trace_id = (char *)"trace-1";
     m.caller_type = (char *)"phone";
     m.caller = (char *)"905550000001";

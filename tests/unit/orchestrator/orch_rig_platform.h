@@ -56,6 +56,7 @@ static struct rig {
     char ha1[72];       /* what GetSipCredentials answers */
     char asked_for[64]; /* of whom, and which realm */
     uint32_t next_port;
+    const char *call_id; /* of the jobs asked for */
     uint32_t released[RIG_KEPT];
     bool old_layout;
     char play_first[RIG_KEPT][24]; /* begin of text_1 */

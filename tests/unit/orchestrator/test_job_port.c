@@ -104,6 +104,76 @@ static void test_late_port_never_comes(void **state)
     }
 }
 
+/* --- media-service is away, and back --------------------------------------------------------------------------------
+ */
+
+static struct run begin_at_wait(void)
+{
+    struct run r = begin();
+    finds_user(&r);
+    rpc_result(&r, &(struct job_result){.detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_WAIT}, t0);
+    assert_int_equal(r.j->state, JOB_ST_WAIT);
+    return r;
+}
+
+static void test_waits_for_releases(void **state)
+{
+    (void)state;
+    struct run r = begin_at_wait();
+    assert_null(find(&r, JOB_EFF_ALLOCATE));
+    assert_non_null(find(&r, JOB_EFF_AWAIT_MEDIA));
+    assert_int_equal(ms_of(&r, JOB_EFF_ARM), JOB_MEDIA_WAIT_MS);
+    assert_string_equal(find(&r, JOB_EFF_STEP)->text, "resolved");
+    assert_false(job_has_port_at_stake(r.j));
+    (void)job_open(r.j, &r.fx, at(500));
+    assert_int_equal(ms_of(&r, JOB_EFF_ALLOCATE), 4000 + JOB_PORT_LATE_MS);
+    assert_int_equal(ms_of(&r, JOB_EFF_ARM), 4000);
+    allocates(&r, 40000);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 40000);
+    end(&r);
+}
+
+static void test_waits_in_vain(void **state)
+{
+    (void)state;
+    struct run r = begin_at_wait();
+    (void)job_timer(r.j, &r.fx, at(JOB_MEDIA_WAIT_MS));
+    answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    Plane__JobDone d;
+    job_answer(r.j, PLANE__JOB_DONE__RESULT__UNAVAILABLE, &d);
+    assert_string_equal(d.step, "media");
+    assert_string_equal(d.grpc_status, "UNAVAILABLE");
+    end(&r);
+    r = begin_at_wait();
+    (void)job_cancel(r.j, &r.fx, at(1));
+    answered(&r, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
+    end(&r);
+}
+
+static void test_media_is_away(void **state)
+{
+    (void)state;
+    struct run r = begin();
+    finds_user(&r);
+    struct job_result res = {.detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_AWAY, .media_why = "refused"};
+    rpc_result(&r, &res, t0);
+    answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
+    assert_string_equal(r.j->detail, "refused");
+    assert_null(find(&r, JOB_EFF_ALLOCATE));
+    end(&r);
+    /* Who needs no port does not mind. */
+    char *portless[] = {(char *)"ECHO"};
+    Plane__RunJob m = setup_job();
+    m.portless_actions = portless;
+    m.n_portless_actions = 1;
+    r = begin_with(&m);
+    finds_user(&r);
+    res.plan = plan("ECHO");
+    rpc_result(&r, &res, t0);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    end(&r);
+}
+
 /* --- release -------------------------------------------------------------------------------------------------------
  */
 
@@ -114,6 +184,54 @@ static Plane__RunJob release_job(void)
     m.rtp_port = 40010;
     m.budget_ms = 1; /* not for the actor to shorten */
     return m;
+}
+
+/* The port's number has been given to another call: whatever stage the release is in, it is not tried (again). */
+static void test_taken(void **state)
+{
+    (void)state;
+    Plane__RunJob m = release_job();
+    struct run r = {.j = job_new(&m, &limits, t0)};
+    (void)job_taken(r.j, &r.fx, t0); /* not begun */
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_null(find(&r, JOB_EFF_RELEASE));
+    end(&r);
+
+    r = begin_with(&m);
+    (void)job_taken(r.j, &r.fx, t0); /* begun, and not sent */
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_int_equal(r.j->state, JOB_ST_DONE);
+    end(&r);
+
+    r = begin_with(&m);
+    fails(&r, RPC_UNAVAILABLE);
+    (void)job_taken(r.j, &r.fx, t0); /* between two tries */
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_non_null(find(&r, JOB_EFF_DISARM));
+    end(&r);
+
+    r = begin_with(&m);
+    r.j->taken = true; /* under way */
+    fails(&r, RPC_UNAVAILABLE);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_int_equal(r.j->state, JOB_ST_DONE);
+    end(&r);
+}
+
+static void test_server_is_back(void **state)
+{
+    (void)state;
+    Plane__RunJob m = release_job();
+    struct run r = begin_with(&m);
+    fails(&r, RPC_UNAVAILABLE);
+    (void)job_timer(r.j, &r.fx, t0);
+    fails(&r, RPC_UNAVAILABLE);
+    assert_int_equal(ms_of(&r, JOB_EFF_ARM), 2 * JOB_RELEASE_MIN_MS);
+    job_server_is_back(r.j);
+    (void)job_timer(r.j, &r.fx, t0);
+    fails(&r, RPC_UNAVAILABLE);
+    assert_int_equal(ms_of(&r, JOB_EFF_ARM), JOB_RELEASE_MIN_MS);
+    end(&r);
 }
 
 static void test_release(void **state)
@@ -268,6 +386,11 @@ int main(void)
         cmocka_unit_test(test_punch_where_the_layout_is_known),
         cmocka_unit_test(test_punch_gives_up_at_once),
         cmocka_unit_test(test_play),
+        cmocka_unit_test(test_waits_for_releases),
+        cmocka_unit_test(test_waits_in_vain),
+        cmocka_unit_test(test_media_is_away),
+        cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_server_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
