@@ -112,7 +112,8 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     x->reply_port = a->reply_port;
     x->key_len = (uint16_t)a->key.len;
     x->id_len = (uint16_t)a->id_len;
-    memcpy(x->key, a->key.p, a->key.len);
+    if (a->key.len > 0) /* none when memory is out */
+        memcpy(x->key, a->key.p, a->key.len);
     keep_name(x, a);
     list_init(&x->link);
     timer_init(&x->timer[TXN_SLOT_REPEAT], on_repeat_timer, x);
