@@ -13,7 +13,7 @@ static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     struct shard *s = bus_link_user(k);
     orch_deps_send(s->orch, s);
     if (fresh)
-        orch_term_ask_again(s);
+        orch_asks_again(s);
 }
 
 static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
@@ -28,6 +28,9 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
         break;
     case PLANE_CALL_TERMINATED:
         orch_term_answered(s, (const void *)m);
+        break;
+    case PLANE_CALL_REGISTRATION_DONE:
+        orch_reg_answered(s, (const void *)m);
         break;
     default:
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
@@ -123,7 +126,7 @@ int orch_start(struct worker *w)
     o->hub = grpc_hub_new(o->loop);
     orch_jobs_init(o);
     orch_rpc_init();
-    orch_term_init(o);
+    orch_asks_init(o);
     int rc = open_serve(o);
     if (rc != EX_OK)
         return rc;
@@ -189,7 +192,7 @@ void orch_stop(struct worker *w, uint32_t grace_ms)
         return;
     o->stopping = true;
     o->stop_by_ms = loop_now(o->loop).mono_ms + grace_ms;
-    orch_term_end_all(o);
+    orch_asks_end_all(o);
     timer_init(&o->stop_timer, on_stop_timer, o);
     loop_timer_in(o->loop, &o->stop_timer, ORCH_STOP_SETTLE_MS);
 }
@@ -200,7 +203,7 @@ void orch_close(void)
     if (o == NULL)
         return;
     orch_jobs_fini(o);
-    orch_term_end_all(o);
+    orch_asks_end_all(o);
     for (enum svc s = 0; s < SVC_COUNT; s++)
         grpc_link_free(o->links[s]);
     grpc_serve_free(o->serve);

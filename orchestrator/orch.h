@@ -19,7 +19,7 @@
 #define ORCH_STEP_AFTER_MS 20 /* a set-up quicker than this reports no steps: its answer says it all */
 #define ORCH_GATHER_MS 25     /* releases and hole punches wait this long for others, and so do answers to the latter */
 #define ORCH_TICK_MS 250      /* answers that a full link refused are tried again, old ones forgotten */
-#define ORCH_TERMINATE_MS 3000 /* how long a caller of TerminateCall waits for the actors */
+#define ORCH_ASK_MS 3000      /* how long a caller of our server waits for the actors */
 #define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
 #define ORCH_STEPS_KEPT 4
 
@@ -103,9 +103,9 @@ struct orch {
     enum svc_layout layout_set;     /* by the setting */
     enum svc_layout layout_learned; /* of the server behind this generation of the channel */
     uint64_t layout_generation;
-    /* TerminateCall */
-    struct map terminations;
-    uint64_t next_termination;
+    /* callers of our server */
+    struct map asks;
+    uint64_t next_ask;
     /* shown */
     Plane__Dependency deps[SVC_COUNT];
     Plane__Dependency *dep_list[SVC_COUNT];
@@ -185,15 +185,28 @@ void orch_deps_send(struct orch *o, struct shard *s);
 /** Fills the list for a heartbeat; lives until the next change. */
 void orch_deps_beat(struct orch *o, Plane__Heartbeat *hb);
 
-/* orch_term.c: TerminateCall */
+/* orch_ask.c: what callers of our server want, put to the call-actors */
+#define ORCH_ASK_TERMINATE 't' /* kinds of questions */
+#define ORCH_ASK_REGISTRAR 'r'
 extern const struct serve_method orch_serve_methods[];
-void orch_term_init(struct orch *o);
+void orch_asks_init(struct orch *o);
 /** Every caller that still waits gets UNAVAILABLE. */
-void orch_term_end_all(struct orch *o);
-void orch_term_answered(struct shard *s, const Plane__Terminated *m);
+void orch_asks_end_all(struct orch *o);
 /** The shard is a new process: what it still owes is asked again. */
-void orch_term_ask_again(struct shard *s);
-uint32_t orch_term_waiting(const struct orch *o);
+void orch_asks_again(struct shard *s);
+uint32_t orch_asks_waiting(const struct orch *o, char letter);
+
+/* orch_term.c: TerminateCall */
+void orch_term_init(void);
+void orch_term_on_call(void *user, struct serve_call *c, const ProtobufCMessage *request);
+void orch_term_answered(struct shard *s, const Plane__Terminated *m);
+
+/* orch_reg.c: RegistrarService */
+void orch_reg_init(void);
+void orch_reg_on_register(void *user, struct serve_call *c, const ProtobufCMessage *request);
+void orch_reg_on_unregister(void *user, struct serve_call *c, const ProtobufCMessage *request);
+void orch_reg_on_lookup(void *user, struct serve_call *c, const ProtobufCMessage *request);
+void orch_reg_answered(struct shard *s, const Plane__RegistrationDone *m);
 
 /* orch_ctl.c */
 int orch_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);

@@ -21,7 +21,8 @@ static cJSON *status(const struct orch *o)
         cJSON_AddItemToArray(deps, dependency(&o->deps[s]));
     cJSON_AddNumberToObject(out, "jobs", o->job_cnt);
     cJSON_AddNumberToObject(out, "answers_kept", (double)o->answers.cnt);
-    cJSON_AddNumberToObject(out, "terminations_waiting", orch_term_waiting(o));
+    cJSON_AddNumberToObject(out, "terminations_waiting", orch_asks_waiting(o, ORCH_ASK_TERMINATE));
+    cJSON_AddNumberToObject(out, "registrar_requests_waiting", orch_asks_waiting(o, ORCH_ASK_REGISTRAR));
     return out;
 }
 

@@ -24,6 +24,13 @@ def terminate(stack, call_id, reason, cert="client", ca="ca"):
                 "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", "--reason", reason, call_id)
 
 
+def registrar(stack, *what, cert="client", ca="ca"):
+    """RegistrarService: "register", URI, CONTACT, EXPIRES; "unregister", URI; "lookup", URI. Returns the answer's fields."""
+    r = peer("registrar.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
+             "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", *map(str, what))
+    return json.loads(r.stdout)
+
+
 def amqp_terminate(stack, call_id, *how):
     """call.terminate.request as the platform's services publish it."""
     r = peer("events.py", "--url", stack.broker.url, "terminate", *how, call_id)

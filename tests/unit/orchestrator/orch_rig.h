@@ -39,6 +39,25 @@ static inline void rig_on_terminate(const Plane__Terminate *m)
     (void)bus_send(rig.actor, PLANE_CALL_TERMINATED, &t.base);
 }
 
+static inline void rig_on_registration(const Plane__Registration *m)
+{
+    uint8_t bytes[2048];
+    assert_true(plane__registration__get_packed_size(m) <= sizeof bytes);
+    size_t n = plane__registration__pack(m, bytes);
+    plane__registration__free_unpacked(rig.registration, NULL);
+    rig.registration = plane__registration__unpack(NULL, n, bytes);
+    rig.registration_cnt++;
+    if (rig.registered < 0)
+        return;
+    Plane__RegistrationDone d = PLANE__REGISTRATION_DONE__INIT;
+    d.id = m->id;
+    d.result = (Plane__RegistrationDone__Result)rig.registered;
+    d.detail = (char *)"as the test wants it";
+    d.contacts = rig.contacts;
+    d.n_contacts = rig.contact_cnt;
+    (void)bus_send(rig.actor, PLANE_CALL_REGISTRATION_DONE, &d.base);
+}
+
 static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     (void)k;
@@ -57,6 +76,9 @@ static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufC
         break;
     case PLANE_CALL_TERMINATE:
         rig_on_terminate((const void *)m);
+        break;
+    case PLANE_CALL_REGISTRATION:
+        rig_on_registration((const void *)m);
         break;
     default:
         break;
@@ -189,6 +211,11 @@ static inline void rig_forget(void)
     rig.old_layout = false;
     rig.terminated = -1;
     rig.terminate_cnt = 0;
+    rig.registered = -1;
+    rig.registration_cnt = 0;
+    rig.contact_cnt = 0;
+    plane__registration__free_unpacked(rig.registration, NULL);
+    rig.registration = NULL;
     memset(rig.released, 0, sizeof rig.released);
 }
 

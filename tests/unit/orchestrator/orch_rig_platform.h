@@ -70,6 +70,11 @@ static struct rig {
     int terminated; /* what to answer to CALL_TERMINATE; -1: nothing */
     char asked_by[80];
     unsigned terminate_cnt;
+    int registered;                    /* what to answer to CALL_REGISTRATION; -1: nothing */
+    Plane__Registration *registration; /* the last one */
+    unsigned registration_cnt;
+    char *contacts[2]; /* the answer's */
+    size_t contact_cnt;
 } rig;
 
 /* --- waiting -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
-/* The orchestrator process between a platform, a call-actor and a caller of its own server: what a port costs, who
- * repeats what. */
+/* The orchestrator process between a platform and a call-actor: what a port costs, who repeats what. */
 #include "tests/unit/orchestrator/orch_rig.h"
 
 static bool allocate_held(void)
@@ -368,113 +367,6 @@ static void test_port_in_use(void **state)
     assert_int_equal(WEXITSTATUS(rig.status), EX_BUSY);
 }
 
-/* --- TerminateCall ---------------------------------------------------------------------------------------------------
- */
-
-static struct {
-    bool ended;
-    int code;
-    bool success;
-} reply;
-
-static bool replied(void)
-{
-    return reply.ended;
-}
-
-static void on_reply(void *user, const struct rpc_reply *r)
-{
-    (void)user;
-    Sentiric__Sip__V1__TerminateCallResponse *re =
-        sentiric__sip__v1__terminate_call_response__unpack(NULL, r->body.len, (const uint8_t *)r->body.p);
-    reply.ended = true;
-    reply.code = r->code;
-    reply.success = re->success;
-    sentiric__sip__v1__terminate_call_response__free_unpacked(re, NULL);
-}
-
-static void on_change(struct grpc_link *k, void *user)
-{
-    (void)k;
-    (void)user;
-}
-
-static struct grpc_link *caller(void)
-{
-    static const char *const paths[] = {"/sentiric.sip.v1.SipSignalingService/TerminateCall", NULL};
-    char p[3][128];
-    (void)snprintf(p[0], sizeof p[0], "%s/client.crt", rig.pki);
-    (void)snprintf(p[1], sizeof p[1], "%s/client.key", rig.pki);
-    (void)snprintf(p[2], sizeof p[2], "%s/ca.crt", rig.pki);
-    struct tls_files t;
-    struct buf err;
-    buf_init(&err, 1000);
-    assert_int_equal(tls_files_load(&t, &(struct tls_paths){p[0], p[1], p[2]}, &err), 0);
-    char url[40];
-    (void)snprintf(url, sizeof url, "127.0.0.1:%u", rig.grpc_port);
-    struct grpc_link *k = grpc_link_new(&(struct grpc_link_args){.hub = rig.hub,
-                                                                 .name = "agent",
-                                                                 .url = url,
-                                                                 .tls_name = "sip-signaling-service",
-                                                                 .methods = paths,
-                                                                 .tls = &t,
-                                                                 .on_change = on_change});
-    tls_files_free(&t);
-    return k;
-}
-
-static void terminate_begin(struct grpc_link *k, const char *call_id)
-{
-    Sentiric__Sip__V1__TerminateCallRequest q = SENTIRIC__SIP__V1__TERMINATE_CALL_REQUEST__INIT;
-    q.call_id = (char *)(uintptr_t)call_id;
-    q.reason = (char *)"completed_by_user_request";
-    memset(&reply, 0, sizeof reply);
-    (void)grpc_link_call(
-        k, &(struct rpc_args){.request = &q.base, .deadline_ms = 15000, .trace_id = "t", .done = on_reply});
-}
-
-static void terminate(struct grpc_link *k, const char *call_id, int answer, int code)
-{
-    rig.terminated = answer;
-    terminate_begin(k, call_id);
-    rig_wait(replied, "TerminateCall");
-    assert_int_equal(reply.code, code);
-    assert_int_equal(reply.success, code == RPC_OK);
-}
-
-static bool terminate_asked(void)
-{
-    return rig.terminate_cnt >= 1;
-}
-
-static bool terminate_asked_twice(void)
-{
-    return rig.terminate_cnt >= 2;
-}
-
-static void test_terminate(void **state)
-{
-    (void)state;
-    struct grpc_link *k = caller();
-    terminate(k, "c", PLANE__TERMINATED__RESULT__ENDING, RPC_OK);
-    assert_string_equal(rig.asked_by, "grpc:agent-service");
-    terminate(k, "c", PLANE__TERMINATED__RESULT__NOT_FOUND, RPC_NOT_FOUND);
-    terminate(k, "c", PLANE__TERMINATED__RESULT__BUSY, RPC_UNAVAILABLE);
-    terminate(k, "", -1, RPC_INVALID_ARGUMENT);
-    terminate(k, "c", -1, RPC_UNAVAILABLE); /* no answer in time */
-    /* An actor that is replaced while the caller waits is asked again. */
-    rig.terminate_cnt = 0;
-    terminate_begin(k, "c");
-    rig_wait(terminate_asked, "the actor is asked");
-    rig_stop_actor();
-    rig.terminated = PLANE__TERMINATED__RESULT__ENDING;
-    rig_start_actor();
-    rig_wait(terminate_asked_twice, "the new actor is asked");
-    rig_wait(replied, "the answer");
-    assert_int_equal(reply.code, RPC_OK);
-    grpc_link_free(k);
-}
-
 static int open_rig(void **state)
 {
     rig.grpc_port = (uint16_t)(18000 + getpid() % 2000);
@@ -502,7 +394,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_credentials_failures, fresh),
         cmocka_unit_test_setup(test_stop_waits_for_a_port, fresh),
         cmocka_unit_test_setup(test_port_in_use, fresh),
-        cmocka_unit_test_setup(test_terminate, fresh),
     };
     return cmocka_run_group_tests(tests, open_rig, rig_close);
 }
