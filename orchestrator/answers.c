@@ -1,7 +1,8 @@
 #include "orchestrator/answers.h"
 #include <stdlib.h>
 
-void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port), void *user)
+void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port, uint64_t owner),
+                  void *user)
 {
     *a = (struct answers){.max = max, .on_orphan = on_orphan, .user = user};
     map_init(&a->by_key);
@@ -35,9 +36,10 @@ void answers_fini(struct answers *a)
 static void forget(struct answers *a, struct answer *x)
 {
     uint32_t orphan = list_empty(&x->waiting) ? 0 : x->port;
+    uint64_t owner = x->owner;
     drop(a, x);
     if (orphan != 0)
-        a->on_orphan(a->user, orphan);
+        a->on_orphan(a->user, orphan, owner);
 }
 
 static struct answer *answer_new(const struct answer_args *args, int64_t now_ms)
@@ -52,6 +54,7 @@ static struct answer *answer_new(const struct answer_args *args, int64_t now_ms)
     *x = (struct answer){
         .at_ms = now_ms,
         .port = args->port,
+        .owner = args->owner,
         .key = span_of(bytes, args->key.len),
         .body = span_of(bytes + args->key.len, args->body.len),
     };

@@ -21,6 +21,7 @@ struct answer {
     struct list waiting; /* in answers->waiting[asker] until delivered */
     int64_t at_ms;
     uint32_t port; /* of a set-up; 0: none */
+    uint64_t owner;
     struct span key;
     struct span body; /* packed JobDone */
 };
@@ -31,11 +32,12 @@ struct answers {
     struct list waiting[ANSWERS_ASKERS_MAX]; /* not delivered yet, oldest first */
     size_t cnt;
     size_t max;
-    void (*on_orphan)(void *user, uint32_t port);
+    void (*on_orphan)(void *user, uint32_t port, uint64_t owner);
     void *user;
 };
 
-void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port), void *user);
+void answers_init(struct answers *a, size_t max, void (*on_orphan)(void *user, uint32_t port, uint64_t owner),
+                  void *user);
 /** Forgets everything without on_orphan. */
 void answers_fini(struct answers *a);
 struct answer_args {
@@ -43,6 +45,7 @@ struct answer_args {
     struct span body;
     uint32_t asker; /* below ANSWERS_ASKERS_MAX */
     uint32_t port;  /* 0: none */
+    uint64_t owner; /* of the port; the keeper's own number */
 };
 /**
  * Keep one; it waits until answers_delivered. The oldest goes when there are too many. An answer with this key is

@@ -127,6 +127,7 @@ static void take_over(struct grpc_link *k)
     k->used = k->next;
     k->next = former;
     side_close(former, false);
+    k->told_generation = k->generation; /* it was ready throughout: nothing to tell */
     log_ev(LOG_INFO, "new certificates are in use", log_z("name", k->args.name));
 }
 

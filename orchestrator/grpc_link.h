@@ -35,7 +35,7 @@ struct grpc_link_args {
     const char *tls_name;       /* expected in the server's certificate; also the :authority */
     const char *const *methods; /* paths, at most GRPC_LINK_METHODS_MAX, ended by NULL; live as long as the link */
     const struct tls_files *tls;
-    void (*on_change)(struct grpc_link *k, void *user); /* state, detail or generation is another */
+    void (*on_change)(struct grpc_link *k, void *user); /* state or detail is another, or it was lost and is back */
     void *user;
 };
 

@@ -110,6 +110,8 @@ struct orch {
     Plane__Dependency deps[SVC_COUNT];
     Plane__Dependency *dep_list[SVC_COUNT];
     struct timer tick;
+    int64_t lookup_warned_ms;
+    uint32_t lookups_unsaid; /* failed look-ups of credentials that no line told of since then */
     bool draining;
     bool stopping;
     struct timer stop_timer;
@@ -153,6 +155,8 @@ void orch_keep_quiet(struct orch_job *x);
 /* orch_ports.c: RTP ports, their owners, and the order in which media-service hears of them */
 void orch_ports_init(struct orch *o);
 void orch_ports_fini(struct orch *o);
+/** The call a job belongs to, as ports know it; 0: none is named. */
+uint64_t orch_ports_owner_of(const struct job *j);
 /** State or generation of the channel to media-service may be another. */
 void orch_ports_media_changed(struct orch *o);
 /** May AllocatePort go out now? */

@@ -3,6 +3,8 @@
 #include "orchestrator/orch.h"
 #include <stdlib.h>
 
+#define LOOKUP_WARN_MS 1000
+
 static struct stat_series setup_ms = {
     .name = "sip_signaling_setup_ms", .help = "time a set-up took, milliseconds", .kind = STAT_HISTOGRAM};
 
@@ -24,7 +26,12 @@ static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
         return NULL;
     protobuf_c_message_pack(&d->base, bytes);
     struct answer_args a = {
-        .key = x->key, .body = span_of((const char *)bytes, n), .asker = x->shard->no, .port = d->rtp_port};
+        .key = x->key,
+        .body = span_of((const char *)bytes, n),
+        .asker = x->shard->no,
+        .port = d->rtp_port,
+        .owner = orch_ports_owner_of(x->job),
+    };
     struct answer *kept = answers_put(&x->orch->answers, &a, loop_now(x->orch->loop).mono_ms);
     free(bytes);
     return kept;
@@ -50,6 +57,20 @@ void orch_send_waiting(struct shard *s)
         ;
 }
 
+/* A flood of REGISTERs must not become one of lines: one look-up a second is told of, and how many were not. */
+static void log_failed_lookup(struct orch *o, const struct job *j, const Plane__JobDone *d)
+{
+    int64_t now_ms = loop_now(o->loop).mono_ms;
+    if (o->lookup_warned_ms != 0 && now_ms - o->lookup_warned_ms < LOOKUP_WARN_MS) {
+        o->lookups_unsaid++;
+        return;
+    }
+    log_ev(LOG_WARN, "credentials cannot be had", log_z("call_id", j->call_id), log_z("user", j->sip_username),
+           log_z("status", d->grpc_status), log_z("detail", d->detail), log_n("unsaid", o->lookups_unsaid));
+    o->lookup_warned_ms = now_ms;
+    o->lookups_unsaid = 0;
+}
+
 static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
 {
     const struct job *j = x->job;
@@ -58,6 +79,8 @@ static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
         log_ev(LOG_DEBUG, "job done", log_z("call_id", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
     else if (j->kind == PLANE__RUN_JOB__KIND__PUNCH) /* harmless: many servers can do neither form */
         log_ev(LOG_DEBUG, "hole punch failed", log_z("call_id", j->call_id), log_z("status", d->grpc_status));
+    else if (j->kind == PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
+        log_failed_lookup(x->orch, j, d);
     else
         log_ev(LOG_WARN, "job failed", log_z("call_id", j->call_id), log_z("step", d->step),
                log_z("status", d->grpc_status), log_z("detail", d->detail));

@@ -221,9 +221,11 @@ static void on_gather_timer(struct timer *t, int64_t now_ms)
 }
 
 /* A port whose set-up answer reached nobody: the actor, when it asks again, gets a new one. */
-static void on_orphan(void *user, uint32_t port)
+static void on_orphan(void *user, uint32_t port, uint64_t owner)
 {
     struct orch *o = user;
+    if (o->ports.owner[port] != owner)
+        return; /* it has been given to another call since */
     struct now now = loop_now(o->loop);
     struct orch_job *x = job_begin(o, NULL, job_new_release(port, &o->limits, now), (struct span){0});
     if (x == NULL)

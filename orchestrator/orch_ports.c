@@ -25,8 +25,7 @@ static struct stat_series ports_taken = {
 
 /* --- owners ------------------------------------------------------------------------------------------------------ */
 
-/* The call a job belongs to; 0: none is named. */
-static uint64_t owner_of(const struct job *j)
+uint64_t orch_ports_owner_of(const struct job *j)
 {
     if (j->call_id[0] == '\0')
         return 0;
@@ -60,7 +59,7 @@ static void has_new_owner(struct orch_job *owner, uint32_t port)
 {
     struct orch_ports *p = &owner->orch->ports;
     struct list *bucket = releases_of(p, port);
-    p->owner[port] = owner_of(owner->job);
+    p->owner[port] = orch_ports_owner_of(owner->job);
     for (struct list *n = bucket->next, *next; n != bucket; n = next) {
         struct orch_job *x = LIST_ENTRY(n, struct orch_job, release);
         next = n->next;
@@ -72,7 +71,7 @@ static void has_new_owner(struct orch_job *owner, uint32_t port)
 bool orch_ports_is_anothers(const struct orch_job *x)
 {
     uint64_t owner = x->orch->ports.owner[x->job->rtp_port];
-    uint64_t asker = owner_of(x->job);
+    uint64_t asker = orch_ports_owner_of(x->job);
     if (owner == 0 || asker == 0 || owner == asker)
         return false;
     log_taken(x);
@@ -229,7 +228,7 @@ void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r)
 void orch_ports_release_ended(struct orch_job *x, const struct job_result *r)
 {
     struct orch_ports *p = &x->orch->ports;
-    if (r->code == RPC_OK && p->owner[x->job->rtp_port] == owner_of(x->job))
+    if (r->code == RPC_OK && p->owner[x->job->rtp_port] == orch_ports_owner_of(x->job))
         p->owner[x->job->rtp_port] = 0;
     bool before = x->goes_first && x->release_generation != p->generation;
     if (before && x->job->state == JOB_ST_FREE_WAIT)

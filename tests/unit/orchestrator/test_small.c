@@ -90,15 +90,17 @@ static void test_traceparent(void **state)
 static uint32_t orphans[8];
 static size_t orphan_cnt;
 
-static void on_orphan(void *user, uint32_t port)
+static void on_orphan(void *user, uint32_t port, uint64_t owner)
 {
     (void)user;
+    assert_int_equal(owner, port + 1);
     orphans[orphan_cnt++] = port;
 }
 
 static struct answer *put(struct answers *a, struct span key, struct span body, uint32_t port, int64_t now_ms)
 {
-    return answers_put(a, &(struct answer_args){.key = key, .body = body, .asker = 2, .port = port}, now_ms);
+    return answers_put(a, &(struct answer_args){.key = key, .body = body, .asker = 2, .port = port, .owner = port + 1},
+                       now_ms);
 }
 
 static void test_answers(void **state)
