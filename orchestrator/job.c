@@ -221,8 +221,8 @@ void job_server_is_back(struct job *j)
 bool job_has_port_at_stake(const struct job *j)
 {
     bool taking = j->state >= JOB_ST_PORT && j->state <= JOB_ST_LATE;
-    bool freeing = j->state == JOB_ST_FREEING || j->state == JOB_ST_FREE_WAIT;
-    return taking || (freeing && j->answered);
+    bool waits = j->state == JOB_ST_FREE_WAIT && j->answered; /* the actor asks our successor for its own */
+    return taking || j->state == JOB_ST_FREEING || waits;
 }
 
 bool job_is_running_step(const struct job *j)

@@ -172,7 +172,8 @@ struct fsm_step job_taken(struct job *j, struct job_effects *fx, struct now now)
 /** The server has come back: pauses between tries begin with a short one again. */
 void job_server_is_back(struct job *j);
 
-/** It awaits a port, or gives one back that nobody else knows of: a process that stops should wait for it. */
+/** It awaits a port, or a ReleasePort is under way, or nobody else knows of the one it gives back: a process that stops
+ * should wait for it. */
 bool job_has_port_at_stake(const struct job *j);
 /** The RPC runs for somebody who still waits (for the state shown and for repeated steps): step and "started". */
 bool job_is_running_step(const struct job *j);

@@ -194,6 +194,24 @@ class TestMediaRestart(unittest.TestCase):
         self.assertEqual(self.port_events(since), [f"allocate {port}", f"release {port}"])
 
 
+class TestRestartWhileReleasing(unittest.TestCase):
+    def test_a_graceful_restart_waits_for_releases_under_way(self):
+        """Asked for twice, a release could hit whoever has the port by then."""
+        with Stack().start() as stack, Ua(stack.sip_port) as ua:
+            stack.platform.faults(ReleasePort={"delay_ms": 400, "when": "after"})
+            calls = [Call(ua) for _ in range(5)]
+            for call in calls:
+                call.answered()
+            for call in calls:
+                call.bye()
+            harness.wait_for("the releases are under way", 5, lambda: stack.platform.status()["released"] == 5)
+            old = stack.worker("orchestrator")
+            stack.ctl("restart", "orchestrator")
+            stack.wait_restarted(old)
+            stack.assert_clean()
+            self.assertEqual(stack.platform.status()["released_unknown"], 0)
+
+
 class TestLayouts(unittest.TestCase):
     """Both wire shapes of DialplanAction and both layouts of PlayAudio."""
 
