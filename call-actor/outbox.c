@@ -34,6 +34,7 @@ struct outbox {
     struct list refused; /* in order of again_ms: the delay is the same for all */
     size_t sent_cnt;
     size_t mem;
+    struct list *bodies; /* in `all`: whatever stands before it has no body in memory; &all: nothing has one */
     uint64_t last_seq;
 };
 
@@ -53,6 +54,7 @@ struct outbox *outbox_new(struct store *st, size_t events_max)
     map_init(&o->by_seq);
     map_init(&o->by_call);
     list_init(&o->all);
+    o->bodies = &o->all;
     list_init(&o->ready);
     list_init(&o->sent);
     list_init(&o->refused);
@@ -73,6 +75,8 @@ static void drop_bytes(struct outbox *o, struct entry *e)
 static void entry_free(struct outbox *o, struct entry *e)
 {
     drop_bytes(o, e);
+    if (o->bodies == &e->all)
+        o->bodies = e->all.next;
     map_del(&o->by_seq, &e->by_seq);
     map_del(&o->by_call, &e->by_call);
     list_remove(&e->all);
@@ -172,6 +176,8 @@ void outbox_add(struct outbox *o, Store__OutboxRow *row, struct now now)
         die(EX_INTERNAL, "out of memory for an event");
     e->packed_len = store__outbox_row__pack(row, (uint8_t *)e->packed);
     o->mem += e->packed_len;
+    if (o->bodies == &o->all)
+        o->bodies = &e->all;
     store_put(o->store, STORE_OUTBOX, seq, span_of(e->packed, e->packed_len));
     stat_inc(&stat_added);
 }
@@ -202,8 +208,8 @@ static void wake_refused(struct outbox *o, struct now now)
 /* Bodies that cannot leave now are let go of when they are many; the store has them. */
 static void trim_memory(struct outbox *o)
 {
-    for (struct list *n = o->all.next; n != &o->all && o->mem > OUTBOX_MEM_BYTES; n = n->next)
-        drop_bytes(o, LIST_ENTRY(n, struct entry, all));
+    for (; o->bodies != &o->all && o->mem > OUTBOX_MEM_BYTES; o->bodies = o->bodies->next)
+        drop_bytes(o, LIST_ENTRY(o->bodies, struct entry, all));
 }
 
 void outbox_pump(struct outbox *o, struct bus_link *pub, struct now now)

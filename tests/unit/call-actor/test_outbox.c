@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -187,6 +188,59 @@ static void bodies_beyond_the_memory_cap_come_back_from_the_store(void **state)
     store_close(s);
 }
 
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* What is trimmed is not looked at again. Before the cap is reached turns are as cheap as they can be: they are the
+ * measure, so that the machine's speed is none. */
+static void a_turn_costs_the_same_however_many_are_trimmed(void **state)
+{
+    (void)state;
+    enum { EVENTS = 60000, BODY = 1000, TURNS = 200 };
+    struct store *s = open_store();
+    struct outbox *o = outbox_new(s, 2 * EVENTS);
+    link_up = false;
+    double before = 0, after = 0;
+    for (uint64_t i = 0; i < EVENTS + TURNS; i++) {
+        add(o, i, BODY);
+        if (i >= TURNS && i < EVENTS)
+            continue;
+        store_commit(s);
+        double began = cpu_ms();
+        outbox_pump(o, NULL, t0);
+        *(i < TURNS ? &before : &after) += cpu_ms() - began;
+    }
+    assert_true(after < before + TURNS * 0.1); /* a walk over all costs about 1 ms each */
+    outbox_free(o);
+    store_close(s);
+}
+
+/* The first with a body may leave by a confirm, and all may have left. */
+static void trimming_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct outbox *o = outbox_new(s, 10000);
+    link_up = true;
+    for (int round = 0; round < 3; round++) {
+        uint64_t seq[40];
+        for (uint64_t i = 0; i < 40; i++)
+            seq[i] = add(o, i, 1 << 20);
+        pump(o, s, 1000);
+        assert_int_equal(got_cnt, 40);
+        for (size_t i = 0; i < 40; i++)
+            outbox_confirmed(o, seq[39 - i]);
+        store_commit(s);
+        assert_int_equal(outbox_count(o), 0);
+    }
+    outbox_free(o);
+    store_close(s);
+}
+
 /* --- kill -9
  * ------------------------------------------------------------------------------------------------------------- */
 
@@ -272,6 +326,8 @@ int main(void)
         IN_DIR(what_a_lost_publisher_had_is_sent_again_oldest_first),
         IN_DIR(no_more_than_the_window_is_out_and_a_full_link_loses_nothing),
         IN_DIR(bodies_beyond_the_memory_cap_come_back_from_the_store),
+        IN_DIR(a_turn_costs_the_same_however_many_are_trimmed),
+        IN_DIR(trimming_goes_on_where_it_was),
         IN_DIR(a_kill_keeps_what_was_committed_and_nothing_else),
         IN_DIR(a_full_store_ends_the_process_with_the_remedy),
         cmocka_unit_test(an_unusable_directory_is_refused),
