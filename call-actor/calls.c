@@ -46,6 +46,7 @@ struct entry *calls_add(struct calls *cs, struct call *c)
     c->shell = e;
     list_init(&e->all);
     list_init(&e->dirty);
+    list_init(&e->namesakes);
     list_append(&cs->all, &e->all);
     struct span key = span_of((const char *)&c->row->key, sizeof(c->row->key));
     if (map_put(&cs->by_key, &e->by_key, key) != 0) {
@@ -66,6 +67,28 @@ static void put_newest(struct map *m, struct map_node *n, struct span key)
     if (old != NULL)
         map_del(m, old);
     (void)map_put(m, n, key);
+}
+
+/* The older ones stay within reach: the newest may be the first to be forgotten. */
+static void index_call_id(struct calls *cs, struct entry *e)
+{
+    struct span call_id = span_cstr(e->call->row->a->call_id);
+    struct map_node *newest = map_get(&cs->by_call_id, call_id);
+    if (newest != NULL)
+        list_append(&MAP_ENTRY(newest, struct entry, by_call_id)->namesakes, &e->namesakes);
+    put_newest(&cs->by_call_id, &e->by_call_id, call_id);
+}
+
+static void leave_call_id(struct calls *cs, struct entry *e)
+{
+    bool was_newest = e->by_call_id.key.p != NULL;
+    struct list *older = list_first(&e->namesakes);
+    map_del(&cs->by_call_id, &e->by_call_id);
+    list_remove(&e->namesakes);
+    if (!was_newest || older == NULL)
+        return;
+    struct entry *next = LIST_ENTRY(older, struct entry, namesakes);
+    put_newest(&cs->by_call_id, &next->by_call_id, span_cstr(next->call->row->a->call_id));
 }
 
 /* Bytes written, 0 when they do not fit. The separator is in none of the three. */
@@ -92,7 +115,7 @@ void calls_index(struct calls *cs, struct entry *e)
         return; /* nothing of what follows changes in a call's life */
     index_invite(cs, e, row);
     put_newest(&cs->by_tag, &e->by_tag, span_cstr(row->a->local_tag));
-    put_newest(&cs->by_call_id, &e->by_call_id, span_cstr(row->a->call_id));
+    index_call_id(cs, e);
     put_newest(&cs->by_trace, &e->by_trace, span_cstr(row->trace_id));
 }
 
@@ -101,7 +124,7 @@ void calls_remove(struct calls *cs, struct entry *e)
     map_del(&cs->by_key, &e->by_key);
     map_del(&cs->by_tag, &e->by_tag);
     map_del(&cs->by_invite, &e->by_invite);
-    map_del(&cs->by_call_id, &e->by_call_id);
+    leave_call_id(cs, e);
     map_del(&cs->by_trace, &e->by_trace);
     list_remove(&e->all);
     list_remove(&e->dirty);
@@ -150,11 +173,27 @@ enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *
     return call_state(found->call) == CALL_ST_ENDED ? INVITE_NEW : INVITE_MERGED;
 }
 
+static bool is_live(const struct entry *e)
+{
+    return !e->gone && call_is_live(e->call);
+}
+
+static struct entry *liveliest(struct entry *newest)
+{
+    struct entry *e = newest;
+    while (!is_live(e)) {
+        e = LIST_ENTRY(e->namesakes.next, struct entry, namesakes);
+        if (e == newest)
+            break;
+    }
+    return e;
+}
+
 struct entry *calls_by_name(const struct calls *cs, struct span name)
 {
     struct map_node *n = map_get(&cs->by_call_id, name);
     if (n != NULL)
-        return MAP_ENTRY(n, struct entry, by_call_id);
+        return liveliest(MAP_ENTRY(n, struct entry, by_call_id));
     n = map_get(&cs->by_trace, name);
     return n != NULL ? MAP_ENTRY(n, struct entry, by_trace) : NULL;
 }

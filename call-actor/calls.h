@@ -17,6 +17,7 @@ struct entry {
     struct map_node by_tag;     /* our tag: what requests in the dialog carry in To */
     struct map_node by_invite;  /* Call-ID, From tag and CSeq number of its first INVITE: the newest call with them */
     struct map_node by_call_id; /* the newest call with this Call-ID */
+    struct list namesakes;      /* all calls with this Call-ID: a ring without a head, the next is the next older */
     struct map_node by_trace;
     char *invite_text; /* key in by_invite */
     struct list all;
@@ -48,7 +49,7 @@ uint64_t calls_next_key(struct calls *cs, struct now now);
 struct entry *calls_add(struct calls *cs, struct call *c);
 /**
  * Enter a call's dialog, first INVITE, Call-ID and trace id, once its machine has set them. Where two calls have the
- * same, the newer one is found; each is always found by its own tag.
+ * same first INVITE, the newer one is found; each is always found by its own tag.
  */
 void calls_index(struct calls *cs, struct entry *e);
 /** Leaves every index and is freed, the call with it. */
@@ -73,7 +74,10 @@ enum invite_is {
  * instance. So is the same CSeq once the call it began is over.
  */
 enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
-/** By Call-ID or trace id: what people and services know. */
+/**
+ * By Call-ID or trace id: what people and services know. Of several calls with one Call-ID (another From tag makes it
+ * another call) the newest that is not over, else the newest.
+ */
 struct entry *calls_by_name(const struct calls *cs, struct span name);
 static inline size_t calls_count(const struct calls *cs)
 {

@@ -189,6 +189,40 @@ static void cancel_is_for_the_invite_it_matched(void **state)
     buf_fini(&invite);
 }
 
+static struct entry *begin_with_tag(struct table *t, const char *tag)
+{
+    char from[64], branch[64];
+    (void)snprintf(from, sizeof(from), "<sip:05321112233@192.0.2.1>;tag=%s", tag);
+    (void)snprintf(branch, sizeof(branch), "z9hG4bK%s", tag);
+    BUILD(t, .method = "INVITE", .cseq = 10, .branch = branch, .from = from, .body = KIT_OFFER);
+    struct call *c = call_new(&t->kit.conf, calls_next_key(&t->calls, t->kit.now), t->kit.now);
+    struct entry *e = calls_add(&t->calls, c);
+    assert_non_null(e);
+    give(t, e);
+    return e;
+}
+
+/* Three calls with one Call-ID, told apart by their From tags: the newest that lives is meant. */
+static void of_namesakes_the_newest_that_lives_is_found(void **state)
+{
+    struct table *t = *state;
+    const struct span name = SPAN("kit-call@192.0.2.1");
+    struct entry *e[3] = {begin_with_tag(t, "one"), begin_with_tag(t, "two"), begin_with_tag(t, "three")};
+    assert_ptr_equal(calls_by_name(&t->calls, name), e[2]);
+    end(t, e[2]); /* over, still remembered */
+    assert_ptr_equal(calls_by_name(&t->calls, name), e[1]);
+    calls_remove(&t->calls, e[2]);
+    assert_ptr_equal(calls_by_name(&t->calls, name), e[1]);
+    calls_remove(&t->calls, e[0]); /* one that stands behind another */
+    end(t, e[1]);
+    assert_ptr_equal(calls_by_name(&t->calls, name), e[1]); /* none lives */
+    struct entry *again = begin_with_tag(t, "four");
+    assert_ptr_equal(calls_by_name(&t->calls, name), again);
+    calls_remove(&t->calls, e[1]);
+    calls_remove(&t->calls, again);
+    assert_null(calls_by_name(&t->calls, name));
+}
+
 static void a_forgotten_call_is_not_found(void **state)
 {
     struct table *t = *state;
@@ -216,6 +250,7 @@ int main(void)
         TABLE_TEST(a_second_call_does_not_hide_the_first),
         TABLE_TEST(our_tag_alone_is_no_dialog),
         TABLE_TEST(cancel_is_for_the_invite_it_matched),
+        TABLE_TEST(of_namesakes_the_newest_that_lives_is_found),
         TABLE_TEST(a_forgotten_call_is_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
