@@ -1,9 +1,9 @@
 #include "call-actor/actor.h"
+#include "call-actor/gate.h"
+#include "call-actor/registrar.h"
 #include "common/base/err.h"
-#include "common/base/id.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
-#include "common/sip/sip_write.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,53 +51,27 @@ static struct entry *new_call(struct actor *a)
 /* --- requests from the edge ------------------------------------------------------------------------------------------
  */
 
-/* For what belongs to no call. Nothing is remembered: asked again, it is worked out again. */
-static void refuse(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg, unsigned status)
+static void turn_away(struct actor *a, const struct asked *q, unsigned status, const char *why)
 {
-    if (msg->method == SIP_M_ACK)
-        return;
-    char tag[ID_MAX];
-    id_make(tag, a->conf.shard, 10);
-    struct buf out;
-    buf_init(&out, REPLY_BYTES_MAX);
-    struct sip_reply_args args = {.req = msg, .status = status, .to_tag = span_cstr(tag)};
-    sip_reply_note_source(&args, span_cstr(rx->source->addr), (uint16_t)rx->source->port);
-    sip_write_reply(&out, &args);
-    if (status == 503)
-        sip_write_hdr_num(&out, SIP_H_RETRY_AFTER, 5 + id_random_u64() % 10);
-    sip_write_body(&out, SPAN(""), SPAN(""));
-    Plane__SendReply m = PLANE__SEND_REPLY__INIT;
-    m.txn = rx->txn;
-    m.status = status;
-    m.raw = (ProtobufCBinaryData){.len = out.len, .data = (uint8_t *)out.p};
-    m.dest = rx->source;
-    if (!out.failed)
-        (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base);
-    buf_fini(&out);
+    answer_refuse(a, q, status, NULL);
+    say_refused(q->msg->call_id, status, why, q->rx->source->addr, loop_now(a->loop).mono_ms);
 }
 
-static void turn_away(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg, unsigned status,
-                      const char *why)
-{
-    refuse(a, rx, msg, status);
-    say_refused(msg->call_id, status, why, rx->source->addr, loop_now(a->loop).mono_ms);
-}
-
-static struct entry *call_for_invite(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg,
-                                     struct span txn)
+/* told: as gate_passes wants it. */
+static struct entry *call_for_invite(struct actor *a, const struct asked *q, const struct cred *told)
 {
     struct entry *e;
-    enum invite_is is = calls_match_invite(&a->calls, msg, txn, &e);
+    enum invite_is is = calls_match_invite(&a->calls, q->msg, answer_txn(q), &e);
     if (is == INVITE_MERGED)
-        turn_away(a, rx, msg, 482, "the same request came on another way");
-    if (is != INVITE_NEW)
+        turn_away(a, q, 482, "the same request came on another way");
+    if (is != INVITE_NEW || (q->rx->must_authenticate && !gate_passes(a->gate, q, told)))
         return e;
     if (a->draining)
-        turn_away(a, rx, msg, 503, "draining");
+        turn_away(a, q, 503, "draining");
     else if (a->live_cnt >= a->calls_max)
-        turn_away(a, rx, msg, 503, "too many calls");
+        turn_away(a, q, 503, "too many calls");
     else if ((e = new_call(a)) == NULL)
-        turn_away(a, rx, msg, 503, "out of memory");
+        turn_away(a, q, 503, "out of memory");
     return e;
 }
 
@@ -112,13 +86,36 @@ static struct entry *call_for_cancel(struct actor *a, const Plane__RxRequest *rx
     return calls_match_invite(&a->calls, msg, invite, &e) == INVITE_KNOWN ? e : NULL;
 }
 
-static struct entry *call_in_dialog(struct actor *a, const Plane__RxRequest *rx, const struct sip_msg *msg)
+static struct entry *call_in_dialog(struct actor *a, const struct asked *q)
 {
-    bool cancels = msg->method == SIP_M_CANCEL && rx->cancels.len > 0;
-    struct entry *e = cancels ? call_for_cancel(a, rx, msg) : calls_by_dialog(&a->calls, msg);
-    if (e == NULL)
-        refuse(a, rx, msg, 481);
-    return e;
+    bool cancels = q->msg->method == SIP_M_CANCEL && q->rx->cancels.len > 0;
+    struct entry *e = cancels ? call_for_cancel(a, q->rx, q->msg) : calls_by_dialog(&a->calls, q->msg);
+    if (e != NULL)
+        return e;
+    bool held = cancels && gate_cancel(a->gate, span_of((const char *)q->rx->cancels.data, q->rx->cancels.len));
+    answer_refuse(a, q, held ? 200 : 481, NULL); /* §9.2 */
+    return NULL;
+}
+
+/* A REGISTER belongs to its user, anything else to a call. */
+static void take_request(struct actor *a, const struct asked *q, const struct cred *told)
+{
+    if (q->msg->method == SIP_M_REGISTER) {
+        if (gate_passes(a->gate, q, told))
+            registrar_take(a->registrar, q);
+        return;
+    }
+    bool begins = q->msg->method == SIP_M_INVITE && q->msg->to_tag.len == 0;
+    struct entry *e = begins ? call_for_invite(a, q, told) : call_in_dialog(a, q);
+    struct call_input in = {
+        .type = CALL_IN_REQUEST,
+        .msg = q->msg,
+        .txn = answer_txn(q),
+        .source = q->rx->source,
+        .local_addr = q->rx->local_addr,
+    };
+    if (e != NULL)
+        actor_step(a, e, &in);
 }
 
 static void on_request(struct actor *a, const Plane__RxRequest *rx)
@@ -129,18 +126,7 @@ static void on_request(struct actor *a, const Plane__RxRequest *rx)
         log_line(LOG_WARN, "a request whose index does not fit its bytes was dropped");
         return;
     }
-    struct span txn = span_of((const char *)rx->txn.data, rx->txn.len);
-    bool begins = msg.method == SIP_M_INVITE && msg.to_tag.len == 0;
-    struct entry *e = begins ? call_for_invite(a, rx, &msg, txn) : call_in_dialog(a, rx, &msg);
-    struct call_input in = {
-        .type = CALL_IN_REQUEST,
-        .msg = &msg,
-        .txn = txn,
-        .source = rx->source,
-        .local_addr = rx->local_addr,
-    };
-    if (e != NULL)
-        actor_step(a, e, &in);
+    take_request(a, &(struct asked){.rx = rx, .msg = &msg}, NULL);
 }
 
 /* --- answers to what calls asked
@@ -190,6 +176,8 @@ static void on_job_step(struct actor *a, const Plane__JobStep *m)
 
 static void on_job_done(struct actor *a, const Plane__JobDone *m)
 {
+    if (gate_on_job_done(a->gate, m))
+        return;
     struct entry *e = call_for_id(a, m->id);
     if (e != NULL)
         actor_step(a, e, &(struct call_input){.type = CALL_IN_JOB_DONE, .done = m});
@@ -279,6 +267,7 @@ static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     (void)fresh;
     struct actor *a = bus_link_user(k);
     recover_ask(a, PLANE__PROC__PROC_ORCH);
+    gate_ask_again(a->gate);
     admit_update(a, false);
 }
 
@@ -351,6 +340,7 @@ static bool read_conf(struct actor *a)
         .shard = worker_instance(a->worker),
     };
     a->calls_max = conf_u32(c, SET_CALLS_MAX);
+    a->realm = conf_str(c, SET_REALM);
     struct span bad;
     if (codecs_parse(&a->conf.codecs, span_cstr(conf_str(c, SET_CODECS)), &bad) == 0)
         return true;
@@ -382,7 +372,10 @@ int actor_start(struct worker *w)
     calls_init(&a->calls);
     a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));
     turn_init(a);
-    if (!open_links(a))
+    buf_init(&a->reply_buf, REPLY_BYTES_MAX);
+    a->gate = gate_new(a, take_request);
+    a->registrar = registrar_new(a);
+    if (a->gate == NULL || a->registrar == NULL || !open_links(a))
         return EX_INTERNAL;
     recover_load(a); /* after the links exist, before any can be up: the loop has not turned yet */
     admit_init(a);

@@ -2,6 +2,7 @@
  * actor: the shell around the machines of one shard: links, tables, turns. Layer: call-actor, private.
  *
  *   actor.c   a message from another process -> the call it is for -> call_handle
+ *   gate.c    who must show who he is; registrar.c: REGISTER; answer.c: replies that belong to no call
  *   turn.c    what a step wants done; rows committed at the end of the turn, before anything leaves (rule 2)
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
@@ -36,7 +37,11 @@ struct actor {
     struct outbox *outbox;
     struct calls calls;
     struct list dirty;
-    struct buf row_buf; /* scratch of the commit */
+    struct buf row_buf;   /* scratch of the commit */
+    struct buf reply_buf; /* scratch of answer.h */
+    struct gate *gate;
+    struct registrar *registrar;
+    const char *realm;
     struct bus_link *edge;
     struct bus_link *orch;
     struct bus_link *pub;

@@ -1,6 +1,7 @@
 /* What operators ask: calls, call and ladder of one, hangup, events. One JSON object each way. */
 #include "call-actor/actor.h"
 #include "call-actor/call_history.h"
+#include "call-actor/registrar_ctl.h"
 #include "common/base/err.h"
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -241,7 +242,8 @@ static int ctl_events(struct actor *a, struct buf *out)
 /* What status shows, as it is now. */
 static int ctl_numbers(struct actor *a, struct buf *out)
 {
-    buf_printf(out, "{\"calls\":%zu,\"registrations\":0,\"outbox\":%zu}", a->live_cnt, outbox_count(a->outbox));
+    buf_printf(out, "{\"calls\":%zu,\"registrations\":%zu,\"outbox\":%zu}", a->live_cnt,
+               a->registrar != NULL ? registrar_bindings(a->registrar) : 0, outbox_count(a->outbox));
     return EX_OK;
 }
 
@@ -250,6 +252,7 @@ int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struc
     cJSON *args = cJSON_Parse(args_json);
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(args, "id");
     const char *id = cJSON_IsString(item) ? item->valuestring : "";
+    struct registrar_ctl reg = {.args = args, .realm = a->realm};
     int rv;
     if (strcmp(cmd, "calls") == 0)
         rv = ctl_calls(a, args, out);
@@ -266,7 +269,9 @@ int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struc
     else if (strcmp(cmd, "numbers") == 0)
         rv = ctl_numbers(a, out);
     else if (strcmp(cmd, "registrations") == 0)
-        rv = (buf_puts(out, "{\"registrations\":[]}"), EX_OK);
+        rv = (registrar_ctl_list(a->registrar, &reg, out), EX_OK);
+    else if (strcmp(cmd, "unregister") == 0)
+        rv = registrar_ctl_unregister(a->registrar, &reg, out);
     else
         rv = refuse(out, "unknown_command", "call-actor does not know this command");
     cJSON_Delete(args);

@@ -1,5 +1,6 @@
 /* What is worked out only when somebody asks for metrics. */
 #include "call-actor/actor.h"
+#include "call-actor/registrar.h"
 #include "common/base/stat.h"
 
 #define GAUGE(id, text)                                                                                                \
@@ -51,6 +52,7 @@ void actor_measure(struct worker *w)
     struct actor *a = worker_state(w);
     struct store_use use = store_use(a->store);
     count_calls(a);
+    stat_set(&registrations, (int64_t)registrar_bindings(a->registrar));
     stat_set(&calls_limit, (int64_t)a->calls_max);
     stat_set(&outbox, (int64_t)outbox_count(a->outbox));
     stat_set(&outbox_limit, conf_u32(worker_conf(w), SET_OUTBOX_MAX));

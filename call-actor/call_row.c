@@ -11,7 +11,7 @@ void *row_alloc(size_t size)
     return p;
 }
 
-static char *text_dup(struct span text)
+char *row_text_dup(struct span text)
 {
     if (text.len == 0)
         return (char *)(uintptr_t)protobuf_c_empty_string;
@@ -23,7 +23,7 @@ static char *text_dup(struct span text)
 void row_text(char **at, struct span text)
 {
     char *old = *at;
-    *at = text_dup(text); /* before the old one goes: `text` may lie in it */
+    *at = row_text_dup(text); /* before the old one goes: `text` may lie in it */
     if (old != protobuf_c_empty_string)
         free(old);
 }

@@ -10,6 +10,8 @@
 
 /** calloc that does not fail. */
 void *row_alloc(size_t size);
+/** A text for a row, freed with it. */
+char *row_text_dup(struct span text);
 /** A text that was "" or set by row_text before: takes the new one's place. */
 void row_text(char **at, struct span text);
 void row_bytes(ProtobufCBinaryData *at, struct span bytes);

@@ -1,5 +1,5 @@
 /* call-actor: one shard of calls. Wires only; the shell is actor.c, the machine call.h. */
-#include "call-actor/actor.h"
+#include "call-actor/registrar.h"
 
 static void beat(struct worker *w, Plane__Heartbeat *hb)
 {
@@ -8,6 +8,7 @@ static void beat(struct worker *w, Plane__Heartbeat *hb)
     hb->ready = admit_ready(a, &why);
     hb->not_ready_why = (char *)(uintptr_t)why;
     hb->calls = a->live_cnt;
+    hb->registrations = registrar_bindings(a->registrar);
     hb->outbox = outbox_count(a->outbox);
     hb->drained = a->draining && stop_is_settled(a);
 }

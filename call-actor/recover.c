@@ -3,6 +3,7 @@
  * what it owes us. After a kill of a neighbour: the same, for that neighbour (rule 3).
  */
 #include "call-actor/actor.h"
+#include "call-actor/registrar.h"
 #include "common/base/err.h"
 
 static void load_row(void *user, uint64_t key, struct span value)
@@ -27,7 +28,7 @@ static void load_row(void *user, uint64_t key, struct span value)
 
 static void check_schema(struct actor *a)
 {
-    struct span bytes = store_get(a->store, STORE_META, 0);
+    struct span bytes = store_get(a->store, STORE_META, STORE_META_WRITER);
     Store__Meta *meta = store__meta__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
     if (meta != NULL && meta->schema > STORE_SCHEMA)
         die(EX_STORAGE,
@@ -41,7 +42,7 @@ static void check_schema(struct actor *a)
     uint8_t packed[64];
     BUG_ON(store__meta__get_packed_size(&mine) > sizeof(packed));
     size_t n = store__meta__pack(&mine, packed);
-    store_put(a->store, STORE_META, 0, span_of((const char *)packed, n));
+    store_put(a->store, STORE_META, STORE_META_WRITER, span_of((const char *)packed, n));
     store_commit(a->store);
 }
 
@@ -58,10 +59,12 @@ void recover_load(struct actor *a)
     check_schema(a);
     store_each(a->store, STORE_CALLS, load_row, a);
     outbox_load(a->outbox);
+    location_load(registrar_location(a->registrar));
     recover_ask(a, PLANE__PROC__PROC_NONE);
-    if (calls_count(&a->calls) > 0 || outbox_count(a->outbox) > 0)
+    if (calls_count(&a->calls) > 0 || outbox_count(a->outbox) > 0 || registrar_bindings(a->registrar) > 0)
         log_ev(LOG_INFO, "taken up from the store", log_n("calls", (int64_t)calls_count(&a->calls)),
-               log_n("events", (int64_t)outbox_count(a->outbox)));
+               log_n("events", (int64_t)outbox_count(a->outbox)),
+               log_n("bindings", (int64_t)registrar_bindings(a->registrar)));
 }
 
 void recover_ask(struct actor *a, Plane__Proc peer)

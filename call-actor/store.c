@@ -23,7 +23,7 @@ struct store {
     bool stopping;
 };
 
-static const char *const table_names[STORE_TABLES] = {"calls", "outbox", "meta"};
+static const char *const table_names[STORE_TABLES] = {"calls", "outbox", "meta", "aors"};
 
 static MDB_val key_val(const uint64_t *key)
 {

@@ -15,9 +15,12 @@
 enum store_table {
     STORE_CALLS = 0,  /* key: call key; value: store.CallRow */
     STORE_OUTBOX = 1, /* key: sequence number; value: store.OutboxRow */
-    STORE_META = 2,   /* key 0: store.Meta */
+    STORE_META = 2,   /* key STORE_META_WRITER: store.Meta; STORE_META_KEYS: store.Keys */
+    STORE_AORS = 3,   /* key: row key; value: store.AorRow */
     STORE_TABLES
 };
+
+enum store_meta { STORE_META_WRITER = 0, STORE_META_KEYS = 1 };
 
 struct store;
 

@@ -51,6 +51,13 @@ static struct edge_txn *adopt(struct edge_shard *s, const Plane__SendReply *m, c
     return x;
 }
 
+/* The challenge to a stranger's INVITE goes over UDP once, and nothing stays (RFC 3261 §26.3.2.4): repeated until an
+ * ACK comes it would be many times what a forged sender sent. A caller that missed it repeats its INVITE. */
+static bool is_challenge(const Plane__SendReply *m, uint8_t transport)
+{
+    return m->status == 407 && transport == SIP_TP_UDP;
+}
+
 static void on_unknown_reply(struct edge_shard *s, const Plane__SendReply *m, const struct edge_word *w)
 {
     struct edge *e = s->edge;
@@ -61,7 +68,7 @@ static void on_unknown_reply(struct edge_shard *s, const Plane__SendReply *m, co
         log_ev(LOG_WARN, "reply refused", log_n("actor", s->no), log_s("txn", edge_span(m->txn)));
         return;
     }
-    struct edge_txn *x = adopt(s, m, &path);
+    struct edge_txn *x = is_challenge(m, path.transport) ? NULL : adopt(s, m, &path);
     if (x != NULL) {
         (void)edge_txn_do(x, TXN_TX_REPLY, w);
         return;
@@ -74,10 +81,10 @@ void edge_on_send_reply(struct edge_shard *s, const Plane__SendReply *m)
 {
     struct edge_txn *x = edge_txn_server(s->edge, edge_span(m->txn));
     struct edge_word w = {.bytes = edge_span(m->raw), .status = (uint16_t)m->status};
-    if (x != NULL)
-        (void)edge_txn_do(x, TXN_TX_REPLY, &w);
-    else
+    if (x == NULL)
         on_unknown_reply(s, m, &w);
+    else if (edge_txn_do(x, TXN_TX_REPLY, &w) && !x->in_dialog && is_challenge(m, x->path.transport))
+        edge_txn_drop(x);
 }
 
 /* --- requests --- */

@@ -15,6 +15,14 @@ bool edge_guard_trusts(const struct edge *e, const struct edge_path *from)
     return trust_has(&e->guard.trust, &from->peer);
 }
 
+struct policy edge_guard_policy(const struct edge *e, const struct sip_msg *m, const struct edge_path *from)
+{
+    enum policy_who who = m->to_tag.len > 0            ? POLICY_IN_DIALOG
+                          : edge_guard_trusts(e, from) ? POLICY_TRUSTED
+                                                       : POLICY_STRANGER;
+    return policy_of(m->method, who);
+}
+
 static struct source *source_of(struct edge *e, const struct edge_path *from)
 {
     return source_touch(&e->guard.sources, source_id_of(&from->peer), e->now.mono_ms);

@@ -13,8 +13,10 @@
 #include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/rt/timer.h"
+#include "common/sip/sip_msg.h"
 #include "sip-edge/blocked.h"
 #include "sip-edge/edge_addr.h"
+#include "sip-edge/policy.h"
 #include "sip-edge/shed.h"
 #include "sip-edge/source.h"
 #include "sip-edge/tagset.h"
@@ -54,6 +56,8 @@ void edge_guard_fini(struct edge *e);
 
 /** Is the peer one of _TRUSTED_PEERS? */
 bool edge_guard_trusts(const struct edge *e, const struct edge_path *from);
+/** What the policy says about a new request. */
+struct policy edge_guard_policy(const struct edge *e, const struct sip_msg *m, const struct edge_path *from);
 /** The request in e->msg, whose transaction key is in e->key. false: it goes no further; it has its answer, or gets
  * none.
  */

@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/rt/bus.h"
 #include "common/sip/sip_index.h"
+#include "sip-edge/edge_guard.h"
 
 static ProtobufCBinaryData data_of(struct span s)
 {
@@ -63,6 +64,7 @@ int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
     r.source = &source;
     r.cancels = data_of(a->cancels);
     r.repeated = a->repeated;
+    r.must_authenticate = edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
     (void)edge_addr_text(&a->from->local, local);
     r.local_addr = local;
     return say(s, PLANE_EDGE_RX_REQUEST, &r.base);

@@ -74,6 +74,7 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_BYE:
     case SIP_M_CANCEL:
     case SIP_M_OPTIONS:
+    case SIP_M_REGISTER:
         return true;
     case SIP_M_OTHER:
         refuse(f, 501, SPAN("")); /* §21.5.2: no method we ever heard of */
@@ -84,24 +85,14 @@ static bool method_passes(const struct fresh *f)
     }
 }
 
-/* The one place that knows how a caller shows who he is. There is no digest yet, so nobody can: it is refused. */
-static void challenge(const struct fresh *f)
-{
-    refuse(f, 403, SPAN("Source Is Not A Trusted Peer"));
-}
-
+/* Who must show who he is is asked by the actor: edge_tell_request says to it that he must. */
 static bool policy_passes(const struct fresh *f)
 {
-    enum policy_who who = f->in_dialog                       ? POLICY_IN_DIALOG
-                          : edge_guard_trusts(f->e, f->from) ? POLICY_TRUSTED
-                                                             : POLICY_STRANGER;
-    struct policy p = policy_of(f->m->method, who);
+    struct policy p = edge_guard_policy(f->e, f->m, f->from);
     switch ((enum policy_act)p.act) {
     case POLICY_PASS:
-        return true;
     case POLICY_CHALLENGE:
-        challenge(f);
-        break;
+        return true;
     case POLICY_REFUSE:
         refuse(f, p.status, SPAN(""));
         break;
@@ -121,10 +112,10 @@ static bool scheme_passes(const struct fresh *f)
     return false;
 }
 
-/* No extension is understood yet (SIP_CAPS_SUPPORTED). CANCEL is exempt: §8.2.2.3. */
+/* CANCEL is exempt: §8.2.2.3. */
 static bool require_passes(const struct fresh *f)
 {
-    if (f->m->method == SIP_M_CANCEL || !sip_msg_has(f->m, SIP_H_REQUIRE))
+    if (f->m->method == SIP_M_CANCEL || sip_caps_meets_require(f->m))
         return true;
     refuse(f, 420, SPAN(""));
     return false;
@@ -160,7 +151,7 @@ static bool dialog_passes(struct fresh *f)
     if (f->in_dialog && (f->shard = edge_shard_by_tag(f->e, f->m->to_tag)) != NULL)
         return true;
     if (!f->in_dialog && f->m->method != SIP_M_BYE) {
-        f->shard = edge_shard_by_call_id(f->e, f->m->call_id);
+        f->shard = edge_shard_of_new(f->e, f->m);
         return true;
     }
     refuse(f, 481, SPAN("")); /* §12.2.2, §15.1.2: no dialog of ours */
@@ -172,6 +163,10 @@ static bool dialog_passes(struct fresh *f)
 static bool admission_passes(const struct fresh *f)
 {
     const char *why = f->in_dialog ? "its call-actor is down" : "too many set-ups in flight";
+    if (f->m->method == SIP_M_REGISTER && edge_shard_is_lost(f->shard)) {
+        refuse(f, 503, SPAN(""));
+        return false;
+    }
     if (f->m->method != SIP_M_INVITE)
         return true;
     if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why) && edge_guard_admits(f->e))

@@ -8,6 +8,8 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/sip/sip_addr.h"
+#include "common/sip/sip_uri.h"
 #include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_txn.h"
 
@@ -26,9 +28,21 @@ struct edge_shard *edge_shard_by_tag(struct edge *e, struct span tag)
     return shard_no(e, id_shard(tag));
 }
 
-struct edge_shard *edge_shard_by_call_id(struct edge *e, struct span call_id)
+/* The user in To, unescaped, into e->line. Without one the actor that is asked refuses it. */
+static bool has_user(struct edge *e, const struct sip_msg *m)
 {
-    return &e->shard[map_siphash(call_id_key, call_id) % e->shard_cnt];
+    struct sip_addr to;
+    struct sip_uri uri;
+    buf_reset(&e->line);
+    return sip_addr_decode(&to, sip_msg_value(m, SIP_H_TO)) == 0 && sip_uri_decode(&uri, to.uri) == 0 &&
+           sip_uri_user(&e->line, &uri) == 0 && e->line.len > 0;
+}
+
+struct edge_shard *edge_shard_of_new(struct edge *e, const struct sip_msg *m)
+{
+    if (m->method == SIP_M_REGISTER && e->shard_cnt > 1 && has_user(e, m))
+        return &e->shard[id_shard_of_user(buf_span(&e->line), e->shard_cnt)];
+    return &e->shard[map_siphash(call_id_key, m->call_id) % e->shard_cnt];
 }
 
 struct edge_shard *edge_shard_by_branch(struct edge *e, struct span branch)

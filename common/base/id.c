@@ -1,6 +1,7 @@
 #include "common/base/id.h"
 
 #include "common/base/err.h"
+#include "common/base/map.h"
 #include <errno.h>
 #include <sys/random.h>
 
@@ -55,6 +56,14 @@ int id_shard(struct span id)
     if ((digits.p[0] == '0' && digits.len > 1) || span_to_u32(digits, ID_SHARD_MAX, &shard) != 0)
         return -1;
     return (int)shard;
+}
+
+/* Not secret and never changed: a row must be found again by the shard that wrote it. */
+static const uint64_t user_key[2] = {UINT64_C(0x61646472657373), UINT64_C(0x662d7265636f7264)};
+
+unsigned id_shard_of_user(struct span user, unsigned shard_cnt)
+{
+    return (unsigned)(map_siphash(user_key, user) % shard_cnt);
 }
 
 void id_random_bytes(void *out, size_t n)

@@ -22,6 +22,8 @@ void id_make(char *out, unsigned shard, size_t n);
  * caller checks the shard against how many there are, and the actor knows its ids.
  */
 int id_shard(struct span id);
+/** The shard that owns a user's registrations: the same in every process and run. user: unescaped user part. */
+unsigned id_shard_of_user(struct span user, unsigned shard_cnt);
 /** Random bytes for keys. Dies when the kernel has none. */
 void id_random_bytes(void *out, size_t n);
 uint64_t id_random_u64(void);

@@ -1,7 +1,11 @@
 #include "common/rt/crypt.h"
 
+#include "common/base/err.h"
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -80,4 +84,61 @@ int crypt_check_keypair(const char *cert_path, const char *key_path, const char 
     X509_free(ca);
     ERR_clear_error();
     return rc;
+}
+
+/* --- hashes ---------------------------------------------------------------------------------------------------- */
+
+/* Looked up once: a look-up costs more than the hash of a short text. */
+static const EVP_MD *hash_of(enum crypt_hash h)
+{
+    static const char *const names[CRYPT_HASHES] = {"MD5", "SHA256", "SHA512-256"};
+    static EVP_MD *found[CRYPT_HASHES];
+    if (found[h] == NULL && (found[h] = EVP_MD_fetch(NULL, names[h], NULL)) == NULL)
+        die(EX_INTERNAL, "the crypto library has no %s", names[h]);
+    return found[h];
+}
+
+static EVP_MD_CTX *context(void)
+{
+    static EVP_MD_CTX *ctx;
+    if (ctx == NULL && (ctx = EVP_MD_CTX_new()) == NULL)
+        die(EX_INTERNAL, "out of memory");
+    return ctx;
+}
+
+static void put_hex(const uint8_t *in, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[in[i] >> 4];
+        out[2 * i + 1] = digits[in[i] & 15];
+    }
+    out[2 * n] = '\0';
+}
+
+void crypt_hash_joined(enum crypt_hash h, const struct span *parts, size_t n, char out[CRYPT_HEX_SIZE])
+{
+    uint8_t raw[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    EVP_MD_CTX *ctx = context();
+    bool ok = EVP_DigestInit_ex(ctx, hash_of(h), NULL) == 1;
+    for (size_t i = 0; i < n && ok; i++) {
+        ok = i == 0 || EVP_DigestUpdate(ctx, ":", 1) == 1;
+        ok = ok && EVP_DigestUpdate(ctx, parts[i].p, parts[i].len) == 1;
+    }
+    if (!ok || EVP_DigestFinal_ex(ctx, raw, &len) != 1 || 2 * len + 1 > CRYPT_HEX_SIZE)
+        die(EX_INTERNAL, "a hash cannot be computed");
+    put_hex(raw, len, out);
+}
+
+void crypt_mac(const uint8_t key[CRYPT_KEY_BYTES], struct span in, uint8_t out[CRYPT_MAC_BYTES])
+{
+    unsigned len = 0;
+    if (HMAC(hash_of(CRYPT_SHA256), key, CRYPT_KEY_BYTES, (const uint8_t *)in.p, in.len, out, &len) == NULL)
+        die(EX_INTERNAL, "a MAC cannot be computed");
+}
+
+bool crypt_same(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.p, b.p, a.len) == 0);
 }

@@ -19,13 +19,38 @@ void sip_caps_write(struct buf *out)
     sip_write_hdr_z(out, SIP_H_SUPPORTED, SIP_CAPS_SUPPORTED);
 }
 
+static bool understands(const struct sip_msg *m, struct span option)
+{
+    struct span rest = m->method == SIP_M_REGISTER ? SPAN(SIP_CAPS_REGISTER) : SPAN(SIP_CAPS_SUPPORTED);
+    struct span known;
+    while (sip_lex_split(&rest, ',', &known)) {
+        if (known.len > 0 && span_caseeq(known, option))
+            return true;
+    }
+    return false;
+}
+
+bool sip_caps_meets_require(const struct sip_msg *m)
+{
+    struct sip_values it;
+    struct span option;
+    sip_values_init(&it, m, SIP_H_REQUIRE);
+    while (sip_values_next(&it, &option)) {
+        if (!understands(m, option))
+            return false;
+    }
+    return true;
+}
+
 static void write_unsupported(struct buf *out, const struct sip_msg *req)
 {
     struct sip_values it;
     struct span option;
     sip_values_init(&it, req, SIP_H_REQUIRE);
-    while (sip_values_next(&it, &option))
-        sip_write_hdr(out, SIP_H_UNSUPPORTED, option);
+    while (sip_values_next(&it, &option)) {
+        if (!understands(req, option))
+            sip_write_hdr(out, SIP_H_UNSUPPORTED, option);
+    }
 }
 
 void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status)

@@ -8,20 +8,23 @@
 #include "common/base/buf.h"
 #include "common/sip/sip_msg.h"
 
-#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS"
+#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
-#define SIP_CAPS_ACCEPT_LANGUAGE "en" /* of our reason phrases; a body has none that would matter to us */
-#define SIP_CAPS_SUPPORTED ""         /* no extension, said as §20.37 says it */
+#define SIP_CAPS_ACCEPT_LANGUAGE "en"      /* of our reason phrases; a body has none that would matter to us */
+#define SIP_CAPS_SUPPORTED ""              /* no extension, said as §20.37 says it */
+#define SIP_CAPS_REGISTER "path, outbound" /* … but for these of a REGISTER (RFC 3327, RFC 5626) */
 
 /** All of them: what a 200 to OPTIONS tells (§11.2). */
 void sip_caps_write(struct buf *out);
 /**
  * The headers that this status asks for in a refusal of `req`: Allow (405, 501), Accept (406, 415), Accept-Encoding and
- * Accept-Language (415), Unsupported with every option required (420: we know none). Others: nothing.
+ * Accept-Language (415), Unsupported with the options it requires that are not understood (420). Others: nothing.
  */
 void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status);
 
+/** Every option in Require is understood, in a request of this method (§8.2.2.3). */
+bool sip_caps_meets_require(const struct sip_msg *m);
 /**
  * Is the body of this request understood (§8.2.3)? One that says handling=optional is passed over when it is not.
  *

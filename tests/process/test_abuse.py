@@ -41,9 +41,10 @@ class TestStrangers(unittest.TestCase):
     def blocked(self):
         return {row["source"]: row for row in self.stack.ctl("blocked")["blocked"]}
 
-    def test_a_stranger_cannot_call(self):
+    def test_a_stranger_is_challenged(self):
         answer = Call(self.ua("127.0.0.2")).invite().final()
-        self.assertEqual(answer.first, "SIP/2.0 403 Source Is Not A Trusted Peer")
+        self.assertEqual(status(answer), 407)
+        self.assertIn('realm="sentiric_demo"', header(answer, "Proxy-Authenticate"))
         call = Call(self.ua("127.0.0.1"))
         call.answered()
         self.assertEqual(status(call.bye()), 200)

@@ -153,9 +153,6 @@ static void one_call(void **state)
         assert_string_equal(text(o, "error"), "not_found");
         cJSON_Delete(o);
     }
-    o = ask("registrations", "{}", EX_OK, NULL);
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "registrations")), 0);
-    cJSON_Delete(o);
     o = ask("nonsense", "{}", EX_REFUSED, NULL);
     assert_string_equal(text(o, "error"), "unknown_command");
     cJSON_Delete(o);

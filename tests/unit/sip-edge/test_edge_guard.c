@@ -71,17 +71,31 @@ static bool is_blocked(const char *ip)
 
 /* --- who may do what --- */
 
-static void a_stranger_cannot_call(void **state)
+static bool must_authenticate(void)
+{
+    return ((const Plane__RxRequest *)(const void *)fake_told_back(0)->m)->must_authenticate;
+}
+
+/* The actor challenges; its 407 goes out once and leaves nothing behind that would be sent again. */
+static void a_stranger_must_authenticate(void **state)
 {
     (void)state;
     fake_rx(INVITE);
-    assert_int_equal(fake.told_cnt, 0);
-    assert_string_equal(last_line(), "SIP/2.0 403 Source Is Not A Trusted Peer");
+    assert_int_equal(fake.told_cnt, 1);
+    assert_true(must_authenticate());
+    kit_answer(KEY, 407, RESP("407 Proxy Authentication Required", "z9hG4bKa", "1 INVITE"));
+    assert_string_equal(last_line(), "SIP/2.0 407 Proxy Authentication Required");
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
+    fake_forget();
+    kit_answer(KEY, 407, RESP("407 Proxy Authentication Required", "z9hG4bKa", "1 INVITE")); /* asked again, and late */
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
     fake_forget();
     fake_rx(REQ("ACK", "z9hG4bKa", ";tag=e0123456789abcdef", "1 ACK"));
     assert_int_equal(fake.sent_cnt + fake.told_cnt, 0);
     fake_rx_from(TRUSTED, 5062, INVITE);
     assert_int_equal(fake.told_cnt, 1);
+    assert_false(must_authenticate());
     assert_string_equal(last_line(), "SIP/2.0 100 Trying");
 }
 
@@ -92,9 +106,12 @@ static void what_a_stranger_gets(void **state)
     assert_int_equal(answered("192.0.2.10", "BYE", ""), 481);
     assert_int_equal(answered("192.0.2.10", "BYE", ";tag=other"), 481);
     assert_int_equal(answered("192.0.2.10", "INVITE", ";tag=other"), 481);
-    assert_int_equal(answered("192.0.2.10", "REGISTER", ""), 405);
+    assert_int_equal(answered("192.0.2.10", "REGISTER", ";tag=other"), 400);
+    assert_int_equal(answered("192.0.2.10", "MESSAGE", ""), 405);
     assert_int_equal(answered("192.0.2.10", "ACK", ""), 0);
     assert_int_equal(fake.told_cnt, 0);
+    assert_int_equal(answered(TRUSTED, "REGISTER", ""), 0); /* the actor's to challenge, whoever sends it */
+    assert_true(must_authenticate());
     assert_int_equal(answered("192.0.2.10", "BYE", ";tag=a0-x"), 0); /* the actor's to say */
     assert_int_equal(fake.told_cnt, 1);
 }
@@ -273,19 +290,19 @@ static void who_finds_nothing_all_the_time_is_blocked(void **state)
     (void)state;
     for (int i = 0; i < 61; i++) { /* names and numbers tried one after the other */
         fake_forget();
-        rx_new("192.0.2.10", "INVITE", "");
+        rx_new("192.0.2.10", "BYE", "");
         fake_wait(100);
     }
     assert_false(is_blocked("192.0.2.10"));
     for (int i = 0; i < 20; i++) {
         fake_forget();
-        rx_new("192.0.2.10", "INVITE", "");
+        rx_new("192.0.2.10", "BYE", "");
         fake_wait(100);
     }
     assert_true(is_blocked("192.0.2.10"));
     for (int i = 0; i < 100; i++) { /* one that fails now and then is not */
         fake_forget();
-        rx_new("192.0.2.11", "INVITE", "");
+        rx_new("192.0.2.11", "BYE", "");
         fake_wait(1000);
     }
     assert_false(is_blocked("192.0.2.11"));
@@ -472,7 +489,7 @@ static void name_of(unsigned n, char *out, size_t size)
 
 static void send_any(unsigned n, const char *ip)
 {
-    static const char *const methods[] = {"OPTIONS", "INVITE", "BYE", "REGISTER", "CANCEL", "ACK", "INFO", "OPTIONS"};
+    static const char *const methods[] = {"OPTIONS", "PUBLISH", "BYE", "REFER", "CANCEL", "ACK", "INFO", "OPTIONS"};
     static const char *const tags[] = {"", "", ";tag=a0-guess", ";tag=a0-real", ";tag=z"};
     switch (n == 0 ? 3 : random() % 12) {
     case 0:
@@ -529,7 +546,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, kit_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_stranger_cannot_call),
+        TEST(a_stranger_must_authenticate),
         TEST(what_a_stranger_gets),
         TEST(over_the_limit_503_a_few_times_then_silence),
         TEST(repeats_are_limited_too),

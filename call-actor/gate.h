@@ -1,0 +1,40 @@
+/*
+ * gate: requests that must show who sends them. Layer: call-actor (shell around auth.h).
+ *
+ * What can be decided is: it passes, or is answered here (401, 407, 400, 403, 503). Where user-service must be asked
+ * the request is held, and brought again with the answer. Requests for one user share one question. Held requests and
+ * their bytes are bounded; over the bound, and when no answer comes, it is 503: a digest that cannot be checked is
+ * never called wrong. What is held is lost with the process, and told again by the edge.
+ */
+#ifndef CALL_ACTOR_GATE_H
+#define CALL_ACTOR_GATE_H
+
+#include "call-actor/answer.h"
+#include "call-actor/auth.h"
+
+#define GATE_HELD_MAX 8192u
+#define GATE_HELD_BYTES_MAX (32u << 20)
+#define GATE_JOB_MS 4000u   /* for the orchestrator */
+#define GATE_ANSWER_MS 5000 /* then 503, whatever became of the question */
+
+struct gate;
+
+/** again: brings a held request back, with what user-service said. */
+typedef void gate_again_fn(struct actor *a, const struct asked *q, const struct cred *told);
+
+struct gate *gate_new(struct actor *a, gate_again_fn *again);
+
+/**
+ * REGISTER must come from the user in To (401), anything else from the one in From (407).
+ * told     as gate_again_fn got it, else NULL
+ * returns  it passes; false: it is answered, or held
+ */
+bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told);
+/** A CANCEL has come for a request that is held: it gets its 487 and is forgotten. false: none is. */
+bool gate_cancel(struct gate *g, struct span txn);
+/** An answer of the orchestrator. false: it is to no question of the gate. */
+bool gate_on_job_done(struct gate *g, const Plane__JobDone *m);
+/** The orchestrator is back: every open question once more. */
+void gate_ask_again(struct gate *g);
+
+#endif

@@ -1,0 +1,148 @@
+#include "call-actor/registrar.h"
+
+#include "call-actor/auth.h"
+#include "common/base/err.h"
+#include "common/base/stat.h"
+#include "common/sip/sip_write.h"
+#include <stdlib.h>
+
+struct registrar {
+    struct actor *actor;
+    struct location *location;
+    struct aor_conf conf;
+};
+
+#define TAKEN "sip_signaling_registers_total"
+static struct stat_series stat_ok = {.name = TAKEN, .labels = "is=\"ok\"", .help = "REGISTERs of proven users"};
+static struct stat_series stat_refused = {.name = TAKEN, .labels = "is=\"refused\""};
+static struct stat_series stat_expired = {.name = "sip_signaling_bindings_expired_total",
+                                          .help = "bindings that were not refreshed in time"};
+static void on_expired(void *user, const char *name, unsigned cnt)
+{
+    (void)user;
+    stat_add(&stat_expired, cnt);
+    log_ev(LOG_INFO, "registration expired", log_z("user", name), log_n("bindings", cnt));
+}
+
+struct registrar *registrar_new(struct actor *a)
+{
+    const struct conf *c = worker_conf(a->worker);
+    struct registrar *g = calloc(1, sizeof(*g));
+    if (g == NULL)
+        return NULL;
+    g->actor = a;
+    g->conf = (struct aor_conf){.min_s = conf_u32(c, SET_REGISTER_MIN_S),
+                                .max_s = conf_u32(c, SET_REGISTER_MAX_S),
+                                .default_s = conf_u32(c, SET_REGISTER_DEFAULT_S),
+                                .bindings_max = conf_u32(c, SET_CONTACTS_MAX)};
+    g->location = location_new(&(struct location_args){.loop = a->loop,
+                                                       .store = a->store,
+                                                       .users_max = conf_u32(c, SET_REGISTRATIONS_MAX),
+                                                       .on_expired = on_expired,
+                                                       .user = g});
+    if (g->location == NULL)
+        return NULL;
+    stat_register(&stat_ok);
+    stat_register(&stat_refused);
+    stat_register(&stat_expired);
+    return g;
+}
+
+struct location *registrar_location(const struct registrar *g)
+{
+    return g->location;
+}
+
+struct now registrar_now(const struct registrar *g)
+{
+    return loop_now(g->actor->loop);
+}
+
+size_t registrar_bindings(const struct registrar *g)
+{
+    return location_bindings(g->location);
+}
+
+/* --- REGISTER --- */
+
+static void refuse(struct registrar *g, const struct asked *q, const struct aor_answer *no)
+{
+    struct actor *a = g->actor;
+    stat_inc(&stat_refused);
+    if (no->status != 423) {
+        answer_refuse(a, q, no->status, no->reason);
+        return;
+    }
+    answer_begin(a, &a->reply_buf, q, no->status, no->reason);
+    sip_write_hdr_num(&a->reply_buf, SIP_H_MIN_EXPIRES, g->conf.min_s);
+    (void)answer_end(a, &a->reply_buf, q, no->status);
+}
+
+static void tell(const struct asked *q, const char *user, const struct aor_answer *done)
+{
+    if (done->added > 0 || done->removed > 0)
+        log_ev(LOG_INFO, done->added > 0 ? "registered" : "unregistered", log_z("user", user),
+               log_n("added", done->added), log_n("removed", done->removed), log_z("source", q->rx->source->addr),
+               log_n("port", q->rx->source->port), log_z("transport", q->rx->source->transport));
+}
+
+/* The row is put before the answer is queued; both leave with this turn, the row first. */
+static void accept(struct registrar *g, const struct asked *q, const struct aor_request *r, Store__AorRow *row,
+                   struct aor_answer *done)
+{
+    struct actor *a = g->actor;
+    char user[AOR_USER_MAX + 1];
+    (void)span_copy(user, sizeof(user), span_cstr(row->user));
+    answer_begin(a, &a->reply_buf, q, 200, NULL);
+    aor_write_answer(&a->reply_buf, row, r, done, loop_now(a->loop));
+    if (a->reply_buf.failed) {
+        *done = (struct aor_answer){.status = 500, .reason = "Bindings Do Not Fit"};
+    } else if (done->changed) {
+        if (location_put(g->location, row) != 0)
+            *done = (struct aor_answer){.status = 503};
+        row = NULL;
+    }
+    if (row != NULL)
+        store__aor_row__free_unpacked(row, NULL);
+    if (done->status != 200) {
+        refuse(g, q, done);
+        return;
+    }
+    (void)answer_end(a, &a->reply_buf, q, 200);
+    stat_inc(&stat_ok);
+    tell(q, user, done);
+}
+
+void registrar_take(struct registrar *g, const struct asked *q)
+{
+    struct buf user;
+    struct aor_answer done;
+    struct aor_request r = {.msg = q->msg,
+                            .source = q->rx->source,
+                            .local_addr = q->rx->local_addr,
+                            .id = auth_request_id(answer_txn(q), q->msg)};
+    buf_init(&user, AOR_USER_MAX);
+    BUG_ON(aor_user_of(&user, sip_msg_value(q->msg, SIP_H_TO)) != 0); /* the gate has read it */
+    Store__AorRow *row = location_get(g->location, buf_span(&user));
+    buf_fini(&user);
+    aor_register(row, &g->conf, &r, loop_now(g->actor->loop), &done);
+    if (done.status == 200) {
+        accept(g, q, &r, row, &done);
+    } else {
+        store__aor_row__free_unpacked(row, NULL);
+        refuse(g, q, &done);
+    }
+}
+
+unsigned registrar_unregister(struct registrar *g, struct span user, struct span contact, const char *asked_by)
+{
+    Store__AorRow *row = location_get(g->location, user);
+    unsigned cnt = aor_remove(row, contact);
+    if (cnt == 0) {
+        store__aor_row__free_unpacked(row, NULL);
+        return 0;
+    }
+    log_ev(LOG_INFO, "unregistered", log_s("user", user), log_n("removed", cnt), log_z("by", asked_by));
+    (void)location_put(g->location, row);
+    return cnt;
+}

@@ -1,0 +1,26 @@
+/*
+ * registrar: REGISTER, and who is registered. Layer: call-actor (shell around aor.h and location.h). RFC 3261 §10.
+ */
+#ifndef CALL_ACTOR_REGISTRAR_H
+#define CALL_ACTOR_REGISTRAR_H
+
+#include "call-actor/answer.h"
+#include "call-actor/location.h"
+#include <stdio.h>
+
+struct registrar;
+
+/** Opens the location of this shard on its store and loads it. NULL when memory is out. */
+struct registrar *registrar_new(struct actor *a);
+
+/** A REGISTER whose sender is proven (gate.h): does it and answers. */
+void registrar_take(struct registrar *g, const struct asked *q);
+
+struct location *registrar_location(const struct registrar *g);
+struct now registrar_now(const struct registrar *g);
+/** Bindings there are. */
+size_t registrar_bindings(const struct registrar *g);
+/** For operators: bindings of a user leave. contact: URI, or empty for all. returns how many there were */
+unsigned registrar_unregister(struct registrar *g, struct span user, struct span contact, const char *asked_by);
+
+#endif

@@ -1,0 +1,240 @@
+"""REGISTER with digest: RFC 3261 §10 and §22 as a phone sees them, and what survives a kill."""
+import re
+import unittest
+
+import harness
+from digest_ua import Phone, challenge_of, contacts_of, credentials
+from harness import Stack
+from ua import header, status
+
+
+class RegisterTest(unittest.TestCase):
+    settings = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(**cls.settings).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def phone(self, user="alice", **how):
+        phone = Phone(self.stack.sip_port, user, **how)
+        self.addCleanup(phone.sock.close)
+        return phone
+
+    def fresh(self, user="alice", **how):
+        """A phone of a user without bindings."""
+        phone = self.phone(user, **how)
+        self.assertEqual(status(phone.register(["*"], ["Expires: 0"])), 200)
+        return phone
+
+    def bindings(self, phone):
+        return contacts_of(phone.register([]))
+
+
+class TestDigest(RegisterTest):
+    def test_challenge(self):
+        answer = self.phone().ask_register()
+        self.assertEqual(status(answer), 401)
+        c = challenge_of(answer)
+        self.assertEqual((c["realm"], c["qop"], c["algorithm"]), ("sentiric_demo", "auth", "MD5"))
+        self.assertGreater(len(c["nonce"]), 30)
+        self.assertNotIn("stale", c)
+
+    def test_right_password(self):
+        for qop in ("auth", None):
+            with self.subTest(qop=qop):
+                phone = self.phone()
+                phone.challenge = challenge_of(phone.ask_register())
+                answer = phone.ask_register([phone.contact], [phone.authorization(qop=qop)])
+                self.assertEqual(status(answer), 200)
+                self.assertIn(phone.contact.strip("<>"), contacts_of(answer))
+                self.assertRegex(header(answer, "Date"), r"^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$")
+
+    def test_wrong_password_and_unknown_user_look_the_same(self):
+        answers = []
+        for user in ("bob", "nobody-at-all"):
+            phone = self.phone(user, password="wrong")
+            answers.append(phone.register())
+        for a in answers:
+            self.assertEqual(status(a), 401)
+            self.assertNotIn("stale", challenge_of(a))
+        shape = [[n for n, _ in a.headers] for a in answers]
+        self.assertEqual(shape[0], shape[1])
+        self.assertEqual(status(self.phone("bob").register()), 200)
+
+    def test_somebody_elses_address_is_forbidden(self):
+        phone = self.phone("bob")
+        phone.call.to_value = "<sip:alice@sentiric_demo>"
+        self.assertEqual(status(phone.register()), 403)
+
+    def test_a_replayed_request_gets_a_fresh_challenge(self):
+        phone = self.phone()
+        self.assertEqual(status(phone.register()), 200)
+        used = [line for line in phone.sent.split("\r\n") if line.startswith("Authorization")]
+        answer = phone.ask_register([phone.contact], used)
+        self.assertEqual((status(answer), challenge_of(answer)["stale"]), (401, "true"))
+        self.assertEqual(status(phone.ask_register([phone.contact], [phone.authorization()])), 200)  # nc goes on
+        phone.nonce_count -= 1
+        self.assertEqual(status(phone.ask_register([phone.contact], [phone.authorization()])), 401)
+
+    def test_without_qop_a_nonce_is_good_once(self):
+        phone = self.phone()
+        phone.challenge = challenge_of(phone.ask_register())
+        self.assertEqual(status(phone.ask_register([], [phone.authorization(qop=None)])), 200)
+        answer = phone.ask_register([], [phone.authorization(qop=None)])
+        self.assertEqual((status(answer), challenge_of(answer)["stale"]), (401, "true"))
+
+    def test_nonces_that_are_not_ours_are_stale(self):
+        phone = self.phone()
+        for nonce in ("dcd98b7102dd2f0e8b11d0f600bfb0c093", "A" * 43, "x" * 1900, "-"):
+            with self.subTest(nonce=nonce[:40]):
+                phone.challenge = {"realm": "sentiric_demo", "nonce": nonce}
+                answer = phone.ask_register([], [phone.authorization()])
+                self.assertEqual((status(answer), challenge_of(answer)["stale"]), (401, "true"))
+
+    def test_malformed_credentials(self):
+        """docs/conformance: OpenSIPS cb0680a, CVE-2023-28098."""
+        phone = self.phone()
+        phone.challenge = challenge_of(phone.ask_register())
+        for name in ("username", "nonce", "uri", "response", "nc", "cnonce", "realm"):
+            with self.subTest(without=name):
+                self.assertEqual(status(phone.ask_register([], [phone.authorization(**{name: None}) if name not in ("nc", "realm")
+                                 else re.sub(rf', {name}=[^,]*', "", phone.authorization())])), 400)
+        for value in ("Digest", "Digest ", 'Digest realm="sentiric_demo', "Digest ,,,", 'Digest username="a"' * 3,
+                      "", "=", 'Digest realm="sentiric_demo", nonce="' + "x" * 4096 + '"'):
+            with self.subTest(value=value[:40]):
+                self.assertEqual(status(phone.ask_register([], ["Authorization: " + value])), 400)
+        for qop in ("auth-int", "nonsense"):
+            with self.subTest(qop=qop):
+                self.assertEqual(status(phone.ask_register([], [phone.authorization(qop=qop)])), 400)
+
+    def test_credentials_for_others_are_passed_over(self):
+        phone = self.phone()
+        phone.challenge = challenge_of(phone.ask_register())
+        others = ["Authorization: Basic YWxpY2U6c2VjcmV0",
+                  "Authorization: " + credentials(phone.challenge, "REGISTER", "sip:x", "alice", "x", realm="other.example"),
+                  re.sub("algorithm=MD5", "algorithm=SHA-256", phone.authorization())]
+        self.assertEqual(status(phone.ask_register([], others)), 401)
+        self.assertEqual(status(phone.ask_register([], [*others, phone.authorization()])), 200)
+
+
+class TestBindings(RegisterTest):
+    def test_add_refresh_query_remove(self):
+        phone = self.fresh()
+        uri = phone.contact.strip("<>")
+        self.assertEqual(contacts_of(phone.register([phone.contact + ";expires=120"])), {uri: {"expires": "120"}})
+        self.assertEqual(contacts_of(phone.register([phone.contact], ["Expires: 300"])), {uri: {"expires": "300"}})
+        self.assertEqual(list(self.bindings(phone)), [uri])
+        self.assertEqual(contacts_of(phone.register([phone.contact + ";expires=0"])), {})
+
+    def test_parameter_over_header_over_default(self):
+        phone = self.fresh()
+        answer = phone.register(["<sip:a@h>;expires=100;q=0.5", "<sip:b@h>", "<sip:c@h>;expires=999999"], ["Expires: 200"])
+        self.assertEqual({u: p["expires"] for u, p in contacts_of(answer).items()},
+                         {"sip:a@h": "100", "sip:b@h": "200", "sip:c@h": "7200"})
+        self.assertEqual(contacts_of(answer)["sip:a@h"]["q"], "0.5")
+        phone = self.fresh("bob")
+        self.assertEqual(contacts_of(phone.register(["<sip:d@h>"]))["sip:d@h"]["expires"], "3600")
+
+    def test_too_brief(self):
+        phone = self.fresh()
+        answer = phone.register(["<sip:a@h>", "<sip:b@h>;expires=59"])
+        self.assertEqual((status(answer), header(answer, "Min-Expires")), (423, "60"))
+        self.assertEqual(self.bindings(phone), {})  # all or nothing
+
+    def test_star(self):
+        phone = self.fresh()
+        phone.register(["<sip:a@h>", "<sip:b@h>"])
+        for contacts, extra in ((["*"], []), (["*"], ["Expires: 60"]), (["*", "<sip:a@h>"], ["Expires: 0"])):
+            with self.subTest(contacts=contacts, extra=extra):
+                self.assertEqual(status(phone.register(contacts, extra)), 400)
+        self.assertEqual(len(self.bindings(phone)), 2)
+        self.assertEqual(contacts_of(phone.register(["*"], ["Expires: 0"])), {})
+
+    def test_same_uri_is_one_binding(self):
+        phone = self.fresh()
+        phone.register(["<sip:alice@EXAMPLE.com;transport=udp>"])
+        answer = phone.register(["<sip:%61lice@example.com;transport=UDP>;expires=90"])
+        self.assertEqual(contacts_of(answer), {"sip:%61lice@example.com;transport=UDP": {"expires": "90"}})
+
+    def test_cseq_order_of_one_call_id(self):
+        phone = self.fresh()
+        phone.call.cseq = old = 100
+        phone.register(["<sip:a@h>;expires=100"])
+        answer = phone.ask_register(["<sip:b@h>", "<sip:a@h>;expires=500"], [phone.authorization()], cseq=old - 1)
+        self.assertEqual(status(answer), 500)
+        self.assertEqual({u: p["expires"] for u, p in self.bindings(phone).items()}, {"sip:a@h": "100"})
+        phone.call.call_id += "-restarted"
+        self.assertEqual(status(phone.ask_register(["<sip:a@h>;expires=500"], [phone.authorization()], cseq=1)), 200)
+
+    def test_contacts_that_are_none(self):
+        phone = self.fresh()
+        for contact in ("None", "<tel:+905551234567>", "<sip:a@h", "<sip:a@h>;q=7", "<mailto:a@b>", '"x <sip:a@h>'):
+            with self.subTest(contact=contact):
+                self.assertEqual(status(phone.register([contact])), 400)
+
+    def test_limit_of_contacts(self):
+        phone = self.fresh()
+        self.assertEqual(status(phone.register([f"<sip:c{n}@h>" for n in range(10)])), 200)
+        self.assertEqual(status(phone.register(["<sip:c10@h>"])), 403)
+        self.assertEqual(status(phone.register(["<sip:c0@h>;expires=0", "<sip:c10@h>"])), 200)
+        self.fresh()
+
+    def test_path_and_outbound(self):
+        phone = self.fresh()
+        ob = '<sip:alice@127.0.0.1:{port}>;reg-id={reg};+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"'
+        answer = phone.register([ob.format(port=4000, reg=1)], ["Supported: path, outbound", "Path: <sip:p.example;lr;ob>"])
+        self.assertEqual((status(answer), header(answer, "Require")), (200, "outbound"))
+        self.assertEqual(header(answer, "Path"), "<sip:p.example;lr;ob>")
+        answer = phone.register([ob.format(port=4001, reg=1)], ["Supported: outbound"])  # the same flow from another port
+        self.assertEqual(list(contacts_of(answer)), ["sip:alice@127.0.0.1:4001"])
+        self.assertEqual(contacts_of(answer)["sip:alice@127.0.0.1:4001"]["reg-id"], "1")
+        answer = phone.register([ob.format(port=4002, reg=2)], ["Supported: outbound"])
+        self.assertEqual(len(contacts_of(answer)), 2)
+        answer = phone.register([ob.format(port=4003, reg=3)],
+                                ["Supported: outbound", "Via: SIP/2.0/UDP proxy.example;branch=z9hG4bKp"])
+        self.assertEqual(status(answer), 439)
+        self.assertEqual(status(phone.register([], ["Require: path"])), 200)
+        answer = phone.register([], ["Require: path, gruu"])
+        self.assertEqual((status(answer), header(answer, "Unsupported")), (420, "gruu"))
+
+    def test_to_without_user(self):
+        phone = self.phone()
+        phone.call.to_value = "<sip:sentiric_demo>"
+        self.assertEqual(status(phone.ask_register()), 400)
+
+
+class TestShown(RegisterTest):
+    def test_registrations(self):
+        phone = self.fresh()
+        self.assertEqual(status(phone.register(extra=["User-Agent: test phone/1.0"])), 200)
+        row, = self.stack.ctl("registrations")["registrations"]
+        self.assertLessEqual({"aor", "contact", "expires_s", "source", "user_agent"}, set(row))
+        self.assertEqual((row["aor"], row["contact"], row["user_agent"], row["source"]),
+                         ("sip:alice@sentiric_demo", phone.contact.strip("<>"), "test phone/1.0", f"127.0.0.1:{phone.port}"))
+        self.assertTrue(3590 <= row["expires_s"] <= 3600)
+        harness.wait_for("the count in status", 3, lambda: self.stack.ctl("status")["registrations"] == 1)
+
+
+class TestKill(unittest.TestCase):
+    def test_bindings_outlive_every_kill(self):
+        with Stack().start() as stack:
+            phones = [Phone(stack.sip_port, user) for user in ("alice", "bob", "1003")]
+            for phone in phones:
+                phone.password = {"1003": "carol-secret"}.get(phone.user, phone.password)
+                self.assertEqual(status(phone.register()), 200)
+            for worker in ("call-actor", "sip-edge", "call-actor"):
+                stack.kill_worker(worker)
+                for phone in phones:
+                    with self.subTest(worker=worker, user=phone.user):
+                        answer = phone.register([], seconds=10)
+                        self.assertEqual((status(answer), list(contacts_of(answer))), (200, [phone.contact.strip("<>")]))
+            for phone in phones:
+                phone.sock.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
