@@ -334,10 +334,16 @@ void orch_jobs_tick(struct orch *o)
     answers_expire(&o->answers, loop_now(o->loop).mono_ms);
 }
 
+/* A ReleasePort that has not gone out is the successor's, whom the actor asks; nobody asks for our own. */
+static bool is_at_stake(const struct orch_job *x)
+{
+    return job_has_port_at_stake(x->job) && !(x->unsent && !x->job->answered);
+}
+
 bool orch_jobs_at_stake(const struct orch *o)
 {
     for (const struct list *n = o->jobs.next; n != &o->jobs; n = n->next)
-        if (job_has_port_at_stake(LIST_ENTRY(n, struct orch_job, node)->job))
+        if (is_at_stake(LIST_ENTRY(n, struct orch_job, node)))
             return true;
     return false;
 }

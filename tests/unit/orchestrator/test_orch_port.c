@@ -222,6 +222,27 @@ static void test_late_port_of_a_taken_number(void **state)
     assert_int_equal(rig.release.cnt, 4);
 }
 
+/* --- stop ------------------------------------------------------------------------------------------------------------
+ */
+
+/* Ports that actors want given back are asked for again of the next process. */
+static void test_stop_does_not_wait_for_media(void **state)
+{
+    (void)state;
+    rig_stop_platform();
+    rig_wait(media_is_down, "the connection is lost");
+    release_port("z1", 40300);
+    release_port("z2", 40302);
+    rig_cancel("z1"); /* begins the gathered one; giving back is not taken back */
+    rig_cancel("unknown");
+    rig_wait(rig_one_done, "all of it was handled");
+    int64_t began_ms = clock_mono_ms();
+    (void)kill(rig.pid, SIGTERM);
+    rig_wait(rig_gone, "it leaves");
+    assert_true(clock_mono_ms() - began_ms < 1500);
+    assert_int_equal(WEXITSTATUS(rig.status), EX_OK);
+}
+
 static int open_rig(void **state)
 {
     rig.grpc_port = (uint16_t)(20000 + getpid() % 2000);
@@ -240,6 +261,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_release_of_a_taken_port_under_way, fresh),
         cmocka_unit_test_setup(test_former_owner_releases_nothing, fresh),
         cmocka_unit_test_setup(test_late_port_of_a_taken_number, fresh),
+        cmocka_unit_test_setup(test_stop_does_not_wait_for_media, fresh),
     };
     return cmocka_run_group_tests(tests, open_rig, rig_close);
 }
