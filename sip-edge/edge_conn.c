@@ -248,7 +248,8 @@ void edge_conn_prove(struct edge_conn *c)
 
 static void note_failed(void *user, struct span owner, bool is_server)
 {
-    edge_stream_fail(user, owner, is_server);
+    struct edge_stream *s = user;
+    edge_unsent_put(&s->unsent, owner, is_server);
 }
 
 static void log_end(const struct edge_conn *c, enum edge_gone why)
@@ -335,8 +336,7 @@ bool edge_conn_put(struct edge_conn *c, struct span bytes, struct span owner, bo
     if (edge_txq_len(&c->out) == 0)
         c->stall_ms = now_ms(c);
     if (!edge_txq_put(&c->out, bytes, owner, is_server)) {
-        if (owner.len > 0)
-            edge_stream_fail(c->s, owner, is_server);
+        edge_unsent_put(&c->s->unsent, owner, is_server);
         edge_conn_end(c, EDGE_GONE_SLOW_READER);
         return false;
     }

@@ -12,6 +12,7 @@
 #include "sip-edge/edge_stream.h"
 #include "sip-edge/edge_stream_stat.h"
 #include "sip-edge/edge_txq.h"
+#include "sip-edge/edge_unsent.h"
 
 enum edge_conn_state {
     EDGE_CONN_CONNECTING = 0,
@@ -100,10 +101,10 @@ struct edge_stream {
     bool paused;
     bool hold; /* the listeners only */
     size_t held;
-    size_t budget;     /* bytes left to read in this turn */
-    struct buf failed; /* owners to be told; see edge_stream.c */
-    int64_t said_ms;   /* last line about a failed handshake */
-    uint32_t unsaid;   /* failures since then */
+    size_t budget;             /* bytes left to read in this turn */
+    struct edge_unsent unsent; /* told at the turn's end */
+    int64_t said_ms;           /* last line about a failed handshake */
+    uint32_t unsaid;           /* failures since then */
     char scratch[EDGE_STREAM_READ_BYTES];
 };
 
@@ -153,8 +154,6 @@ void edge_accept_watch(struct edge_stream *s);
 /** The source of an accepted connection is gone. */
 void edge_source_leave(struct edge_stream *s, struct edge_source *src);
 
-/** The owner of a message will be told, at the end of the turn, that it could not be sent. */
-void edge_stream_fail(struct edge_stream *s, struct span owner, bool is_server);
 /** May it be told (rate limit)? Then *missed is how many were not. */
 bool edge_stream_may_say(struct edge_stream *s, uint32_t *missed);
 

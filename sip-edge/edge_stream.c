@@ -93,54 +93,6 @@ static struct edge_conn *open_conn(struct edge_stream *s, const struct edge_path
     return c;
 }
 
-/* --- failures, told at the end of the turn --- */
-
-struct told {
-    uint16_t len;
-    bool is_server;
-    char owner[EDGE_KEY_MAX + SIP_METHOD_BYTES_MAX];
-};
-
-void edge_stream_fail(struct edge_stream *s, struct span owner, bool is_server)
-{
-    uint16_t len = (uint16_t)owner.len;
-    char *p = owner.len <= sizeof(((struct told *)NULL)->owner) ? buf_reserve(&s->failed, sizeof(len) + 1 + len) : NULL;
-    if (p == NULL) { /* its timers end it */
-        s->failed.failed = false;
-        return;
-    }
-    memcpy(p, &len, sizeof(len));
-    p[sizeof(len)] = (char)is_server;
-    memcpy(p + sizeof(len) + 1, owner.p, len);
-    buf_commit(&s->failed, sizeof(len) + 1 + len);
-}
-
-static size_t read_failed(const struct edge_stream *s, size_t at, struct told *out)
-{
-    const char *p = s->failed.p + at;
-    memcpy(&out->len, p, sizeof(out->len));
-    out->is_server = p[sizeof(out->len)] != 0;
-    memcpy(out->owner, p + sizeof(out->len) + 1, out->len);
-    return sizeof(out->len) + 1 + out->len;
-}
-
-/* What an owner does about it may fail again: that is the next turn's. */
-static void tell_failed(struct edge_stream *s)
-{
-    struct told t;
-    size_t at = 0;
-    size_t end = s->failed.len;
-    while (at < end) {
-        at += read_failed(s, at, &t);
-        edge_send_failed(s->edge, span_of(t.owner, t.len), t.is_server, loop_now(s->loop));
-    }
-    buf_consume(&s->failed, end);
-    if (end > 0)
-        loop_again(s->loop);
-    if (s->failed.len == 0)
-        buf_fini(&s->failed);
-}
-
 /* --- sending --- */
 
 void edge_stream_send(struct edge_stream *s, const struct edge_path *to, struct span bytes, struct span owner,
@@ -153,8 +105,7 @@ void edge_stream_send(struct edge_stream *s, const struct edge_path *to, struct 
         (void)edge_conn_put(c, bytes, owner, is_server);
         return;
     }
-    if (owner.len > 0)
-        edge_stream_fail(s, owner, is_server);
+    edge_unsent_put(&s->unsent, owner, is_server);
     loop_again(s->loop);
 }
 
@@ -212,7 +163,8 @@ static void on_turn_end(void *user)
     read_ready(s);
     write_dirty(s);
     take_over(&gone, &s->gone);
-    tell_failed(s);
+    if (edge_unsent_tell(&s->unsent, s->edge, loop_now(s->loop)))
+        loop_again(s->loop);
     bury(s, &gone, true);
     write_dirty(s); /* what these made of it; if that fails it is the next turn's */
 }
@@ -249,7 +201,7 @@ struct edge_stream *edge_stream_new(struct loop *l, struct edge *e, const struct
     list_init(&s->dirty);
     list_init(&s->spare);
     list_init(&s->gone);
-    buf_init(&s->failed, EDGE_STREAM_FAILED_BYTES_MAX);
+    edge_unsent_init(&s->unsent);
     edge_accept_init(s);
     loop_at_turn_end(l, on_turn_end, s);
     return s;
@@ -268,7 +220,7 @@ void edge_stream_free(struct edge_stream *s)
     loop_timer_cancel(s->loop, &s->breath);
     map_fini(&s->by_peer);
     map_fini(&s->sources);
-    buf_fini(&s->failed);
+    edge_unsent_fini(&s->unsent);
     edge_tls_ctx_free(s->tls);
     free(s->slot);
     free(s->free_slot);

@@ -13,14 +13,13 @@
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_tls.h"
 
-#define EDGE_STREAM_READ_BYTES 65536            /* one connection's share of a turn */
-#define EDGE_STREAM_TURN_BYTES (1u << 20)       /* read in a turn; the rest waits in the kernel */
-#define EDGE_STREAM_READ_COST 512               /* least that a read counts for, however few bytes came */
-#define EDGE_STREAM_HANDSHAKE_COST 65536        /* what a step of a TLS handshake counts for: they cost about a ms */
-#define EDGE_STREAM_TX_HIGH (128u << 10)        /* a peer that does not read this much is not read from either */
-#define EDGE_STREAM_HELD_BYTES_MAX (64u << 20)  /* in all queues together */
-#define EDGE_STREAM_ACCEPT_TURN 64              /* connections accepted a turn and listener */
-#define EDGE_STREAM_FAILED_BYTES_MAX (4u << 20) /* failures to tell at a turn's end */
+#define EDGE_STREAM_READ_BYTES 65536           /* one connection's share of a turn */
+#define EDGE_STREAM_TURN_BYTES (1u << 20)      /* read in a turn; the rest waits in the kernel */
+#define EDGE_STREAM_READ_COST 512              /* least that a read counts for, however few bytes came */
+#define EDGE_STREAM_HANDSHAKE_COST 65536       /* what a step of a TLS handshake counts for: they cost about a ms */
+#define EDGE_STREAM_TX_HIGH (128u << 10)       /* a peer that does not read this much is not read from either */
+#define EDGE_STREAM_HELD_BYTES_MAX (64u << 20) /* in all queues together */
+#define EDGE_STREAM_ACCEPT_TURN 64             /* connections accepted a turn and listener */
 #define EDGE_STREAM_LISTENERS_MAX 4
 #define EDGE_STREAM_SLOTS_MAX (1u << 16) /* connections there can be numbers for */
 

@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "sip-edge/edge_icmp.h"
 #include "sip-edge/edge_stat.h"
+#include "sip-edge/edge_unsent.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,6 +46,8 @@ struct edge_udp {
     size_t tx_head;
     size_t tx_cnt;  /* items in tx, those sent included, until the queue is empty */
     size_t suspect; /* 1 + place in tx of the one whose sending failed once; 0: none */
+    struct edge_unsent unsent;
+    bool reported; /* the kernel has a report about a datagram that went nowhere */
     struct buf tx_bytes;
     struct mmsghdr rx_msg[RX_BATCH];
     struct rx_slot rx_slot[RX_BATCH];
@@ -162,24 +165,18 @@ static void fill_slot(struct edge_udp *u, unsigned i, const struct tx_item *it)
 
 static void head_failed(struct edge_udp *u, int why)
 {
-    struct tx_item it = u->tx[u->tx_head];
-    char owner[EDGE_KEY_MAX + SIP_METHOD_BYTES_MAX];
+    const struct tx_item *it = &u->tx[u->tx_head];
     char addr[EDGE_ADDR_TEXT_SIZE];
     u->tx_head++;
     u->suspect = 0;
-    log_ev(LOG_DEBUG, "datagram not sent", log_z("to", edge_addr_text(&it.to.peer, addr)), log_n("port", it.to.port),
+    log_ev(LOG_DEBUG, "datagram not sent", log_z("to", edge_addr_text(&it->to.peer, addr)), log_n("port", it->to.port),
            log_z("why", strerror(why)));
-    if (why == ENOBUFS) { /* as good as lost on the way */
+    if (why == ENOBUFS) /* as good as lost on the way */
         edge_stat_drop(EDGE_DROP_SEND_FULL);
-        return;
-    }
-    if (it.owner_len == 0 || it.owner_len > sizeof(owner)) {
+    else if (it->owner_len == 0)
         edge_stat_drop(EDGE_DROP_SEND_FAILED);
-        return;
-    }
-    memcpy(owner, u->tx_bytes.p + it.off + it.len, it.owner_len); /* the queue may move while its owner acts */
-    edge_send_failed(u->edge, span_of(owner, it.owner_len), it.is_server, loop_now(u->loop));
-    loop_again(u->loop);
+    else
+        edge_unsent_put(&u->unsent, span_of(u->tx_bytes.p + it->off + it->len, it->owner_len), it->is_server);
 }
 
 /* false: the kernel takes no more now. */
@@ -207,11 +204,12 @@ static bool send_batch(struct edge_udp *u)
         return true;
     }
     u->suspect = u->tx_head + 1;
-    edge_icmp_read(u->fd, u->edge, loop_now(u->loop));
+    u->reported = true;
     return true;
 }
 
-void edge_udp_flush(struct edge_udp *u)
+/* Also in the middle of a transaction's step, when the queue is full: so nobody is told anything here. */
+static void flush(struct edge_udp *u)
 {
     if (u->tx_cnt == 0)
         return;
@@ -224,15 +222,31 @@ void edge_udp_flush(struct edge_udp *u)
     watch(u);
 }
 
+/* false: there was nothing to tell. */
+static bool tell(struct edge_udp *u)
+{
+    struct now now = loop_now(u->loop);
+    bool reported = u->reported;
+    u->reported = false;
+    if (reported)
+        edge_icmp_read(u->fd, u->edge, now);
+    return edge_unsent_tell(&u->unsent, u->edge, now) || reported;
+}
+
 static void on_turn_end(void *user)
 {
-    edge_udp_flush(user);
+    struct edge_udp *u = user;
+    flush(u);
+    if (!tell(u))
+        return;
+    flush(u);            /* what those who were told made of it; if that fails it is the next turn's */
+    loop_again(u->loop); /* some of it may be for another transport, whose part of this turn is over */
 }
 
 void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
 {
     if (u->tx_cnt == EDGE_UDP_TX_MAX) {
-        edge_udp_flush(u);
+        flush(u);
         if (u->tx_cnt == EDGE_UDP_TX_MAX) {
             edge_stat_drop(EDGE_DROP_SEND_FULL);
             return;
@@ -301,6 +315,7 @@ struct edge_udp *edge_udp_new(struct loop *l, int fd, struct edge *e)
     u->tx = calloc(EDGE_UDP_TX_MAX, sizeof(*u->tx));
     u->rx_bytes = malloc((size_t)RX_BATCH * RX_BYTES);
     buf_init(&u->tx_bytes, EDGE_UDP_TX_BYTES_MAX);
+    edge_unsent_init(&u->unsent);
     if (u->tx == NULL || u->rx_bytes == NULL || !set_socket(u)) {
         edge_udp_free(u);
         return NULL;
@@ -319,6 +334,7 @@ void edge_udp_free(struct edge_udp *u)
         return;
     loop_io_free(u->io);
     buf_fini(&u->tx_bytes);
+    edge_unsent_fini(&u->unsent);
     free(u->tx);
     free(u->rx_bytes);
     free(u);

@@ -3,7 +3,8 @@
  *
  * Reads up to EDGE_UDP_RX_TURN datagrams a turn with recvmmsg, and sends what a turn produced at its end with sendmmsg.
  * What the kernel does not take waits in a bounded queue; over it, datagrams are dropped and counted (timers repeat
- * them). No error of the network stops it.
+ * them). No error of the network stops it. Of failures the edge hears at the end of the turn, never from within
+ * edge_udp_send.
  */
 #ifndef SIP_EDGE_EDGE_UDP_H
 #define SIP_EDGE_EDGE_UDP_H
@@ -26,8 +27,6 @@ void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span b
                    bool is_server);
 /** No reading: what arrives waits in the kernel, for us or for who comes after us. */
 void edge_udp_pause(struct edge_udp *u, bool on);
-/** Send what waits, now. */
-void edge_udp_flush(struct edge_udp *u);
 /** Port the socket is bound to. */
 uint16_t edge_udp_port(const struct edge_udp *u);
 

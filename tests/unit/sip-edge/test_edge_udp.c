@@ -252,6 +252,51 @@ static void the_send_queue_is_bounded(void **state)
     wait_until(hears_one);
 }
 
+/* Everything but one place, to the peer. */
+static void fill_queue(void)
+{
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+    assert_int_equal(getsockname(t.peer_fd, (struct sockaddr *)&a, &len), 0);
+    struct edge_path to = {.transport = SIP_TP_UDP, .port = ntohs(a.sin_port)};
+    assert_true(edge_addr_parse(SPAN("127.0.0.1"), &to.peer));
+    for (unsigned i = 1; i < EDGE_UDP_TX_MAX; i++)
+        edge_udp_send(t.udp, &to, SPAN("x"), span_of(NULL, 0), false);
+}
+
+/* The first repeat of a request finds the queue full, and its head, the request itself, cannot be sent: the transaction
+ * in the middle of that step hears of it when the step is over. */
+static void a_repeat_finds_no_room(void)
+{
+    int64_t full = edge_stat_drops(EDGE_DROP_SEND_FULL);
+    fill_queue();
+    timers_run(loop_timers(t.loop), loop_now(t.loop).mono_ms + 600);
+    assert_int_equal(edge_stat_drops(EDGE_DROP_SEND_FULL), full);
+    assert_int_equal(t.told_failed, 0);
+    assert_int_equal(txn_index_count(&t.edge.index), 1);
+    wait_until(failure_is_told);
+}
+
+static void a_full_queue_tells_nobody_in_his_own_step(void **state)
+{
+    (void)state;
+    actor_sends("BYE", "2001:db8::9", 5060);
+    a_repeat_finds_no_room();
+    assert_int_equal(txn_index_count(&t.edge.index), 0);
+}
+
+/* The same when the network's report about it is found meanwhile. */
+static void a_report_tells_nobody_in_his_own_step(void **state)
+{
+    (void)state;
+    struct sockaddr_in closed;
+    int64_t before = edge_stat_drops(EDGE_DROP_UNREACHABLE);
+    close(udp_socket("127.0.0.1", &closed));
+    actor_sends("INVITE", "127.0.0.1", ntohs(closed.sin_port));
+    a_repeat_finds_no_room();
+    assert_true(edge_stat_drops(EDGE_DROP_UNREACHABLE) > before);
+}
+
 static bool a_turn(void)
 {
     return true;
@@ -277,6 +322,8 @@ int main(void)
         CASE(an_address_out_of_reach_fails_its_transaction),
         CASE(a_closed_port_ends_an_invite),
         CASE(the_send_queue_is_bounded),
+        CASE(a_full_queue_tells_nobody_in_his_own_step),
+        CASE(a_report_tells_nobody_in_his_own_step),
         CASE(paused_it_leaves_datagrams_to_its_successor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
