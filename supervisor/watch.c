@@ -144,10 +144,11 @@ static void perform(struct child *c, const struct child_fx *fx)
 
 /* --- events --- */
 
-/* Why we end it, for the death history; an earlier cause stays. */
+/* Why we end it, for the death history; an earlier cause stays. Without a process there is nothing to end: what was
+ * asked for then is no cause of what the next one dies of. */
 static const char *cause_of(const struct child *c, enum child_event ev)
 {
-    if (c->cause != NULL)
+    if (c->cause != NULL || !child_has_process(c->life.state))
         return c->cause;
     switch (ev) {
     case CHILD_EV_TIMER:

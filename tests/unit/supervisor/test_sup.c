@@ -352,6 +352,12 @@ static void test_one_failed_worker_leaves_the_rest_serving(void **state)
     rig_do(&part_loop, "publisher", "");
     cJSON_Delete(rig_ask(&part_loop, "{\"cmd\":\"restart\",\"worker\":\"publisher\"}"));
     rig_wait_ready(&part_loop);
+    (void)kill(rig_worker_pid(&part_loop, "publisher"), SIGKILL); /* not what was asked for while none was there */
+    static const struct worker_is again = {"publisher", "running", 9};
+    s = rig_wait_status(&part_loop, ok_worker, &again, "a new publisher");
+    deaths = cJSON_GetObjectItem(json_worker(s, "publisher"), "deaths");
+    assert_string_equal(json_text(cJSON_GetArrayItem(deaths, 0), "why"), "signal 9 (Killed)");
+    cJSON_Delete(s);
     rig_fini(&part_loop);
 }
 
