@@ -20,9 +20,15 @@ COMMANDS = "sentiric.sip_signaling_service.commands"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range that the kernel takes for connections: the broker wants it again after a crash."""
+    while True:
+        port = 10000 + int.from_bytes(os.urandom(2), "big") % 8000
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for(what, seconds, condition):
