@@ -176,6 +176,18 @@ int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMess
     return rc;
 }
 
+void bus_finish(struct bus *b)
+{
+    int64_t until_ms = clock_mono_ms() + BUS_FINISH_MS;
+    for (size_t i = 0; i < b->link_cnt; i++) {
+        struct bus_link *k = b->links[i];
+        do {
+            k->urgent = true;
+            flush_link(k);
+        } while (bus_conn_finish(k->conn, until_ms) && k->out.len > 0);
+    }
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
 struct bus *bus_new(struct loop *l, const Plane__Hello *me)

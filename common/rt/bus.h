@@ -61,4 +61,10 @@ int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *b
  * BUS_LATER_MS or BUS_LATER_BYTES are over. Order among all messages of a link is kept. */
 int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
+#define BUS_FINISH_MS 50 /* what a peer that does not read may cost a process that leaves */
+
+/** Hands everything that was said to the kernel, what may wait included; after the last turn, before the process exits.
+ * Waits for peers to read, BUS_FINISH_MS for all of them together. */
+void bus_finish(struct bus *b);
+
 #endif

@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -198,6 +199,21 @@ bool bus_conn_send(struct bus_conn *c, struct buf *batch)
     if (c->out.len > 0)
         loop_io_set(c->io, LOOP_READ | LOOP_WRITE);
     return true;
+}
+
+bool bus_conn_finish(struct bus_conn *c, int64_t until_mono_ms)
+{
+    while (c->fd >= 0 && c->out.len > 0) {
+        int64_t left_ms = until_mono_ms - clock_mono_ms();
+        struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+        int n = left_ms > 0 ? poll(&p, 1, (int)left_ms) : 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0 || (p.revents & (POLLERR | POLLHUP)) != 0)
+            return false;
+        write_some(c);
+    }
+    return c->fd >= 0;
 }
 
 static void on_io(void *user, int fd, int dirs)

@@ -3,7 +3,8 @@
  * Layer: common/rt, private to the bus. It knows no message and no Hello.
  *
  * A listening end keeps its newest connection and drops the one before: a peer dials again only when it was started
- * again. A dialling end tries again for ever. Nothing blocks.
+ * again. A dialling end tries again for ever. Nothing blocks but
+ * bus_conn_finish.
  */
 #ifndef COMMON_RT_BUS_CONN_H
 #define COMMON_RT_BUS_CONN_H
@@ -32,5 +33,11 @@ void bus_conn_free(struct bus_conn *c); /* no callback; NULL is fine */
  * returns false, and leaves `batch` alone, while an earlier one is still on its way or nobody is connected
  */
 bool bus_conn_send(struct bus_conn *c, struct buf *batch);
+
+/**
+ * Waits for the batch on its way, at most until `until_mono_ms`: the one call that blocks, for who is about to leave.
+ * returns true when the kernel has all of it, false when nobody is connected or will take the rest in time
+ */
+bool bus_conn_finish(struct bus_conn *c, int64_t until_mono_ms);
 
 #endif

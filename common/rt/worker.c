@@ -300,6 +300,7 @@ static int run(struct worker *w)
     timer_init(&w->beat, on_beat, w);
     loop_timer_in(w->loop, &w->beat, WORKER_HEARTBEAT_MS);
     loop_run(w->loop);
+    bus_finish(w->bus); /* a confirm of the last moment that stays here is an event published twice */
     return w->exit_code;
 }
 

@@ -120,6 +120,27 @@ class TestBroker(unittest.TestCase):
             self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
             stack.assert_clean(30)
 
+    def test_a_publisher_restarted_in_order_doubles_nothing(self):
+        """It leaves when every confirm is there and has been passed on, so its successor is asked for nothing twice."""
+        rounds, calls = 5, 40
+        with self.stack(RATE_LIMIT=0).start() as stack, Ua(stack.sip_port) as ua:
+            repeats = []
+            for n in range(1, rounds + 1):
+                before, old = stack.events.repeats(), stack.worker("publisher")
+                for i in range(calls):
+                    call = Call(ua)
+                    call.answered()
+                    if i == calls // 2:
+                        stack.ctl("restart", "publisher")
+                    call.request("BYE")
+                stack.wait_restarted(old)
+                stack.wait_ready()
+                stack.wait_outbox_empty()
+                harness.wait_for("all events", 15, lambda n=n: len(stack.events.all()) >= 3 * calls * n)
+                repeats.append(stack.events.repeats() - before)
+            self.assertEqual(repeats, [0] * rounds)
+            stack.assert_clean()
+
     def test_a_stop_while_the_broker_is_frozen(self):
         """It looks connected and confirms nothing: the stop gives it two seconds."""
         with self.stack(DRAIN_S=60).start() as stack, Ua(stack.sip_port) as ua:

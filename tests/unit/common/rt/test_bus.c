@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 5000
+#define LEAVING_STEP 500u /* seqs in one answer */
+#define MANY 200000u      /* seqs; more bytes than a socket takes at once */
 
 static char path[108];
 static char self[256];
@@ -111,6 +113,38 @@ static void echo_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *
     (void)bus_send(k, PLANE_PUB_CONFIRMED, &c.base);
 }
 
+/* Answers the first event with everything up to its seq, none of it in a hurry, and leaves. */
+static void leaving_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    if (type != PLANE_PUB_EVENT)
+        return;
+    uint64_t until = ((const Plane__Event *)(const void *)m)->seq;
+    uint64_t seqs[LEAVING_STEP];
+    for (uint64_t next = 1; next <= until;) {
+        Plane__Confirmed c = PLANE__CONFIRMED__INIT;
+        c.seq = seqs;
+        while (c.n_seq < LEAVING_STEP && next <= until)
+            seqs[c.n_seq++] = next++;
+        (void)bus_send_later(k, PLANE_PUB_CONFIRMED, &c.base);
+    }
+    loop_stop(bus_link_user(k));
+}
+
+static int leaving_main(const char *at, const char *epoch)
+{
+    log_init("peer", false, LOG_ERROR);
+    (void)alarm(PATIENCE_MS / 1000); /* one that would wait for ever dies, which the test sees */
+    struct loop *l = loop_new(false);
+    Plane__Hello me = hello(PLANE__PROC__PROC_PUB, strtoull(epoch, NULL, 10));
+    struct bus *b = bus_new(l, &me);
+    struct bus_link_args a = {.path = at, .peer = PLANE__PROC__PROC_CALL, .on_msg = leaving_msg, .user = l};
+    if (bus_link_open(b, &a) == NULL)
+        return 1;
+    loop_run(l);
+    bus_finish(b);
+    return 0; /* as a worker does: nothing else is flushed or freed */
+}
+
 static int echo_main(const char *at, const char *epoch)
 {
     log_init("peer", false, LOG_ERROR);
@@ -124,17 +158,29 @@ static int echo_main(const char *at, const char *epoch)
     return 0;
 }
 
-static pid_t start_peer(unsigned epoch)
+static pid_t start(const char *what, unsigned epoch)
 {
     char text[16];
     snprintf(text, sizeof(text), "%u", epoch);
     pid_t pid = fork();
     if (pid == 0) {
-        execl(self, self, "echo", path, text, (char *)NULL);
+        execl(self, self, what, path, text, (char *)NULL);
         _exit(127);
     }
     assert_true(pid > 0);
     return pid;
+}
+
+static pid_t start_peer(unsigned epoch)
+{
+    return start("echo", epoch);
+}
+
+static void assert_left(pid_t pid)
+{
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void kill_peer(pid_t pid)
@@ -288,6 +334,45 @@ static void what_may_wait_leaves_in_time_and_in_order(void **state)
     end(&s);
 }
 
+static void what_may_wait_is_said_before_its_sender_leaves(void **state)
+{
+    (void)state;
+    static const uint64_t seqs[] = {1, MANY};
+    for (size_t i = 0; i < 2; i++) {
+        struct seen s = begin();
+        open_link(&s);
+        pid_t pid = start("leaving", 1);
+        assert_true(wait_until(&s, is_up));
+        assert_int_equal(say(&s, seqs[i]), 0);
+        assert_true(wait_until(&s, is_down));
+        assert_int_equal(s.last_seq, seqs[i]);
+        assert_left(pid);
+        end(&s);
+    }
+}
+
+static void on_enough(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct seen *s = t->owner;
+    loop_stop(s->loop);
+}
+
+static void who_does_not_read_keeps_nobody_from_leaving(void **state)
+{
+    (void)state;
+    struct seen s = begin();
+    open_link(&s);
+    pid_t pid = start("leaving", 1);
+    assert_true(wait_until(&s, is_up));
+    assert_int_equal(say(&s, MANY), 0);
+    timer_init(&s.patience, on_enough, &s);
+    loop_timer_in(s.loop, &s.patience, 0); /* one turn, which sends it; nothing is read after that */
+    loop_run(s.loop);
+    assert_left(pid);
+    end(&s);
+}
+
 static void say_what_only_others_may(void)
 {
     struct seen s = begin();
@@ -313,6 +398,8 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "echo") == 0)
         return echo_main(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "leaving") == 0)
+        return leaving_main(argv[2], argv[3]);
     snprintf(self, sizeof(self), "%s", argv[0]);
     snprintf(path, sizeof(path), "%s/bus-%d.sock", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", (int)getpid());
     log_init("test", false, LOG_ERROR);
@@ -321,6 +408,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(a_killed_peer_is_seen_and_its_successor_is_fresh, cleanup),
         cmocka_unit_test_teardown(a_full_link_says_so_and_takes_nothing, cleanup),
         cmocka_unit_test_teardown(what_may_wait_leaves_in_time_and_in_order, cleanup),
+        cmocka_unit_test_teardown(what_may_wait_is_said_before_its_sender_leaves, cleanup),
+        cmocka_unit_test_teardown(who_does_not_read_keeps_nobody_from_leaving, cleanup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
