@@ -250,6 +250,7 @@ static void done_top(void *user, const struct ask_result *r)
 static const struct run {
     run_fn *own;       /* answered here, or */
     const char *list;  /* a list of this name that workers have parts of, or */
+    const char *only;  /* (of a list: its argument is not how many, but the value of this member) */
     ask_done_fn *done; /* passed on */
     Plane__Proc to;
     bool first;
@@ -258,7 +259,8 @@ static const struct run {
     [CONTROL_CALLS] = {.list = "calls", .to = PLANE__PROC__PROC_CALL},
     [CONTROL_CALL] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_LADDER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
-    [CONTROL_REGISTRATIONS] = {.list = "registrations", .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_REGISTRATIONS] = {.list = "registrations", .only = "aor", .to = PLANE__PROC__PROC_CALL},
+    [CONTROL_UNREGISTER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_EVENTS] = {.list = "events", .to = PLANE__PROC__PROC_CALL},
     [CONTROL_HANGUP] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_BLOCKED] = {.list = "blocked", .to = PLANE__PROC__PROC_EDGE},
@@ -275,12 +277,16 @@ static const struct run {
     [CONTROL_HELP] = {.own = run_help},
 };
 
-/* Its one argument, where it has one, is how many entries are wanted. */
+/* Its one argument, where it has one, is how many entries are wanted, or which. */
 static void run_list(struct sup *s, struct conn *c, const struct control_request *r, const struct run *run)
 {
     struct ctl_list list = {.name = run->list, .to = run->to};
-    const char *max = r->arg[0];
-    if (max[0] != '\0' && (span_to_u32(span_cstr(max), UINT32_MAX, &list.max) != 0 || list.max == 0))
+    const char *max = run->only == NULL ? r->arg[0] : "";
+    bool fits = run->only == NULL || span_copy(list.value, sizeof(list.value), span_cstr(r->arg[0]));
+    list.word = run->only;
+    if (!fits)
+        ctl_reply_error(c, CONTROL_EBADREQUEST, "that is too long");
+    else if (max[0] != '\0' && (span_to_u32(span_cstr(max), UINT32_MAX, &list.max) != 0 || list.max == 0))
         ctl_reply_error(c, CONTROL_EBADREQUEST, "how many are wanted is a number from 1 on");
     else
         ctl_pages_start(s, c, &list);

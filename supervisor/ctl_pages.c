@@ -170,6 +170,10 @@ static const char *args_of(void *user, const struct child *c)
     buf_reset(&p->args);
     buf_puts(&p->args, "{\"after\":");
     control_put_string(&p->args, span_cstr(part->next));
+    if (p->list.value[0] != '\0') {
+        buf_printf(&p->args, ",\"%s\":", p->list.word);
+        control_put_string(&p->args, span_cstr(p->list.value));
+    }
     buf_printf(&p->args, ",\"max\":%zu}", p->left != SIZE_MAX ? p->left : 0);
     return buf_cstr(&p->args);
 }
@@ -211,7 +215,7 @@ void ctl_pages_start(struct sup *s, struct conn *c, const struct ctl_list *list)
         if (s->child[i].life.kind->proc == list->to)
             p->part[p->part_cnt++].child = &s->child[i];
     }
-    buf_init(&p->args, 8L * NEXT_MAX);
+    buf_init(&p->args, 8L * NEXT_MAX + 6L * CTL_LIST_VALUE_SIZE);
     buf_init(&p->reply, CONTROL_REPLY_MAX);
     buf_printf(&p->reply, "{\"v\":%d,\"ok\":true,\"%s\":[", CONTROL_VERSION, list->name);
     if (!ask_round(p)) {

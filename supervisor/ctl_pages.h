@@ -18,10 +18,14 @@
 
 #define CTL_LISTS_MAX 4 /* fetched at once; more get "busy" */
 
+#define CTL_LIST_VALUE_SIZE 512
+
 struct ctl_list {
-    const char *name; /* static; the command's and the array's */
-    Plane__Proc to;   /* whose list it is */
-    uint32_t max;     /* entries wanted; 0: all */
+    const char *name;                /* static; the command's and the array's */
+    Plane__Proc to;                  /* whose list it is */
+    uint32_t max;                    /* entries wanted; 0: all */
+    const char *word;                /* static; a member that every question carries, or NULL … */
+    char value[CTL_LIST_VALUE_SIZE]; /* … and its text, when it is not empty */
 };
 
 /** The connection is held and gets its reply later; or, at once, a refusal. */

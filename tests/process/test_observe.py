@@ -170,11 +170,11 @@ class TestMetrics(unittest.TestCase):
         with Stack(**{P + "METRICS_PORT": port}, TRUSTED_PEERS="192.0.2.0/24").start() as stack, Ua(stack.sip_port) as ua:
             begin = time.monotonic()
             for _ in range(count):
-                self.assertEqual(status(Call(ua).invite().final()), 403)
+                self.assertEqual(status(Call(ua).invite(extra=["Require: nonsense"]).final()), 420)
             took = time.monotonic() - begin
             seen = parse(fetch(port)[1])
             self.assertEqual(sum(v for (n, labels), v in seen.items() if n == "sip_signaling_calls_refused_total"
-                                 and {("status", "403"), ("stage", "edge")} <= set(labels)), count)
+                                 and {("status", "420"), ("stage", "edge")} <= set(labels)), count)
             told = len(lines(stack, message="call refused"))
             self.assertGreaterEqual(told, 5)
             self.assertLessEqual(told, 5 * (took + 1) + 5)

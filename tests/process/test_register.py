@@ -3,9 +3,9 @@ import re
 import unittest
 
 import harness
-from digest_ua import Phone, challenge_of, contacts_of, credentials
+from digest_ua import Phone, challenge_of, contacts_of, credentials, md5
 from harness import Stack
-from ua import header, status
+from ua import Call, header, status
 
 
 class RegisterTest(unittest.TestCase):
@@ -207,6 +207,80 @@ class TestBindings(RegisterTest):
         self.assertEqual(status(phone.ask_register()), 400)
 
 
+class TestCalls(RegisterTest):
+    """Strangers' INVITEs: everybody is one here."""
+    settings = {"TRUSTED_PEERS": "192.0.2.0/24", "AUTH_FAILURES_MAX": 5, "CREDENTIALS_S": 1}
+
+    def test_a_user_calls(self):
+        for qop in ("auth", None):
+            with self.subTest(qop=qop):
+                call, answer = self.phone().invite(qop=qop)
+                self.assertEqual(status(answer), 200)
+                call.ack(answer)
+                self.assertEqual(status(call.bye()), 200)
+        self.stack.assert_clean()
+
+    def test_who_may_not(self):
+        for how, expected in (({"password": "wrong"}, 407), ({"caller": "bob"}, 403), ({"caller": "nobody"}, 403)):
+            with self.subTest(**how):
+                self.assertEqual(status(self.phone().invite(**how)[1]), expected)
+
+    def test_a_cancel_while_user_service_is_asked(self):
+        self.stack.platform.pause()
+        self.addCleanup(self.stack.platform.resume)
+        phone = self.phone("bob")
+        call = Call(phone, caller="bob")
+        challenge = challenge_of(call.invite().final())
+        call.to_value = call.to_value.split(";tag=")[0]
+        call.invite(extra=["Proxy-Authorization: " + credentials(challenge, "INVITE", call.uri, "bob", "bob-secret")])
+        call.response(100)
+        phone.send(call.text("CANCEL", call.cseq, call.branch))
+        self.assertEqual(status(phone.expect("200", 3, lambda m: call.mine(m, "CANCEL"))), 200)
+        self.assertEqual(status(call.final()), 487)
+
+    def test_user_service_away_is_503(self):
+        self.stack.platform.pause()
+        try:
+            answer = self.phone("1003", password="carol-secret").register(seconds=10)
+        finally:
+            self.stack.platform.resume()
+        self.assertEqual(status(answer), 503)
+        self.assertGreater(int(header(answer, "Retry-After")), 0)
+        harness.wait_for("the same phone is served", 10, lambda: status(
+            self.phone("1003", password="carol-secret").register(seconds=10)) == 200)
+
+    def test_too_many_failures(self):
+        """A pair of source and user is not checked any more; other users at the same address are."""
+        guesser = self.phone("bob", password="guess", host="127.0.0.7")
+        for _ in range(8):
+            guesser.challenge = None
+            self.assertEqual(status(guesser.register()), 401)
+        guesser.password, guesser.challenge = "bob-secret", None
+        self.assertEqual(status(guesser.register()), 401)
+        self.assertEqual(status(self.phone("alice", host="127.0.0.7").register()), 200)
+        self.assertEqual(status(self.phone("bob").register()), 200)
+        told = [line for line in self.stack.log().splitlines() if "too many wrong passwords" in line]
+        self.assertEqual(len(told), 1, told)
+
+    def test_no_secret_in_the_log(self):
+        self.assertEqual(status(self.phone().register()), 200)
+        for secret in ("alice-secret", "response=", md5("alice", "sentiric_demo", "alice-secret")):
+            self.assertNotIn(secret, self.stack.log())
+
+
+class TestShards(RegisterTest):
+    settings = {"CALL_ACTORS": 3}
+
+    def test_a_user_is_always_at_the_same_shard(self):
+        for user, password in (("alice", None), ("bob", None), ("1003", "carol-secret")):
+            one, other = self.phone(user, password=password), self.phone(user, password=password)
+            self.assertEqual(status(one.register()), 200)
+            self.assertEqual(len(contacts_of(other.register())), 2)
+        rows = self.stack.ctl("registrations")["registrations"]
+        self.assertEqual(len(rows), 6)
+        harness.wait_for("the count in status", 3, lambda: self.stack.ctl("status")["registrations"] == 6)
+
+
 class TestShown(RegisterTest):
     def test_registrations(self):
         phone = self.fresh()
@@ -217,6 +291,19 @@ class TestShown(RegisterTest):
                          ("sip:alice@sentiric_demo", phone.contact.strip("<>"), "test phone/1.0", f"127.0.0.1:{phone.port}"))
         self.assertTrue(3590 <= row["expires_s"] <= 3600)
         harness.wait_for("the count in status", 3, lambda: self.stack.ctl("status")["registrations"] == 1)
+
+
+    def test_unregister(self):
+        phone = self.fresh()
+        phone.register(["<sip:a@h>", "<sip:b@h>"])
+        rows = self.stack.ctl("registrations", "alice")["registrations"]
+        self.assertEqual([r["contact"] for r in rows], ["sip:a@h", "sip:b@h"])
+        self.assertEqual(self.stack.ctl("registrations", "sip:nobody@sentiric_demo")["registrations"], [])
+        self.assertEqual(self.stack.ctl("unregister", "sip:alice@sentiric_demo", "sip:a@h")["removed"], 1)
+        self.assertEqual(list(self.bindings(phone)), ["sip:b@h"])
+        self.assertEqual(self.stack.ctl("unregister", "alice")["removed"], 1)
+        self.assertEqual(self.bindings(phone), {})
+        self.assertEqual(self.stack.ctl_raw("unregister", "alice").returncode, 1)
 
 
 class TestKill(unittest.TestCase):
