@@ -1,6 +1,7 @@
 #include "call-actor/actor.h"
 #include "call-actor/gate.h"
 #include "call-actor/registrar.h"
+#include "call-actor/registrar_rpc.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
@@ -230,6 +231,8 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
         admit_take_dependencies(a, (const void *)m);
     else if (type == PLANE_CALL_TERMINATE)
         on_terminate(a, k, (const void *)m);
+    else if (type == PLANE_CALL_REGISTRATION)
+        registrar_rpc(a, (const void *)m);
 }
 
 static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
@@ -373,7 +376,7 @@ int actor_start(struct worker *w)
     a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));
     turn_init(a);
     buf_init(&a->reply_buf, REPLY_BYTES_MAX);
-    a->gate = gate_new(a, take_request);
+    a->gate = gate_new(a, take_request, registrar_rpc_told);
     a->registrar = registrar_new(a);
     if (a->gate == NULL || a->registrar == NULL || !open_links(a))
         return EX_INTERNAL;

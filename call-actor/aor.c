@@ -385,6 +385,49 @@ unsigned aor_remove(Store__AorRow *row, struct span contact)
     return gone;
 }
 
+static size_t find_uri(const Store__AorRow *row, const struct sip_uri *uri)
+{
+    size_t at = 0;
+    while (at < row->n_bindings && !is_same_uri(row->bindings[at], uri))
+        at++;
+    return at;
+}
+
+static Store__Binding *binding_new(Store__AorRow *row, struct now now)
+{
+    Store__Binding *b = row_alloc(sizeof(*b));
+    store__binding__init(b);
+    b->since_wall_ms = (uint64_t)now.wall_ms;
+    b->q = 1000;
+    row_list_add(&row->bindings, &row->n_bindings, b);
+    return b;
+}
+
+enum aor_set aor_set(Store__AorRow *row, const struct aor_conf *conf, struct span contact, uint32_t expires_s,
+                     struct now now)
+{
+    struct sip_addr addr;
+    struct sip_uri uri;
+    if (sip_addr_decode(&addr, contact) != 0 || addr.star || sip_uri_decode(&uri, addr.uri) != 0 ||
+        (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS))
+        return AOR_SET_INVALID;
+    size_t at = find_uri(row, &uri);
+    if (expires_s == 0) {
+        if (at < row->n_bindings)
+            drop_at(row, at);
+        return AOR_SET_OK;
+    }
+    if (at == row->n_bindings && row->n_bindings >= conf->bindings_max)
+        return AOR_SET_FULL;
+    Store__Binding *b = at < row->n_bindings ? row->bindings[at] : binding_new(row, now);
+    uint32_t granted_s = expires_s < conf->max_s ? expires_s : conf->max_s;
+    row_text(&b->contact, addr.uri);
+    row_text(&b->call_id, SPAN(""));
+    b->cseq = 0;
+    b->expires_wall_ms = (uint64_t)now.wall_ms + (uint64_t)granted_s * MS;
+    return AOR_SET_OK;
+}
+
 uint64_t aor_next_wall_ms(const Store__AorRow *row)
 {
     uint64_t next = 0;

@@ -52,6 +52,20 @@ void aor_register(Store__AorRow *row, const struct aor_conf *conf, const struct 
 unsigned aor_expire(Store__AorRow *row, struct now now);
 /** Drops those whose contact is this URI (RFC 3261 §19.1.4), or all when it is empty. returns how many */
 unsigned aor_remove(Store__AorRow *row, struct span contact);
+enum aor_set {
+    AOR_SET_OK = 0,
+    AOR_SET_INVALID = 1, /* no SIP URI */
+    AOR_SET_FULL = 2,    /* bindings_max are there */
+};
+/**
+ * A binding that somebody else took the REGISTER for (RegistrarService). Its Call-ID is empty: whatever the phone
+ * itself sends counts more.
+ *
+ * contact    URI, in <> or bare
+ * expires_s  0: it is to go; longer than max_s: shortened
+ */
+enum aor_set aor_set(Store__AorRow *row, const struct aor_conf *conf, struct span contact, uint32_t expires_s,
+                     struct now now);
 /** When the next binding is over, in wall ms; 0: there is none. */
 uint64_t aor_next_wall_ms(const Store__AorRow *row);
 /** Seconds a binding has left, rounded up. */

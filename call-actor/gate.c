@@ -16,9 +16,10 @@
 struct held {
     struct map_node by_txn;
     struct list of_question;
+    bool registration; /* packed: a Plane__Registration; else a Plane__RxRequest */
     size_t len;
     size_t txn_len;
-    uint8_t *txn; /* behind the packed bytes */
+    uint8_t *txn; /* of the request, or id of the registration; behind the packed bytes */
     uint8_t packed[];
 };
 
@@ -36,6 +37,7 @@ struct question {
 struct gate {
     struct actor *actor;
     gate_again_fn *again;
+    gate_told_fn *told;
     struct auth auth;
     struct map held;
     struct map by_user;
@@ -101,8 +103,18 @@ static bool open_held(const struct held *h, Plane__RxRequest **rx, struct sip_ms
     return false;
 }
 
+static void let_registration_go(struct gate *g, struct held *h, const struct cred *told)
+{
+    Plane__Registration *m = plane__registration__unpack(NULL, h->len, h->packed);
+    drop_held(g, h);
+    if (m == NULL)
+        return; /* no memory: the orchestrator has its deadline */
+    g->told(g->actor, m, told);
+    plane__registration__free_unpacked(m, NULL);
+}
+
 /* told NULL: user-service could not be asked. */
-static void let_go(struct gate *g, struct held *h, const struct cred *told)
+static void let_request_go(struct gate *g, struct held *h, const struct cred *told)
 {
     static struct sip_msg msg;
     Plane__RxRequest *rx;
@@ -118,6 +130,14 @@ static void let_go(struct gate *g, struct held *h, const struct cred *told)
     if (told == NULL)
         stat_inc(&stat_unchecked);
     plane__rx_request__free_unpacked(rx, NULL);
+}
+
+static void let_go(struct gate *g, struct held *h, const struct cred *told)
+{
+    if (h->registration)
+        let_registration_go(g, h, told);
+    else
+        let_request_go(g, h, told);
 }
 
 static void settle(struct question *q, const struct cred *told)
@@ -158,28 +178,30 @@ static struct question *ask(struct gate *g, struct span user)
     return q;
 }
 
-static struct held *copy(struct gate *g, const struct asked *q)
+static struct held *held_new(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id)
 {
-    size_t len = plane__rx_request__get_packed_size(q->rx);
+    size_t len = protobuf_c_message_get_packed_size(m);
     if (g->held.count >= GATE_HELD_MAX || g->held_bytes + len > GATE_HELD_BYTES_MAX)
         return NULL;
-    struct held *h = calloc(1, sizeof(*h) + len + q->rx->txn.len);
+    struct held *h = calloc(1, sizeof(*h) + len + id.len);
     if (h == NULL)
         return NULL;
-    (void)plane__rx_request__pack(q->rx, h->packed);
+    (void)protobuf_c_message_pack(m, h->packed);
     h->len = len;
     h->txn = h->packed + len;
-    h->txn_len = q->rx->txn.len;
-    memcpy(h->txn, q->rx->txn.data, h->txn_len);
+    h->txn_len = id.len;
+    h->registration = m->descriptor == &plane__registration__descriptor;
+    memcpy(h->txn, id.data, id.len);
     list_init(&h->of_question);
     return h;
 }
 
-static bool hold(struct gate *g, const struct asked *q, struct span user)
+/* false: there is no room. */
+static bool hold(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id, struct span user)
 {
-    if (map_get(&g->held, answer_txn(q)) != NULL)
-        return true; /* the edge asks again: its answer is on the way */
-    struct held *h = copy(g, q);
+    if (map_get(&g->held, span_of((const char *)id.data, id.len)) != NULL)
+        return true; /* asked again: its answer is on the way */
+    struct held *h = held_new(g, m, id);
     struct question *ask_for = h != NULL ? ask(g, user) : NULL;
     if (ask_for == NULL || map_put(&g->held, &h->by_txn, span_of((const char *)h->txn, h->txn_len)) != 0) {
         free(h);
@@ -188,6 +210,16 @@ static bool hold(struct gate *g, const struct asked *q, struct span user)
     g->held_bytes += h->len;
     list_append(&ask_for->held, &h->of_question);
     return true;
+}
+
+void gate_ask_user(struct gate *g, const Plane__Registration *m, struct span user)
+{
+    struct cred cred;
+    if (creds_find(&g->auth.creds, user, loop_now(g->actor->loop), &cred) && cred.known)
+        g->told(g->actor, m, &cred);
+    else if (!hold(g, &m->base, m->id, user))
+        g->told(g->actor, m, NULL);
+    creds_wipe(&cred);
 }
 
 /* --- verdicts --- */
@@ -225,7 +257,7 @@ static void enforce(struct gate *g, const struct asked *q, enum auth_is is, stru
         answer_refuse(g->actor, q, 403, "Not Your Address");
         break;
     case AUTH_ASK:
-        if (!hold(g, q, user)) {
+        if (!hold(g, &q->rx->base, q->rx->txn, user)) {
             stat_inc(&stat_unchecked);
             answer_refuse(g->actor, q, 503, NULL);
         }
@@ -279,6 +311,8 @@ bool gate_cancel(struct gate *g, struct span txn)
     if (n == NULL)
         return false;
     struct held *h = MAP_ENTRY(n, struct held, by_txn);
+    if (h->registration)
+        return false;
     bool open = open_held(h, &rx, &msg);
     drop_held(g, h); /* its question stays: the answer is learnt */
     if (open) {
@@ -326,7 +360,7 @@ void gate_ask_again(struct gate *g)
 
 /* --- life --- */
 
-struct gate *gate_new(struct actor *a, gate_again_fn *again)
+struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
 {
     struct gate *g = calloc(1, sizeof(*g));
     if (g == NULL)
@@ -338,6 +372,7 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again)
     id_random_bytes(seed, sizeof(seed));
     g->actor = a;
     g->again = again;
+    g->told = told;
     map_init(&g->held);
     map_init(&g->by_user);
     map_init(&g->by_id);

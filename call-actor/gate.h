@@ -22,7 +22,10 @@ struct gate;
 /** again: brings a held request back, with what user-service said. */
 typedef void gate_again_fn(struct actor *a, const struct asked *q, const struct cred *told);
 
-struct gate *gate_new(struct actor *a, gate_again_fn *again);
+/** told: the answer about the user a Registration is for; NULL: user-service could not be asked. */
+typedef void gate_told_fn(struct actor *a, const Plane__Registration *m, const struct cred *told);
+
+struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told);
 
 /**
  * REGISTER must come from the user in To (401), anything else from the one in From (407).
@@ -32,6 +35,8 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again);
 bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told);
 /** A CANCEL has come for a request that is held: it gets its 487 and is forgotten. false: none is. */
 bool gate_cancel(struct gate *g, struct span txn);
+/** Is there such a user? The answer comes to gate_told_fn, now or later; the message is copied. */
+void gate_ask_user(struct gate *g, const Plane__Registration *m, struct span user);
 /** An answer of the orchestrator. false: it is to no question of the gate. */
 bool gate_on_job_done(struct gate *g, const Plane__JobDone *m);
 /** The orchestrator is back: every open question once more. */

@@ -48,6 +48,11 @@ struct registrar *registrar_new(struct actor *a)
     return g;
 }
 
+const struct aor_conf *registrar_conf(const struct registrar *g)
+{
+    return &g->conf;
+}
+
 struct location *registrar_location(const struct registrar *g)
 {
     return g->location;

@@ -16,6 +16,7 @@ struct registrar *registrar_new(struct actor *a);
 /** A REGISTER whose sender is proven (gate.h): does it and answers. */
 void registrar_take(struct registrar *g, const struct asked *q);
 
+const struct aor_conf *registrar_conf(const struct registrar *g);
 struct location *registrar_location(const struct registrar *g);
 struct now registrar_now(const struct registrar *g);
 /** Bindings there are. */

@@ -1,8 +1,11 @@
 """REGISTER with digest: RFC 3261 §10 and §22 as a phone sees them, and what survives a kill."""
 import re
+import tempfile
 import unittest
 
 import harness
+import peers
+import sipp
 from digest_ua import Phone, challenge_of, contacts_of, credentials, md5
 from harness import Stack
 from ua import Call, header, status
@@ -281,6 +284,35 @@ class TestShards(RegisterTest):
         harness.wait_for("the count in status", 3, lambda: self.stack.ctl("status")["registrations"] == 6)
 
 
+class TestService(RegisterTest):
+    """RegistrarService, at the shard of the user among two."""
+    settings = {"CALL_ACTORS": 2}
+
+    def ask(self, *what):
+        answer = peers.registrar(self.stack, *what)
+        return answer["status"], answer.get("contacts", [])
+
+    def test_register_lookup_unregister(self):
+        for user in ("alice", "bob"):
+            with self.subTest(user=user):
+                aor = f"sip:{user}@sentiric_demo"
+                phone = self.fresh(user)
+                self.assertEqual(self.ask("lookup", aor), ("OK", []))
+                self.assertEqual(self.ask("register", aor, f"<sip:{user}@192.0.2.1:5070>", 600)[0], "OK")
+                self.assertEqual(status(phone.register([phone.contact + ";q=0.5"])), 200)
+                self.assertEqual(self.ask("lookup", aor), ("OK", [f"sip:{user}@192.0.2.1:5070", phone.contact.strip("<>")]))
+                self.assertEqual(self.ask("register", aor, f"sip:{user}@192.0.2.1:5070", 0)[0], "OK")
+                self.assertEqual(self.ask("lookup", aor), ("OK", [phone.contact.strip("<>")]))
+                self.assertEqual(self.ask("unregister", aor)[0], "OK")
+                self.assertEqual(self.bindings(phone), {})
+
+    def test_refused(self):
+        self.assertEqual(self.ask("register", "sip:sentiric_demo", "sip:a@h", 60)[0], "INVALID_ARGUMENT")
+        self.assertEqual(self.ask("register", "sip:alice@sentiric_demo", "None", 60)[0], "INVALID_ARGUMENT")
+        self.assertEqual(self.ask("register", "sip:nobody@sentiric_demo", "sip:a@h", 60)[0], "UNAUTHENTICATED")
+        self.assertEqual(self.ask("lookup", "sip:nobody@sentiric_demo"), ("OK", []))
+
+
 class TestShown(RegisterTest):
     def test_registrations(self):
         phone = self.fresh()
@@ -321,6 +353,21 @@ class TestKill(unittest.TestCase):
                         self.assertEqual((status(answer), list(contacts_of(answer))), (200, [phone.contact.strip("<>")]))
             for phone in phones:
                 phone.sock.close()
+
+    def test_kills_under_load(self):
+        """SIPp registers on while workers are killed: no registration fails, and none of before is forgotten."""
+        with Stack().start() as stack, tempfile.TemporaryDirectory() as folder:
+            bob = Phone(stack.sip_port, "bob")
+            self.assertEqual(status(bob.register()), 200)
+            load = sipp.start(stack.sip_port, folder, calls=600, rate=100, service="alice", name="register.xml", limit=2000)
+            for worker in ("call-actor", "sip-edge", "call-actor", "orchestrator"):
+                stack.wait_restarted(stack.kill_worker(worker))
+            result = sipp.finish(load, folder, 60)
+            self.assertEqual((result.ok, result.failed), (600, 0), result.text)
+            rows = {r["aor"]: r["contact"] for r in stack.ctl("registrations")["registrations"]}
+            self.assertEqual(rows["sip:bob@sentiric_demo"], bob.contact.strip("<>"))
+            self.assertEqual(len(rows), 2)
+            bob.sock.close()
 
 
 if __name__ == "__main__":

@@ -275,6 +275,26 @@ static void an_operator_removes(void **state)
     assert_int_equal(aor_remove(row, SPAN("")), 2);
 }
 
+static void set_by_a_service(void **state)
+{
+    (void)state;
+    assert_int_equal(aor_set(row, &conf, SPAN("<sip:x@h>"), 90, now), AOR_SET_OK);
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:y@h"), 99999, now), AOR_SET_OK);
+    assert_bindings("sip:x@h=90 sip:y@h=7200");
+    assert_int_equal(reg("c", 1, "Contact: <sip:x@h>;expires=100\r\n"), 200); /* the phone itself */
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:x@H"), 200, now), AOR_SET_OK);
+    assert_int_equal(reg("c", 1, "Contact: <sip:x@h>;expires=300\r\n"), 200);
+    assert_bindings("sip:x@h=300 sip:y@h=7200");
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:z@h"), 60, now), AOR_SET_OK);
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:4@h"), 60, now), AOR_SET_FULL);
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:y@h"), 0, now), AOR_SET_OK);
+    assert_int_equal(aor_set(row, &conf, SPAN("sip:unknown@h"), 0, now), AOR_SET_OK);
+    assert_int_equal(row->n_bindings, 2);
+    static const char *const bad[] = {"", "*", "None", "tel:+1", "<sip:a@h"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(aor_set(row, &conf, span_cstr(bad[i]), 60, now), AOR_SET_INVALID);
+}
+
 static void users(void **state)
 {
     static const struct {
@@ -317,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(outbound_and_path, begin, end),
         cmocka_unit_test_setup_teardown(the_answer, begin, end),
         cmocka_unit_test_setup_teardown(an_operator_removes, begin, end),
+        cmocka_unit_test_setup_teardown(set_by_a_service, begin, end),
         cmocka_unit_test(users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
