@@ -57,6 +57,10 @@ answers() {
     [ "$first" = $'\001' ]
 }
 
+# The main thread of a process that is killed ends first: for some milliseconds, on a busy machine for longer, the others
+# still hold the listener and every connection.
+gone_for_good() { gone pid && ! taken "$(run_file port)"; }
+
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # wait_for SECONDS COMMAND...: until the command succeeds
@@ -165,6 +169,7 @@ end() {
 
 stop() {
     end pid
+    [ -z "$(run_file port)" ] || wait_for 5 gone_for_good || true # the next start says who has the port
     end epmd.pid
 }
 
@@ -222,7 +227,7 @@ restart)
     ;;
 crash)
     signal KILL
-    wait_for 5 gone pid
+    wait_for "$STOP_S" gone_for_good || die "killed, but port $(run_file port) is still in use"
     ;;
 status) status ;;
 pause) signal STOP ;;
