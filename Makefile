@@ -111,6 +111,7 @@ UNIT_BIN := $(UNIT_SRC:tests/%.c=$(BUILD)/test/%)
 TESTKIT  := $(BUILD)/obj/tests/unit/testkit.o
 # Functions a test replaces by its own __wrap_ ones.
 WRAP_test_outbox := bus_send_later bus_link_is_up
+WRAP_test_admit  := loop_now bus_send bus_link_is_up bus_link_down_since bus_link_peer outbox_is_full store_is_full
 TESTKIT_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 define unit-bin
 $(BUILD)/test/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(TESTKIT) $(2)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #define REPLY_BYTES_MAX 65535u
+#define RESERVE_MB 64u           /* of the store, for any number of calls */
+#define RESERVE_CALLS_PER_MB 32u /* 32 KiB a call: its row and the events it may still have to say */
 
 static struct stat_series stat_orphans = {.name = "sip_signaling_orphan_answers_total",
                                           .help = "answers for calls that are gone; normal after a restart"};
@@ -267,8 +269,9 @@ static void on_edge_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
 static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
 {
     (void)peer;
-    (void)fresh;
     struct actor *a = bus_link_user(k);
+    if (fresh)
+        admit_meet_orchestrator(a);
     recover_ask(a, PLANE__PROC__PROC_ORCH);
     gate_ask_again(a->gate);
     admit_update(a, false);
@@ -352,6 +355,12 @@ static bool read_conf(struct actor *a)
     return false;
 }
 
+/* For the rows and events of calls in progress, and for those that come before the edge knows that it is full. */
+static uint32_t reserve_mb(uint32_t calls_max)
+{
+    return RESERVE_MB + calls_max / RESERVE_CALLS_PER_MB;
+}
+
 int actor_start(struct worker *w)
 {
     struct actor *a = calloc(1, sizeof(*a));
@@ -366,6 +375,7 @@ int actor_start(struct worker *w)
     a->store = store_open(&(struct store_args){.dir = conf_str(c, SET_STATE_DIR),
                                                .shard = a->conf.shard,
                                                .max_mb = conf_u32(c, SET_STORE_MAX_MB),
+                                               .reserve_mb = reserve_mb(conf_u32(c, SET_CALLS_MAX)),
                                                .sync_commits = conf_is(c, SET_STORE_SYNC, "commit")});
     if (a->store == NULL)
         return EX_STORAGE;

@@ -55,6 +55,7 @@ struct actor {
     struct dependency deps[ACTOR_DEPENDENCIES_MAX]; /* of the orchestrator */
     size_t dep_cnt;
     bool deps_known;
+    int64_t connect_by_ms; /* until then what is connecting counts as there: the orchestrator is new */
     bool broker_up;
     char broker_detail[256];
     size_t live_cnt;
@@ -82,6 +83,8 @@ void admit_init(struct actor *a);
 void admit_update(struct actor *a, bool always);
 /** Everything set-up needs is there; else *why names what is missing. */
 bool admit_ready(struct actor *a, const char **why);
+/** A new orchestrator said Hello: before its first word on dependencies. */
+void admit_meet_orchestrator(struct actor *a);
 void admit_take_dependencies(struct actor *a, const Plane__Dependencies *m);
 
 /* stop.c */

@@ -14,7 +14,7 @@ static struct stat_series outbox = GAUGE("outbox", "events that wait for the bro
 static struct stat_series outbox_limit = GAUGE("outbox_limit", "events that may wait, _OUTBOX_MAX");
 static struct stat_series store_rows = GAUGE("store_used_bytes", "of the store's file: what holds rows now");
 static struct stat_series store_file = GAUGE("store_file_bytes", "the store's file, which does not shrink");
-static struct stat_series store_limit = GAUGE("store_limit_bytes", "the largest it may be, _STORE_MAX_MB");
+static struct stat_series store_limit = GAUGE("store_limit_bytes", "from which new calls are refused, _STORE_MAX_MB");
 static const struct stat_family calls = {
     .name = "sip_signaling_calls", .help = "calls in progress, by state", .kind = STAT_GAUGE, .key = {"state"}};
 

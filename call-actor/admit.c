@@ -2,7 +2,9 @@
  * May new calls come in? The edge answers 503 + Retry-After by itself while they may not, and OPTIONS says the same.
  *
  * Before the first time everything is there, nothing is admitted. Afterwards a neighbour of ours that dies is given
- * ADMIT_GRACE_MS to come back (its jobs wait and are asked again), so that killing a worker costs no call.
+ * ADMIT_GRACE_MS to come back (its jobs wait and are asked again), so that killing a worker costs no call. A new
+ * orchestrator has that long, too, to connect to what the one before it was connected to: RPCs wait for a channel's
+ * first attempt to connect.
  */
 #include "call-actor/actor.h"
 #include <stdio.h>
@@ -18,12 +20,22 @@ static bool neighbour_ok(struct actor *a, const struct bus_link *k)
     return was_there && loop_now(a->loop).mono_ms - bus_link_down_since(k) < ADMIT_GRACE_MS;
 }
 
-static const struct dependency *missing_dependency(const struct actor *a)
+static const struct dependency *missing_dependency(struct actor *a)
 {
-    for (size_t i = 0; i < a->dep_cnt; i++)
-        if (a->deps[i].required && strcmp(a->deps[i].state, "ready") != 0)
-            return &a->deps[i];
+    bool grace = loop_now(a->loop).mono_ms < a->connect_by_ms;
+    for (size_t i = 0; i < a->dep_cnt; i++) {
+        const struct dependency *d = &a->deps[i];
+        bool comes = grace && strcmp(d->state, "connecting") == 0 && d->detail[0] == '\0'; /* no attempt has failed */
+        if (d->required && !comes && strcmp(d->state, "ready") != 0)
+            return d;
+    }
     return NULL;
+}
+
+void admit_meet_orchestrator(struct actor *a)
+{
+    bool had_all = a->deps_known && missing_dependency(a) == NULL;
+    a->connect_by_ms = had_all ? loop_now(a->loop).mono_ms + ADMIT_GRACE_MS : 0;
 }
 
 bool admit_ready(struct actor *a, const char **why)
@@ -49,6 +61,8 @@ static bool has_room(struct actor *a, const char **why)
         *why = "too many calls";
     else if (outbox_is_full(a->outbox))
         *why = "the outbox is full";
+    else if (store_is_full(a->store))
+        *why = "the store is full";
     else
         return true;
     return false;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define STORE_SYNC_EVERY_SEC 1
+#define STORE_FREE_AGAIN 16 /* a full store has room again when this part of the limit is free */
 
 struct store {
     MDB_env *env;
@@ -16,6 +17,8 @@ struct store {
     MDB_txn *txn;    /* the turn's, or NULL */
     MDB_txn *reader; /* open while a value read outside a turn is in use */
     bool sync_commits;
+    bool full; /* as last found */
+    uint64_t limit_bytes;
     pthread_t syncer;
     bool has_syncer;
     pthread_mutex_t lock;
@@ -32,8 +35,10 @@ static MDB_val key_val(const uint64_t *key)
 
 static void must(int rc, const char *what)
 {
+    if (rc == MDB_MAP_FULL)
+        die(EX_STORAGE, "store: %s: the reserve beyond STORE_MAX_MB is used up; the next start has another", what);
     if (rc != 0)
-        die(EX_STORAGE, "store: %s: %s (is the disk full, or STORE_MAX_MB too small?)", what, mdb_strerror(rc));
+        die(EX_STORAGE, "store: %s: %s (is the disk full?)", what, mdb_strerror(rc));
 }
 
 /* --- background sync ---------------------------------------------------------------------------------------------- */
@@ -77,15 +82,32 @@ static void stop_syncer(struct store *s)
 
 /* --- open --------------------------------------------------------------------------------------------------------- */
 
+/* A map that is used up could not even be deleted from. */
+static int add_reserve(struct store *s, uint64_t reserve_bytes)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+    int rc = mdb_env_info(s->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(s->env, &st);
+    if (rc != 0)
+        return rc;
+    uint64_t wanted = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize + reserve_bytes;
+    return wanted > info.me_mapsize ? mdb_env_set_mapsize(s->env, wanted) : 0;
+}
+
 static int open_env(struct store *s, const struct store_args *a, const char *path)
 {
     int rc = mdb_env_create(&s->env);
     if (rc != 0)
         return rc;
     mdb_env_set_maxdbs(s->env, STORE_TABLES);
-    mdb_env_set_mapsize(s->env, (size_t)a->max_mb << 20);
+    uint64_t reserve_bytes = (uint64_t)a->reserve_mb << 20;
+    s->limit_bytes = (uint64_t)a->max_mb << 20;
+    mdb_env_set_mapsize(s->env, s->limit_bytes + reserve_bytes);
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (a->sync_commits ? 0 : MDB_NOSYNC);
-    return mdb_env_open(s->env, path, flags, 0600);
+    rc = mdb_env_open(s->env, path, flags, 0600);
+    return rc == 0 ? add_reserve(s, reserve_bytes) : rc;
 }
 
 static int open_tables(struct store *s)
@@ -231,5 +253,12 @@ struct store_use store_use(struct store *s)
     must(mdb_env_info(s->env, &info), "info");
     return (struct store_use){.rows_bytes = pages * st.ms_psize,
                               .file_bytes = (info.me_last_pgno + 1) * st.ms_psize,
-                              .limit_bytes = info.me_mapsize};
+                              .limit_bytes = s->limit_bytes};
+}
+
+bool store_is_full(struct store *s)
+{
+    uint64_t free_again = s->full ? s->limit_bytes / STORE_FREE_AGAIN : 0;
+    s->full = store_use(s).rows_bytes + free_again >= s->limit_bytes;
+    return s->full;
 }

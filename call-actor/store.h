@@ -4,6 +4,10 @@
  * A killed process loses nothing: commits go to the page cache and are synced by a background thread. With
  * STORE_SYNC=commit every commit is on the disk before it returns. One writer, one transaction open at a time, begun by
  * the first change of a turn and ended by store_commit.
+ *
+ * Full is not the end: whoever would begin something new asks store_is_full and leaves it; what has begun goes on in a
+ * reserve (address space, not disk, until it is used). Each start has a whole reserve beyond what is there, so that
+ * deleting, which needs pages too, is always possible. A full disk is another matter: then the process ends.
  */
 #ifndef CALL_ACTOR_STORE_H
 #define CALL_ACTOR_STORE_H
@@ -27,7 +31,8 @@ struct store;
 struct store_args {
     const char *dir;
     uint32_t shard;
-    uint32_t max_mb;
+    uint32_t max_mb;     /* rows beyond this: store_is_full */
+    uint32_t reserve_mb; /* beyond it, for what is already under way; also beyond what an older life has filled */
     bool sync_commits;
 };
 
@@ -52,10 +57,12 @@ struct span store_get(struct store *s, enum store_table t, uint64_t key);
 struct store_use {
     uint64_t rows_bytes;  /* pages that hold rows now */
     uint64_t file_bytes;  /* pages ever used: the file's size, which does not shrink */
-    uint64_t limit_bytes; /* where it is full */
+    uint64_t limit_bytes; /* of rows: where it is full */
 };
 /** How full it is. Reads a few pages. */
 struct store_use store_use(struct store *s);
+/** Nothing new may begin. Full from the limit on until a sixteenth of it is free again. Costs what store_use costs. */
+bool store_is_full(struct store *s);
 
 typedef void store_each_fn(void *user, uint64_t key, struct span value);
 /** Every row in key order. fn may not change the store. */

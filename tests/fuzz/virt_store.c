@@ -112,6 +112,12 @@ void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *us
         fn(user, s->row[t][i].key, span_of(s->row[t][i].p, s->row[t][i].len));
 }
 
+bool store_is_full(struct store *s)
+{
+    (void)s;
+    return false;
+}
+
 bool virt_store_is_committed(void)
 {
     return store.undo_cnt == 0;

@@ -201,15 +201,18 @@ class Events(threading.Thread):
         with self.lock:
             return len(self.received) - len({e.message_id for e in self.received})
 
+    def all_json(self):
+        return [e for e in self.all() if e.content_type == "application/json"]
+
     def of_call(self, call_id):
-        return [e for e in self.all() if json.loads(e.body).get("callId") == call_id]
+        return [e for e in self.all_json() if json.loads(e.body).get("callId") == call_id]
 
     def keys_of_call(self, call_id):
         return [e.key for e in self.of_call(call_id)]
 
     def by_call(self):
         calls = {}
-        for e in self.all():
+        for e in self.all_json():
             calls.setdefault(json.loads(e.body).get("callId"), []).append(e.key)
         return calls
 

@@ -1,5 +1,6 @@
 """A broker that is absent, stops, freezes or blocks never stops a call and never loses an event."""
 import os
+import signal
 import tempfile
 import unittest
 
@@ -69,6 +70,48 @@ class TestBroker(unittest.TestCase):
                   f"{len(stack.events.all())} events arrived, {stack.events.repeats()} repeated", flush=True)
             self.assertEqual(orders, {KINDS})
             self.assertEqual(len(stack.events.by_call()), calls)
+
+    def test_the_store_fills_up(self):
+        """Its limit is for new calls only: nothing dies, who talks can hang up, and the broker's return makes room."""
+        with self.stack(STORE_MAX_MB=16, SIP_T1_MS=50, EVENT_FORMAT="both") as stack, Ua(stack.sip_port) as ua, \
+                tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            self.broker.stop()
+            load = None
+            try:
+                stack.start()
+                talking = Call(ua)
+                talking.answered()
+                stack.wait_established(talking)
+                load = sipp.start(stack.sip_port, folder, calls=100000, rate=200, hold_ms=0, service="902121234567")
+                harness.wait_for("the store is full", 120, lambda: "the store is full" in stack.log())
+                refused = Call(ua).invite().final()
+                self.assertEqual(status(refused), 503)
+                self.assertEqual(status(talking.bye()), 200)
+                load.send_signal(signal.SIGUSR1)  # no new calls
+                load.wait(30)
+                stack.wait_no_calls()
+                waited = stack.outbox()
+                stack.wait_restarted(stack.kill_worker("call-actor"))  # a full store is read back like any other
+                harness.wait_for("all events are there again", 10, lambda: (
+                    events := stack.ctl("events", check=False)) and events["outbox"] == waited)
+                self.assertEqual(status(Call(ua).invite().final()), 503)
+                stack.wait_ready(ready=False)
+            finally:
+                if load is not None:
+                    load.kill()
+                    load.wait()
+                self.broker.start()
+            stack.wait_outbox_empty(90)
+            stack.wait_ready()
+            self.one_call(stack, ua)
+            stack.events.wait_ended(talking.call_id, 30)
+            stack.assert_clean(30)
+            print(f"  a store of 16 MiB took {waited} events", flush=True)
+            self.assertEqual({w["name"]: w["restarts"] for w in stack.ctl("status")["workers"] if w["restarts"]},
+                             {"call-actor": 1})
+            harness.wait_for("all events", 30, lambda: len(stack.events.all()) >= waited + 2 * len(KINDS))
+            self.assertEqual({tuple(keys) for keys in stack.events.by_call().values()}, {KINDS})
+            self.assertEqual(len(stack.events.all()), 2 * len(stack.events.all_json()))
 
     def test_killed_without_notice(self):
         with self.stack().start() as stack, Ua(stack.sip_port) as ua:

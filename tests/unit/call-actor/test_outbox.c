@@ -310,6 +310,70 @@ static void a_full_store_ends_the_process_with_the_remedy(void **state)
     testkit_assert_dies(put_more_than_fits, 5, "STORE_MAX_MB");
 }
 
+/* 64 KiB each: more than a page, as large rows are. */
+static void put_many(struct store *s, uint64_t from, uint64_t cnt)
+{
+    static char row[64 << 10];
+    for (uint64_t i = from; i < from + cnt; i++)
+        store_put(s, STORE_CALLS, i, span_of(row, sizeof(row)));
+    store_commit(s);
+}
+
+static void del_many(struct store *s, uint64_t from, uint64_t cnt)
+{
+    for (uint64_t i = from; i < from + cnt; i++) {
+        store_del(s, STORE_CALLS, i);
+        store_commit(s);
+    }
+}
+
+static void full_is_said_before_the_end_and_not_at_every_row(void **state)
+{
+    (void)state;
+    struct store *s = store_open(&(struct store_args){.dir = dir, .shard = 0, .max_mb = 4, .reserve_mb = 4});
+    assert_non_null(s);
+    assert_false(store_is_full(s));
+    put_many(s, 0, 70);
+    assert_true(store_is_full(s));
+    put_many(s, 70, 30); /* what has begun goes on */
+    del_many(s, 0, 40);
+    assert_true(store_use(s).rows_bytes < store_use(s).limit_bytes);
+    assert_true(store_is_full(s));
+    del_many(s, 40, 4);
+    assert_false(store_is_full(s));
+    put_many(s, 0, 1);
+    assert_false(store_is_full(s));
+    store_close(s);
+}
+
+static void fill_to_the_end(void)
+{
+    struct store *s = store_open(&(struct store_args){.dir = dir, .shard = 0, .max_mb = 4});
+    put_many(s, 0, 40);
+    for (uint64_t i = 40; i < 80; i++)
+        put_many(s, i, 1);
+}
+
+/* Also when the limit is set lower than what is there. */
+static void a_store_filled_to_the_end_is_emptied_by_the_next_life(void **state)
+{
+    (void)state;
+    testkit_assert_dies(fill_to_the_end, 5, "reserve");
+    for (uint32_t max_mb = 4; max_mb > 0; max_mb--) {
+        struct store *s = store_open(&(struct store_args){.dir = dir, .shard = 0, .max_mb = max_mb, .reserve_mb = 2});
+        assert_non_null(s);
+        put_many(s, 1000, 10);
+        assert_true(max_mb == 4 || store_is_full(s));
+        store_close(s);
+    }
+    struct store *s = store_open(&(struct store_args){.dir = dir, .shard = 0, .max_mb = 4, .reserve_mb = 2});
+    del_many(s, 0, 80);
+    del_many(s, 1000, 10);
+    assert_false(store_is_full(s));
+    put_many(s, 0, 40);
+    store_close(s);
+}
+
 static void an_unusable_directory_is_refused(void **state)
 {
     (void)state;
@@ -330,6 +394,8 @@ int main(void)
         IN_DIR(trimming_goes_on_where_it_was),
         IN_DIR(a_kill_keeps_what_was_committed_and_nothing_else),
         IN_DIR(a_full_store_ends_the_process_with_the_remedy),
+        IN_DIR(full_is_said_before_the_end_and_not_at_every_row),
+        IN_DIR(a_store_filled_to_the_end_is_emptied_by_the_next_life),
         cmocka_unit_test(an_unusable_directory_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
