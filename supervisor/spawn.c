@@ -124,7 +124,7 @@ static int write_all(int fd, struct span s)
 static int make_slice(const struct sup *s, enum conf_who who)
 {
     struct buf text;
-    buf_init(&text, CONF_SLICE_MAX);
+    buf_init_whole(&text, CONF_SLICE_MAX);
     conf_slice(&s->conf, who, &text);
     int fd = text.failed ? -1 : memfd_create("settings", MFD_CLOEXEC);
     if (text.failed)
@@ -135,7 +135,7 @@ static int make_slice(const struct sup *s, enum conf_who who)
         errno = saved;
         fd = -1;
     }
-    buf_fini(&text);
+    buf_wipe(&text);
     return fd;
 }
 

@@ -171,6 +171,7 @@ static int run(struct sup *s, const struct options *o)
     log_ev(LOG_INFO, "starting", log_z("version", SIG_VERSION), log_n("pid", getpid()),
            log_z("listen", conf_str(&s->conf, SET_LISTEN_ADDRESS)), log_n("sip_port", conf_u32(&s->conf, SET_SIP_PORT)),
            log_z("runtime_dir", conf_str(&s->conf, SET_RUNTIME_DIR)));
+    priv_allow_cores(conf_is(&s->conf, SET_CORE_DUMPS, "true"));
     code = sup_run(s);
     log_ev(code == EX_OK ? LOG_INFO : LOG_ERROR, "stopped", log_n("exit", code));
     return code;
@@ -183,6 +184,7 @@ int sup_main(int argc, char **argv, char **envp)
     int code = parse_options(&o, argc, argv);
     if (code >= 0)
         return code;
+    priv_allow_cores(false); /* until the settings say otherwise: some of them are secret */
     s.envp = envp;
     s.conf_file = o.conf_file;
     for (size_t i = 0; i < SUP_LOCKS; i++)

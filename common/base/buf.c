@@ -17,6 +17,19 @@ void buf_fini(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
+void buf_init_whole(struct buf *b, size_t max)
+{
+    buf_init(b, max);
+    (void)buf_reserve(b, b->max);
+}
+
+void buf_wipe(struct buf *b)
+{
+    if (b->p != NULL)
+        explicit_bzero(b->p, b->cap);
+    buf_fini(b);
+}
+
 void buf_reset(struct buf *b)
 {
     b->len = 0;

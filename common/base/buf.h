@@ -22,6 +22,10 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 /** Frees the bytes; the struct may be used again after buf_init. */
 void buf_fini(struct buf *b);
+/** As buf_init, with all of its room at once: growing never leaves a copy behind. For what buf_wipe shall end. */
+void buf_init_whole(struct buf *b, size_t max);
+/** As buf_fini, and nothing of a secret stays in freed memory. */
+void buf_wipe(struct buf *b);
 /** Empties it and clears `failed`, keeping the memory for the next use. */
 void buf_reset(struct buf *b);
 void buf_put(struct buf *b, const void *p, size_t n);

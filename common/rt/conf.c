@@ -29,10 +29,18 @@ void conf_init(struct conf *c)
     memset(c, 0, sizeof *c);
 }
 
+/* Freed memory keeps its bytes, and some values are secret. Which ones is not worth asking. */
+static void wipe_text(char *z)
+{
+    if (z != NULL)
+        explicit_bzero(z, strlen(z));
+    free(z);
+}
+
 void conf_fini(struct conf *c)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        free(c->value[i]);
+        wipe_text(c->value[i]);
         free(c->origin[i]);
     }
     conf_init(c);
@@ -48,7 +56,7 @@ static char *xdup(struct span s)
 
 static void set(struct conf *c, enum setting s, struct span value, const char *origin)
 {
-    free(c->value[s]);
+    wipe_text(c->value[s]);
     free(c->origin[s]);
     c->value[s] = xdup(value);
     c->origin[s] = xdup(span_cstr(origin));
@@ -259,14 +267,14 @@ static int read_file(int fd, struct buf *text)
 static void load_file(struct loading *l, const char *file)
 {
     struct buf text;
-    buf_init(&text, CONF_FILE_MAX);
+    buf_init_whole(&text, CONF_FILE_MAX);
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || read_file(fd, &text) != 0) {
         l->faults++;
         buf_printf(l->err,
                    "%s: settings cannot be read: %s; name a readable file of NAME=VALUE lines, at most %d bytes\n",
                    file, strerror(errno), CONF_FILE_MAX);
-        buf_fini(&text);
+        buf_wipe(&text);
         return;
     }
     struct span rest = buf_span(&text);
@@ -275,7 +283,7 @@ static void load_file(struct loading *l, const char *file)
         load_line(l, span_of(rest.p, n), file, no);
         rest = span_from(rest, n + 1);
     }
-    buf_fini(&text);
+    buf_wipe(&text);
 }
 
 static void fault_value(struct loading *l, enum setting s)
@@ -307,17 +315,17 @@ static void check_row(struct loading *l, enum setting s, struct buf *normal)
         fault_value(l, s);
         return;
     }
-    free(c->value[s]);
+    wipe_text(c->value[s]);
     c->value[s] = xdup(buf_span(normal));
 }
 
 static void check_all(struct loading *l)
 {
     struct buf normal;
-    buf_init(&normal, CONF_VALUE_MAX);
+    buf_init_whole(&normal, CONF_VALUE_MAX);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         check_row(l, (enum setting)i, &normal);
-    buf_fini(&normal);
+    buf_wipe(&normal);
 }
 
 int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *err)
@@ -341,14 +349,14 @@ int conf_check_files(const struct conf *c, struct buf *err)
         if (conf_rows[i].kind != KIND_PATH)
             continue;
         struct buf text;
-        buf_init(&text, CONF_FILE_MAX);
+        buf_init_whole(&text, CONF_FILE_MAX);
         int fd = open(c->value[i], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (fd < 0 || read_file(fd, &text) != 0) {
             faults++;
             buf_printf(err, "%s: %s names %s, which cannot be read: %s; it is the %s\n", c->origin[i],
                        conf_rows[i].name, c->value[i], strerror(errno), conf_rows[i].help);
         }
-        buf_fini(&text);
+        buf_wipe(&text);
     }
     return faults == 0 ? 0 : -1;
 }
@@ -372,11 +380,11 @@ unsigned conf_take_reload(struct conf *c, struct conf *fresh, struct buf *later)
 int conf_set(struct conf *c, enum setting s, const char *value, const char *origin)
 {
     struct buf normal;
-    buf_init(&normal, CONF_VALUE_MAX);
+    buf_init_whole(&normal, CONF_VALUE_MAX);
     int rc = conf_check_value(&conf_rows[s], span_cstr(value), &normal);
     if (rc == 0)
         set(c, s, buf_span(&normal), origin);
-    buf_fini(&normal);
+    buf_wipe(&normal);
     return rc;
 }
 
@@ -435,14 +443,14 @@ int conf_read_slice(struct conf *c, int fd)
 {
     struct buf text;
     struct buf normal;
-    buf_init(&text, CONF_FILE_MAX);
-    buf_init(&normal, CONF_VALUE_MAX);
+    buf_init_whole(&text, CONF_FILE_MAX);
+    buf_init_whole(&normal, CONF_VALUE_MAX);
     conf_fini(c);
     int rc = read_file(fd, &text);
     if (rc == 0)
         rc = take_slice(c, buf_span(&text), &normal);
-    buf_fini(&text);
-    buf_fini(&normal);
+    buf_wipe(&text);
+    buf_wipe(&normal);
     return rc;
 }
 

@@ -142,6 +142,11 @@ unsigned long priv_raise_nofile(void)
     return setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : 0;
 }
 
+void priv_allow_cores(bool on)
+{
+    (void)prctl(PR_SET_DUMPABLE, on ? 1 : 0, 0, 0, 0); /* fails for other values only */
+}
+
 static int become(const struct priv_user *u)
 {
     if (getuid() == u->uid && geteuid() == u->uid)
@@ -162,6 +167,7 @@ int priv_drop(const struct priv_user *u, struct buf *err)
         buf_printf(err, "cannot become \"%s\": %s", u->name, strerror(errno));
         return -1;
     }
+    priv_allow_cores(false); /* the change of account set it to what the machine's fs.suid_dumpable says */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         buf_printf(err, "cannot give up gaining rights (no_new_privs): %s", strerror(errno));
         return -1;

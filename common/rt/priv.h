@@ -35,8 +35,13 @@ int priv_check_writable(const char *path, struct buf *err);
 /** More descriptors, as far as the hard limit (root: PRIV_NOFILE) goes. returns the limit now in force. */
 unsigned long priv_raise_nofile(void);
 
+/** Whether a death may leave a core and others of the account may look into the memory (debuggers, /proc/PID/mem). A
+ * program begins with yes; exec and a change of account set it anew. */
+void priv_allow_cores(bool on);
+
 /**
- * Become `u` for good, when it is set; in any case no program started from here on gains a right (no_new_privs).
+ * Become `u` for good, when it is set; in any case no program started from here on gains a right (no_new_privs)
+ * and a death leaves no core.
  * returns 0, or -1 with the reason in `err`: then the process must end, being half somebody else
  */
 int priv_drop(const struct priv_user *u, struct buf *err);

@@ -2,6 +2,7 @@
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/rt/metrics.h"
+#include "common/rt/priv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -310,9 +311,11 @@ int worker_main(int argc, char **argv, const struct worker_kind *kind)
     w.kind = kind;
     w.parent = getppid();
     conf_init(&w.conf);
+    priv_allow_cores(false); /* until the settings say otherwise: some of them are secret */
     int code = parse_args(&w, argc, argv);
     if (code >= 0)
         return code;
+    priv_allow_cores(conf_is(&w.conf, SET_CORE_DUMPS, "true"));
     uint32_t shards = kind->proc == PLANE__PROC__PROC_CALL ? conf_u32(&w.conf, SET_CALL_ACTORS) : 1;
     worker_name(kind->name, w.instance, shards, w.name);
     log_init(w.name, conf_is(&w.conf, SET_ENV, "production"),

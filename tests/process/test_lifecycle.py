@@ -1,5 +1,7 @@
 """Start, drain, stop, and every way in which a start can be refused: exit code and one clear line."""
+import glob
 import os
+import resource
 import signal
 import socket
 import tempfile
@@ -13,6 +15,31 @@ from test_call import OneCall
 from ua import Call, Ua, status
 
 EX_BADUSE, EX_BUSY, EX_STORAGE = 2, 4, 5
+
+
+class TestCores(unittest.TestCase):
+    """A core of the publisher holds the broker's password: there is none unless the setting allows it."""
+
+    def setUp(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))  # inherited by what is started
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_CORE, (soft, hard))
+        with open("/proc/sys/kernel/core_pattern", encoding="ascii") as f:
+            self.here = hard != 0 and f.read().strip() == "core"  # else a core goes where we cannot look
+
+    def cores_of_an_abort(self, **settings):
+        with Stack(**settings).start() as stack:
+            stack.wait_restarted(stack.kill_worker("publisher", signal.SIGABRT))
+            worker = stack.worker("publisher")
+            self.assertGreater(worker["rss_kb"], 0, "the supervisor still sees what its workers use")
+            return glob.glob(os.path.join(stack.dir, "core*"))
+
+    def test_none(self):
+        self.assertEqual(self.cores_of_an_abort(), [])
+
+    def test_where_allowed(self):
+        if self.here:  # so that test_none can fail
+            self.assertNotEqual(self.cores_of_an_abort(CORE_DUMPS="true"), [])
 
 
 class TestStop(unittest.TestCase):

@@ -149,6 +149,24 @@ static void memory_out_is_a_failure_like_the_cap(void **state)
     assert_int_equal(n, 4);
 }
 
+static void whole_buffer_never_moves(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init_whole(&b, 3000);
+    const char *at = b.p;
+    assert_non_null(at);
+    for (int i = 0; i < 3000; i++)
+        buf_putc(&b, 's');
+    assert_false(b.failed);
+    assert_ptr_equal(b.p, at);
+    buf_putc(&b, 's');
+    assert_true(b.failed);
+    buf_wipe(&b);
+    assert_null(b.p);
+    buf_wipe(&b); /* as buf_fini */
+}
+
 static void commit_too_much(void)
 {
     struct buf b;
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(reserve_and_consume),
         cmocka_unit_test(take_passes_ownership),
         cmocka_unit_test(memory_out_is_a_failure_like_the_cap),
+        cmocka_unit_test(whole_buffer_never_moves),
         cmocka_unit_test(misuse_is_a_bug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

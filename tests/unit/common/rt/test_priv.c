@@ -4,9 +4,11 @@
 #include "tests/unit/testkit.h"
 
 #include "common/rt/priv.h"
+#include "common/rt/procstat.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,6 +144,30 @@ static void test_drop_is_for_good(void **state)
     assert_int_equal(testkit_child(become_nobody, err, sizeof err), 0);
 }
 
+/* Each in a process of its own, which then says by its exit code what the kernel would do. */
+static void drop_and_look(void)
+{
+    struct priv_user u;
+    struct buf err;
+    buf_init(&err, TEXT_MAX);
+    bool ok = prctl(PR_GET_DUMPABLE) == 1 && priv_find(&u, geteuid() == 0 ? "nobody" : "", &err) == 0 &&
+              priv_drop(&u, &err) == 0 && prctl(PR_GET_DUMPABLE) == 0;
+    priv_allow_cores(true);
+    ok = ok && prctl(PR_GET_DUMPABLE) == 1;
+    priv_allow_cores(false);
+    ok = ok && prctl(PR_GET_DUMPABLE) == 0;
+    struct procstat self; /* what a process without a core still knows of itself */
+    ok = ok && procstat_read((int)getpid(), &self) == 0 && self.rss_kb > 0 && procstat_open_fds() > 2;
+    _exit(ok ? 0 : 1);
+}
+
+static void test_no_cores_unless_allowed(void **state)
+{
+    (void)state;
+    char err[256];
+    assert_int_equal(testkit_child(drop_and_look, err, sizeof err), 0);
+}
+
 static void test_more_descriptors(void **state)
 {
     (void)state;
@@ -162,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_directory),
         cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_drop_is_for_good),
+        cmocka_unit_test(test_no_cores_unless_allowed),
         cmocka_unit_test(test_more_descriptors),
     };
     return cmocka_run_group_tests(tests, make_dirs, remove_dirs);
