@@ -287,7 +287,8 @@ static bool check(struct gate *g, const struct asked *q, const struct cred *told
     return is == AUTH_OK;
 }
 
-/* A REGISTER for nobody is malformed; whoever calls without a name is asked for one first, and then it is not his. */
+/* §10.3 step 5: an address-of-record without a user is none of ours; whoever calls without a name is asked for one
+ * first, and then it is not his. */
 bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told)
 {
     struct buf user;
@@ -296,7 +297,7 @@ bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told)
     bool named = aor_user_of(&user, sip_msg_value(q->msg, registers ? SIP_H_TO : SIP_H_FROM)) == 0;
     bool passes = false;
     if (!named && registers)
-        answer_refuse(g->actor, q, 400, "To Names No User");
+        answer_refuse(g->actor, q, 404, NULL);
     else
         passes = check(g, q, told, named ? buf_span(&user) : SPAN(""));
     buf_fini(&user);

@@ -206,8 +206,10 @@ class TestBindings(RegisterTest):
 
     def test_to_without_user(self):
         phone = self.phone()
-        phone.call.to_value = "<sip:sentiric_demo>"
-        self.assertEqual(status(phone.ask_register()), 400)
+        for to in ("<sip:sentiric_demo>", "<sip:a%00@sentiric_demo>", "<tel:+905551234567>"):
+            with self.subTest(to=to):
+                phone.call.to_value = to
+                self.assertEqual(status(phone.ask_register()), 404)
 
 
 class TestCalls(RegisterTest):
