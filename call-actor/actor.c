@@ -69,12 +69,11 @@ static struct entry *call_for_invite(struct actor *a, const struct asked *q, con
         turn_away(a, q, 482, "the same request came on another way");
     if (is != INVITE_NEW || (q->rx->must_authenticate && !gate_passes(a->gate, q, told)))
         return e;
-    if (a->draining)
-        turn_away(a, q, 503, "draining");
-    else if (a->live_cnt >= a->calls_max)
-        turn_away(a, q, 503, "too many calls");
-    else if ((e = new_call(a)) == NULL)
-        turn_away(a, q, 503, "out of memory");
+    const char *why = admit_refusal(a);
+    if (why == NULL && (e = new_call(a)) == NULL)
+        why = "out of memory";
+    if (why != NULL)
+        turn_away(a, q, 503, why);
     return e;
 }
 

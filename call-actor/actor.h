@@ -85,6 +85,8 @@ void admit_update(struct actor *a, bool always);
 bool admit_ready(struct actor *a, const char **why);
 /** A new orchestrator said Hello: before its first word on dependencies. */
 void admit_meet_orchestrator(struct actor *a);
+/** Why a new call that came all the same is turned away; NULL: it is not. */
+const char *admit_refusal(const struct actor *a);
 void admit_take_dependencies(struct actor *a, const Plane__Dependencies *m);
 
 /* stop.c */

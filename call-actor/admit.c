@@ -1,5 +1,7 @@
 /*
  * May new calls come in? The edge answers 503 + Retry-After by itself while they may not, and OPTIONS says the same.
+ * One that was started a moment ago cannot tell a new INVITE from the repeat of one we know, so it passes both: what is
+ * new is turned away here.
  *
  * Before the first time everything is there, nothing is admitted. Afterwards a neighbour of ours that dies is given
  * ADMIT_GRACE_MS to come back (its jobs wait and are asked again), so that killing a worker costs no call. A new
@@ -53,12 +55,17 @@ bool admit_ready(struct actor *a, const char **why)
     return **why == '\0';
 }
 
+/* What is known at once, whatever the edge was told last. */
+static const char *own_refusal(const struct actor *a)
+{
+    return a->draining ? "draining" : a->live_cnt >= a->calls_max ? "too many calls" : NULL;
+}
+
 static bool has_room(struct actor *a, const char **why)
 {
-    if (a->draining)
-        *why = "draining";
-    else if (a->live_cnt >= a->calls_max)
-        *why = "too many calls";
+    const char *own = own_refusal(a);
+    if (own != NULL)
+        *why = own;
     else if (outbox_is_full(a->outbox))
         *why = "the outbox is full";
     else if (store_is_full(a->store))
@@ -94,6 +101,13 @@ void admit_update(struct actor *a, bool always)
     m.retry_after_s = ADMIT_RETRY_AFTER_S;
     m.why = a->why_not;
     a->admit_told = bus_send(a->edge, PLANE_EDGE_ADMIT, &m.base) == 0;
+}
+
+/* While nothing has been said yet, an edge that goes by what our predecessor said may pass calls: they wait with us. */
+const char *admit_refusal(const struct actor *a)
+{
+    const char *own = own_refusal(a);
+    return own != NULL ? own : a->admit_told && !a->admitting ? a->why_not : NULL;
 }
 
 static void on_admit_timer(struct timer *t, int64_t now_ms)

@@ -158,6 +158,24 @@ static bool dialog_passes(struct fresh *f)
     return false;
 }
 
+/* After a restart somebody may still repeat what only the actor knows: for as long as this timer of his runs. */
+static bool may_have_forgotten(const struct edge *e, enum txn_tmr tmr, enum txn_kind kind)
+{
+    return e->now.mono_ms - e->started.mono_ms < txn_timer_ms(&e->times, tmr, kind, false);
+}
+
+/* Calls may not come, but this one may be there: its actor, which said so, can tell, and turns a new one away itself.
+ */
+static bool may_be_known(const struct fresh *f)
+{
+    return may_have_forgotten(f->e, TXN_TMR_B, TXN_ICT) && f->shard->told && !edge_shard_is_lost(f->shard);
+}
+
+static bool new_call_passes(const struct fresh *f, const char **why)
+{
+    return (edge_shard_admits(f->shard, why) || may_be_known(f)) && edge_guard_admits(f->e);
+}
+
 /* Calls in progress are served while anybody can serve them; only new ones, and a re-INVITE nobody will see, are turned
  * away. BYE waits for the actor: see edge_shard.c. */
 static bool admission_passes(const struct fresh *f)
@@ -169,7 +187,7 @@ static bool admission_passes(const struct fresh *f)
     }
     if (f->m->method != SIP_M_INVITE)
         return true;
-    if (f->in_dialog ? !edge_shard_is_lost(f->shard) : edge_shard_admits(f->shard, &why) && edge_guard_admits(f->e))
+    if (f->in_dialog ? !edge_shard_is_lost(f->shard) : new_call_passes(f, &why))
         return true;
     refuse_because(f, 503, SPAN(""), why);
     return false;
@@ -244,8 +262,7 @@ static void on_cancel(struct fresh *f)
         return;
     edge_key_fit(&e->other_key);
     const struct edge_txn *invite = edge_txn_server(e, buf_span(&e->other_key));
-    bool may_have_forgotten = e->now.mono_ms - e->started.mono_ms < txn_timer_ms(&e->times, TXN_TMR_U, TXN_IST, false);
-    if (invite == NULL && !may_have_forgotten) {
+    if (invite == NULL && !may_have_forgotten(e, TXN_TMR_U, TXN_IST)) {
         refuse(f, 481, SPAN(""));
         return;
     }

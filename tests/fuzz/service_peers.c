@@ -30,7 +30,6 @@ struct slot {
 static struct {
     struct slot slot[SLOTS];
     unsigned branches, gens;
-    bool edge_died;
     struct {
         unsigned status;
         int64_t at_ms;
@@ -106,9 +105,6 @@ static void see_response(const struct sip_msg *m)
     bool cancel = m->method == SIP_M_CANCEL;
     if (span_eq(m->via.received, SPAN("198.51.100.9")))
         return; /* a stranger who repeats a peer's request may be told something else */
-    if (m->status == 503 && w.edge_died)
-        return; /* a new edge turns the repeat of an INVITE away while calls are not admitted, though its call goes on
-                 */
     if (w.final[branch][cancel].status == m->status)
         return;
     FUZZ_ASSERT(w.final[branch][cancel].status == 0 ||
@@ -238,7 +234,6 @@ void peers_begin(void)
 void peers_note_edge_died(void)
 {
     memset(w.final, 0, sizeof(w.final));
-    w.edge_died = true;
 }
 
 unsigned peers_branches(void)

@@ -178,13 +178,45 @@ static void a_full_store_takes_no_new_calls(void **state)
 
 #define ADMIT_TEST(f) cmocka_unit_test_setup(f, begin)
 
+/* Calls that come though calls may not: an edge that has just started cannot tell which ones are new. */
+static void new_calls_are_turned_away(void **state)
+{
+    (void)state;
+    static const struct {
+        bool draining, told, admitting;
+        size_t live;
+        const char *why;
+    } rows[] = {
+        {.told = true, .admitting = true},
+        {.told = true, .admitting = true, .live = 9},
+        {.told = true, .admitting = true, .live = 10, .why = "too many calls"},
+        {.told = true, .admitting = true, .draining = true, .why = "draining"},
+        {.told = true, .why = "the publisher is not there"},
+        {.told = true, .draining = true, .why = "draining"},
+        {.told = false}, /* nothing was said yet: the edge goes by what our predecessor said */
+        {.told = false, .draining = true, .why = "draining"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct actor some = {.calls_max = 10,
+                             .live_cnt = rows[i].live,
+                             .draining = rows[i].draining,
+                             .admitting = rows[i].admitting,
+                             .admit_told = rows[i].told,
+                             .why_not = "the publisher is not there"};
+        const char *why = admit_refusal(&some);
+        assert_int_equal(why == NULL, rows[i].why == NULL);
+        if (why != NULL)
+            assert_string_equal(why, rows[i].why);
+    }
+}
+
 int main(void)
 {
     log_init("test", false, LOG_ERROR);
     const struct CMUnitTest tests[] = {
         ADMIT_TEST(a_new_orchestrator_may_connect_first), ADMIT_TEST(but_not_for_long),
         ADMIT_TEST(what_has_failed_is_not_waited_for),    ADMIT_TEST(what_was_away_before_is_not_waited_for),
-        ADMIT_TEST(a_full_store_takes_no_new_calls),
+        ADMIT_TEST(a_full_store_takes_no_new_calls),      cmocka_unit_test(new_calls_are_turned_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,67 +1,10 @@
-/* Server transactions while an actor is not ready, away or back, after the edge itself was restarted, and at the
- * bounds. */
+/* Server transactions while an actor is away or back, after the edge itself was restarted, and at the bounds. */
 #include "common/rt/bus.h"
 #include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_stat.h"
 #include "tests/unit/sip-edge/server_kit.h"
 #include "tests/unit/testkit.h"
 #include <stdio.h>
-
-/* --- admission --- */
-
-static void expect_503(const char *text)
-{
-    kit_expect_reply(text, "SIP/2.0 503 Service Unavailable");
-    uint32_t after;
-    assert_int_equal(span_to_u32(span_cstr(fake_header(fake_sent_back(0), "Retry-After")), 100, &after), 0);
-    assert_in_range(after, 5, 15);
-}
-
-static void before_the_actor_is_ready_calls_get_503(void **state)
-{
-    (void)state;
-    fake_end();
-    fake_begin(1, NULL);
-    expect_503(INVITE);
-    expect_503(OPTIONS);
-    edge_actor_up(&fake.edge, 0, (struct now){.mono_ms = fake.now_ms});
-    expect_503(INVITE);
-    fake_admit(0, true);
-    fake_forget();
-    fake_rx(INVITE);
-    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying");
-}
-
-static void calls_are_refused_when_told_to_and_dialogs_are_not(void **state)
-{
-    (void)state;
-    const char *why;
-    fake_admit(0, false);
-    assert_false(edge_is_ready(&fake.edge, &why));
-    expect_503(INVITE);
-    fake_forget();
-    fake_rx(REINVITE);
-    fake_rx(BYE);
-    assert_int_equal(fake.told_cnt, 2);
-    fake_admit(0, true);
-    assert_true(edge_is_ready(&fake.edge, &why));
-}
-
-static void draining_refuses_calls(void **state)
-{
-    (void)state;
-    const char *why;
-    edge_drain(&fake.edge, true);
-    expect_503(INVITE);
-    expect_503(OPTIONS);
-    assert_true(edge_is_idle(&fake.edge));
-    fake_rx(BYE);
-    assert_false(edge_is_idle(&fake.edge));
-    kit_answer(BYE_KEY, 200, RESP("200 OK", "z9hG4bKb", "2 BYE"));
-    assert_true(edge_is_idle(&fake.edge));
-    edge_drain(&fake.edge, false);
-    assert_true(edge_is_ready(&fake.edge, &why));
-}
 
 /* --- the actor goes away and comes back --- */
 
@@ -143,28 +86,6 @@ static void acks_are_bounded(void **state)
     assert_int_equal(fake.edge.shard[0].ack_bytes, 0);
     fake_rx(ACK);
     assert_int_equal(fake.edge.shard[0].ack_cnt, 0);
-}
-
-static void a_fresh_edge_listens_when_its_actors_have_spoken(void **state)
-{
-    (void)state;
-    struct now t = {.mono_ms = 0};
-    fake_end();
-    fake_begin(2, NULL);
-    t.mono_ms = fake.now_ms;
-    assert_false(edge_knows_actors(&fake.edge, t));
-    edge_actor_up(&fake.edge, 0, t);
-    edge_actor_up(&fake.edge, 1, t);
-    fake_admit(1, true);
-    assert_false(edge_knows_actors(&fake.edge, t));
-    fake_admit(0, false); /* a no is an answer too */
-    assert_true(edge_knows_actors(&fake.edge, t));
-    fake_end();
-    fake_begin(1, NULL);
-    t.mono_ms = fake.now_ms + EDGE_GRACE_MS - 1;
-    assert_false(edge_knows_actors(&fake.edge, t));
-    t.mono_ms++; /* nobody comes: callers get their 503 */
-    assert_true(edge_knows_actors(&fake.edge, t));
 }
 
 static void what_was_answered_is_not_asked_again(void **state)
@@ -451,15 +372,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, kit_setup, kit_teardown)
-        CASE(before_the_actor_is_ready_calls_get_503),
-        CASE(calls_are_refused_when_told_to_and_dialogs_are_not),
-        CASE(draining_refuses_calls),
         CASE(a_short_absence_is_bridged),
         CASE(what_was_answered_is_not_asked_again),
         CASE(an_ack_waits_for_the_actor),
         CASE(an_ack_told_lately_is_told_again),
         CASE(acks_are_bounded),
-        CASE(a_fresh_edge_listens_when_its_actors_have_spoken),
         CASE(ringing_calls_are_asked_again_too),
         CASE(a_long_absence_refuses_open_invites_but_keeps_byes),
         CASE(a_bye_nobody_can_take_ends_silently),
