@@ -10,6 +10,7 @@
 #include "call-actor/actor.h"
 #include "common/base/log.h"
 #include "sip-edge/edge.h"
+#include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_txn.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/service_peers.h"
@@ -28,7 +29,17 @@ static struct {
     bool edge_full;
     int64_t full_until_ms; /* who takes nothing for longer is killed by the supervisor */
     bool alive;            /* the actor */
+    bool edge_died;
 } w;
+
+/* A new edge turns the repeat of an INVITE away, though its call goes on, while it cannot ask its actor; and 64*T1
+ * after its start, when nobody repeats any more but the peers here. */
+static bool edge_may_refuse_repeats(void)
+{
+    const struct edge_shard *s = &w.edge.shard[0];
+    int64_t age_ms = virt.now.mono_ms - w.edge.started.mono_ms;
+    return w.edge_died && (!s->told || edge_shard_is_lost(s) || age_ms >= (int64_t)w.edge.times.t1_ms * 64);
+}
 
 static void on_send(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
 {
@@ -36,7 +47,7 @@ static void on_send(void *user, const struct edge_path *to, struct span bytes, s
     (void)owner;
     (void)is_server;
     FUZZ_ASSERT(to->port != 0);
-    peers_hear(bytes);
+    peers_hear(bytes, edge_may_refuse_repeats());
 }
 
 static int on_say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
@@ -329,6 +340,7 @@ static void breakage(void)
         link_down(TO_EDGE);
         edge_ends();
         edge_begins();
+        w.edge_died = true;
         peers_note_edge_died();
         break;
     case 2:

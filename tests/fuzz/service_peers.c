@@ -91,7 +91,7 @@ static void see_request(const struct sip_msg *m)
     memcpy(s->our_request, m->raw.p, s->our_request_len);
 }
 
-static void see_response(const struct sip_msg *m)
+static void see_response(const struct sip_msg *m, bool may_refuse)
 {
     struct slot *s = slot_of(m);
     struct span number = span_from(m->via.branch, strlen("z9hG4bKp"));
@@ -105,6 +105,8 @@ static void see_response(const struct sip_msg *m)
     bool cancel = m->method == SIP_M_CANCEL;
     if (span_eq(m->via.received, SPAN("198.51.100.9")))
         return; /* a stranger who repeats a peer's request may be told something else */
+    if (m->status == 503 && may_refuse)
+        return;
     if (w.final[branch][cancel].status == m->status)
         return;
     FUZZ_ASSERT(w.final[branch][cancel].status == 0 ||
@@ -113,7 +115,7 @@ static void see_response(const struct sip_msg *m)
     w.final[branch][cancel].at_ms = virt.now.mono_ms;
 }
 
-void peers_hear(struct span bytes)
+void peers_hear(struct span bytes, bool may_refuse)
 {
     trace("said", bytes);
     bool response = span_starts(bytes, SPAN("SIP/2.0 "));
@@ -121,7 +123,7 @@ void peers_hear(struct span bytes)
     FUZZ_ASSERT(fault == 0 || response); /* a refusal repeats what was malformed */
     FUZZ_ASSERT(w.sent.is_request != response);
     if (fault == 0 && response)
-        see_response(&w.sent);
+        see_response(&w.sent, may_refuse);
     else if (fault == 0)
         see_request(&w.sent);
 }

@@ -15,8 +15,9 @@ unsigned take(void);
 void rx(struct span bytes, bool stranger);
 
 void peers_begin(void);
-/** Bytes the service sent to a peer: a message, the CSeq of requests grows, a transaction has one final answer. */
-void peers_hear(struct span bytes);
+/** Bytes the service sent to a peer: a message, the CSeq of requests grows, a transaction has one final answer.
+ * may_refuse: a 503 does not count as one. */
+void peers_hear(struct span bytes, bool may_refuse);
 /** The edge died: what it had answered it no longer knows. */
 void peers_note_edge_died(void);
 /** How many transactions the peers may have begun. */
