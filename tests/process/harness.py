@@ -51,28 +51,33 @@ def wait_for(what, seconds, condition):
         time.sleep(0.02)
 
 
+given_ports = set()
+
+
+def is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    """A free port below the range that the kernel gives to anybody who asks for none."""
+    """A port below the range that the kernel gives to anybody who asks for none, and given to nobody else here."""
     while True:
         port = 10000 + int.from_bytes(os.urandom(2), "big") % 8000
-        with socket.socket(socket.AF_INET, kind) as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        if port not in given_ports and is_free(port, kind):
+            given_ports.add(port)
+            return port
 
 
 def free_sip_port():
     """Free for UDP and TCP alike."""
     while True:
         port = free_port(socket.SOCK_DGRAM)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        if is_free(port, socket.SOCK_STREAM):
+            return port
 
 
 def run(*argv, timeout=60, **kw):
