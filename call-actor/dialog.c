@@ -166,6 +166,7 @@ void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const 
 {
     d->remote_cseq = request->cseq.num;
     d->nat = is_behind_nat(&request->via, source);
+    d->peer_listens = sip_via_port(&request->via);
     if (d->peer != NULL && row_endpoint_eq(d->peer, source))
         return;
     if (d->peer != NULL)
@@ -228,45 +229,57 @@ static void write_target(struct buf *out, const Store__Dialog *d, struct span me
     }
 }
 
-/* An address that stands in the URI itself, over the transport the peer uses already. */
-static bool address_of(struct span text, struct span *host, uint16_t *port)
+static bool is_sips(const struct sip_uri *uri)
 {
-    struct sip_uri uri;
+    return uri->scheme == SIP_SCHEME_SIPS;
+}
+
+/* Does it say that it goes by `transport`? One that leaves it open: `otherwise`. §26.2.2: sips over TCP is TLS. */
+static bool goes_by(const struct sip_uri *uri, enum sip_transport transport, bool otherwise)
+{
     struct span value;
-    if (sip_uri_decode(&uri, text) != 0 || uri.scheme != SIP_SCHEME_SIP)
-        return false;
-    if (sip_uri_param(&uri, SPAN("transport"), &value) && !span_caseeq(value, SPAN("udp")))
-        return false;
-    *host = sip_uri_param(&uri, SPAN("maddr"), &value) ? value : uri.host;
-    *port = sip_uri_port(&uri);
-    return sip_host_is_ip4(*host) || sip_host_is_ip6(*host);
+    if (is_sips(uri))
+        return transport == SIP_TP_TLS;
+    return sip_uri_param(uri, SPAN("transport"), &value) ? sip_transport_lookup(value) == transport : otherwise;
 }
 
-Plane__Endpoint *dialog_next_hop(const Store__Dialog *d)
+/* The address the peer's requests come from, and the port they come from or the one where its Via says it listens. */
+static bool is_peer(const Store__Dialog *d, const struct sip_uri *uri, enum sip_transport by)
 {
-    Plane__Endpoint *to = row_endpoint(d->peer);
     struct span host;
-    uint16_t port;
-    bool known = strcmp(d->peer->transport, "UDP") == 0 && !d->nat;
-    if (!known || !address_of(next_uri(d), &host, &port))
-        return to;
-    if (host.p[0] == '[')
-        host = span_of(host.p + 1, host.len - 2);
-    row_text(&to->addr, host);
-    to->port = port;
-    return to;
+    uint16_t port = sip_uri_port(uri);
+    if (!sip_uri_param(uri, SPAN("maddr"), &host) || host.len == 0)
+        host = uri->host;
+    return goes_by(uri, by, true) && sip_host_eq(host, span_cstr(d->peer->addr)) &&
+           (port == d->peer->port || port == d->peer_listens);
 }
 
-struct span dialog_next_hop_name(const Store__Dialog *d)
+/* §26.2.2, §8.1.2: with a sips target no hop may be anything but TLS, whatever the route says. */
+static bool must_be_secure(const Store__Dialog *d, const struct sip_uri *next)
+{
+    return is_sips(next) || span_casestarts(span_cstr(d->remote_target), SPAN("sips:"));
+}
+
+/* Back the way its requests came, whatever `next` says? */
+static bool goes_back(const Store__Dialog *d, const struct sip_uri *next)
+{
+    enum sip_transport by = sip_transport_lookup(span_cstr(d->peer->transport));
+    bool secure = must_be_secure(d, next);
+    if (secure && by != SIP_TP_TLS)
+        return false;
+    if (by == SIP_TP_TLS && !secure && !goes_by(next, SIP_TP_TLS, false))
+        return true; /* what came protected does not go on in clear */
+    bool leads_nowhere = d->nat || by != SIP_TP_UDP;
+    return leads_nowhere && (d->n_routes == 0 || is_peer(d, next, by));
+}
+
+struct span dialog_next_hop(const Store__Dialog *d)
 {
     struct sip_uri uri;
-    struct span host;
-    struct span text = next_uri(d);
-    if (d->nat || sip_uri_decode(&uri, text) != 0 || (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS))
+    struct span next = next_uri(d);
+    if (sip_uri_decode(&uri, next) != 0 || (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS))
         return span_of(NULL, 0);
-    if (!sip_uri_param(&uri, SPAN("maddr"), &host) || host.len == 0)
-        host = uri.host;
-    return sip_host_is_ip4(host) || sip_host_is_ip6(host) ? span_of(NULL, 0) : text;
+    return goes_back(d, &uri) ? span_of(NULL, 0) : next;
 }
 
 void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq)

@@ -38,16 +38,12 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request);
  */
 void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq);
 /**
- * Where a request of ours is sent (§8.1.2, §12.2.1.1): the address in the first route, or else in the remote target;
- * where the peer's last request came from when that is a name, another transport, a connection, or when the peer is
- * behind a NAT, so that its own words lead nowhere. The caller frees it.
+ * The URI that leads a request of ours to where it goes (§8.1.2, §12.2.1.1, RFC 3263): of the first route, or else the
+ * remote target. Borrows from d. Empty: back to d->peer, where the peer's last request came from. So it is without
+ * routes, or when the first route is the peer itself, if that request came over a connection or from behind a NAT; and
+ * from TLS rather than in clear. Never empty for sips while the peer is not reached over TLS (§26.2.2).
  */
-Plane__Endpoint *dialog_next_hop(const Store__Dialog *d);
-/**
- * The URI that leads there (RFC 3263) when a name stands in it; empty when the address is known, or only the peer's
- * own. Borrows from d. dialog_next_hop then says where to send when the name leads nowhere.
- */
-struct span dialog_next_hop_name(const Store__Dialog *d);
+struct span dialog_next_hop(const Store__Dialog *d);
 /** Drop what only requests of ours need. */
 void dialog_shrink(Store__Dialog *d);
 

@@ -26,8 +26,8 @@ static void keep_request(struct call *c, const char *branch, uint32_t cseq, stru
     row_text(&txn->method, SPAN("BYE"));
     txn->cseq = cseq;
     row_bytes(&txn->raw, raw);
-    txn->dest = dialog_next_hop(c->row->a);
-    row_text(&txn->next_hop, dialog_next_hop_name(c->row->a));
+    txn->dest = row_endpoint(c->row->a->peer);
+    row_text(&txn->next_hop, dialog_next_hop(c->row->a));
     row_list_add(&c->row->client_txns, &c->row->n_client_txns, txn);
 }
 

@@ -143,8 +143,7 @@ static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
             return "destination is no address of a transport there is";
         a.dest = &dest;
     }
-    bool connected = a.dest != NULL && dest.transport != SIP_TP_UDP && !is_cut_off(s->edge, &dest);
-    if (m->next_hop[0] != '\0' && !connected)
+    if (m->next_hop[0] != '\0')
         return edge_hop_locate(&a, span_cstr(m->next_hop));
     if (a.dest != NULL && is_cut_off(s->edge, &dest))
         return reroute(&a, m);

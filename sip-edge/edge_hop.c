@@ -214,6 +214,12 @@ static void fail(struct edge_hop *h, Plane__TxnFailed__Cause cause, const char *
     hop_free(h);
 }
 
+static bool is_dest(const struct edge_hop *h, const struct locate_candidate *c)
+{
+    const struct edge_path *d = &h->dest;
+    return d->port == c->port && d->transport == c->transport && IN6_ARE_ADDR_EQUAL(&d->peer, &c->ip);
+}
+
 /* To the candidate at h->at. h may be gone afterwards. */
 static void try_candidate(struct edge_hop *h)
 {
@@ -222,6 +228,7 @@ static void try_candidate(struct edge_hop *h)
     const struct locate_candidate *c = &h->candidate[h->at];
     struct edge_path to = {.peer = c->ip,
                            .port = c->port,
+                           .flow = is_dest(h, c) ? h->dest.flow : 0,
                            .transport = c->transport,
                            .name =
                                span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
@@ -298,14 +305,15 @@ static void settle(struct edge_hop *h, const struct locate *loc)
     memcpy(h->candidate, loc->candidate, sizeof(h->candidate));
     stop_waiting(h);
     locate_bad_sort(&e->bad, h->candidate, h->cnt, e->now);
-    if (h->cnt == 0 && h->dest.port != 0) {
-        const struct edge_path *d = &h->dest;
+    const struct edge_path *d = &h->dest;
+    bool in_clear = h->secure && d->port != 0 && d->transport != SIP_TP_TLS;
+    if (h->cnt == 0 && d->port != 0 && !in_clear) {
         h->candidate[h->cnt++] = (struct locate_candidate){.ip = d->peer, .port = d->port, .transport = d->transport};
     }
     if (h->cnt > 0)
         try_candidate(h);
     else
-        fail(h, PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
+        fail(h, in_clear ? PLANE__TXN_FAILED__CAUSE__TRANSPORT : PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
 }
 
 static void on_due(struct timer *t, int64_t now_ms)
@@ -377,15 +385,19 @@ const char *edge_hop_locate(const struct edge_hop_args *args, struct span text)
         return "no destination";
     if (!prepare(e, a->raw, a->txn, span_from(a->key, a->txn.len), SIP_TP_UDP))
         return "malformed request";
+    if (span_casestarts(e->again.uri, SPAN("sips:"))) /* RFC 3261 §8.1.2: as if the route were sips too */
+        uri.scheme = SIP_SCHEME_SIPS;
     a->name = edge_host_bare(uri.host);
     locate_uri(&e->loc, &uri, &e->means, map_siphash(seed_key, e->again.call_id));
     if (!locate_asks(&e->loc) && !locate_found(&e->loc) && a->dest == NULL)
         return e->loc.why;
     struct edge_hop *h = hop_new(a);
-    if (h == NULL)
+    if (h == NULL) {
         tell_no_room(a->shard, a->txn);
-    else
-        search(h, &e->loc);
+        return NULL;
+    }
+    h->secure = uri.scheme == SIP_SCHEME_SIPS;
+    search(h, &e->loc);
     return NULL;
 }
 

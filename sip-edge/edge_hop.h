@@ -24,6 +24,7 @@ struct edge_hop {
     struct timer due;      /* … at the longest until then */
     struct edge_bytes raw; /* the request as the actor gave it, while there is another candidate */
     struct edge_path dest; /* of the actor's: when nothing is found; port 0: none */
+    bool secure;           /* for sips: over TLS or not at all (RFC 3261 §26.2.2) */
     struct locate_candidate candidate[LOCATE_CANDIDATES_MAX];
     unsigned cnt, at;
     size_t txn_len; /* of key: what the actor knows it by */
@@ -45,8 +46,8 @@ struct edge_hop_args {
 };
 /** Send to a->dest, without more ado. returns NULL, or why it cannot be sent (static) */
 const char *edge_hop_direct(const struct edge_hop_args *a);
-/** Send to where the URI in `text` leads, at once or when it is known. returns NULL, or why not, when that is known at
- * once. */
+/** Send to where the URI in `text` leads, at once or when it is known; over TLS alone when that or the Request-URI is a
+ * sips URI. returns NULL, or why not, when that is known at once. */
 const char *edge_hop_locate(const struct edge_hop_args *a, struct span text);
 
 struct edge_hop *edge_hop_find(struct edge *e, struct span key);

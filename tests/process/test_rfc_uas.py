@@ -1,8 +1,10 @@
 """RFC 3261 §8.2 to §15 as a caller sees them: one test a rule, named after its section."""
 import re
+import socket
 import unittest
 
-from raw import Raw, RawTest, header, status, tag, token, values
+import harness
+from raw import FAST, Raw, RawTest, header, status, tag, token, values
 from ua import OFFER, Ua
 
 KNOWN = ("REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE", "PUBLISH")
@@ -288,6 +290,7 @@ class TestReplies(RawTest):
 
 class TestDialog(RawTest):
     """§12, §14, §15"""
+    settings = {**FAST, "SIPS_PORT": harness.free_port()}
 
     ROUTES = ["<sip:127.0.0.1:{port};lr;Odd=%41>;ftag=\"1,2\"", "\"P 1\" <sip:p1.example.com;lr=on> , <sip:p0.example.com;lr>"]
 
@@ -354,6 +357,43 @@ class TestDialog(RawTest):
         invite, _ = self.call(Contact="<sip:me@10.1.2.3:5099>",
                               Via=f"SIP/2.0/UDP 10.1.2.3:5099;branch=z9hG4bK{token()};rport")
         self.assertEqual(self.bye_of(invite).first, "BYE sip:me@10.1.2.3:5099 SIP/2.0")
+
+    def bye_at(self, there, invite):
+        """Our BYE, as it comes by TCP."""
+        self.hang_up(invite)
+        there.settimeout(5 * harness.SLOW)
+        conn, _ = there.accept()
+        with conn, conn.makefile("r", newline="\r\n") as lines:
+            conn.settimeout(5 * harness.SLOW)
+            head = [line.strip() for line in iter(lines.readline, "\r\n")]
+            kept = [x for x in head if x.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
+            conn.sendall("\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode())
+        return "\n".join(head)
+
+    def test_12_2_1_1_our_bye_goes_by_the_transport_of_the_uri(self):
+        for place in ("Contact", "Record-Route"):
+            with self.subTest(place), socket.create_server(("127.0.0.1", 0)) as there:
+                uri = f"<sip:me@127.0.0.1:{there.getsockname()[1]};transport=tcp;lr>"
+                invite, _ = self.call(**{place.replace("-", "_"): uri}, Via=self.plain_via(self.ua))
+                bye = self.bye_at(there, invite)
+                self.assertTrue(bye.startswith("BYE "), bye)
+                self.assertIn("Via: SIP/2.0/TCP ", bye)
+
+    def test_12_2_1_1_routes_are_followed_from_behind_a_nat(self):
+        with Ua(self.stack.sip_port) as proxy:
+            invite, _ = self.call(Record_Route=f"<sip:127.0.0.1:{proxy.port};lr>",
+                                  Via=f"SIP/2.0/UDP 10.1.2.3:5099;branch=z9hG4bK{token()};rport")
+            self.bye_of(invite, proxy)
+
+    def test_26_2_2_a_bye_to_a_sips_contact_is_not_sent_in_clear(self):
+        with socket.create_server(("127.0.0.1", 0)) as there:
+            there.settimeout(5 * harness.SLOW)
+            invite, _ = self.call(Contact=f"<sips:me@127.0.0.1:{there.getsockname()[1]}>", Via=self.plain_via(self.ua))
+            self.hang_up(invite)
+            conn, _ = there.accept()
+            with conn:
+                self.assertEqual(conn.recv(1), b"\x16")  # a TLS handshake, which then fails
+        self.silent(1.5)
 
     def reinvite(self, invite, answer, cseq=2, **headers):
         again = invite.follow("INVITE", answer, cseq=cseq, **headers)

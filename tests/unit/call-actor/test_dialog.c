@@ -8,21 +8,26 @@
 
 static struct sip_msg msg;
 
-static Store__Dialog *dialog_by(const char *uri, const char *via, const char *headers)
+static Store__Dialog *dialog_over(const char *transport, const char *uri, const char *via, const char *headers)
 {
     static char raw[4096];
     const char *why;
     Plane__Endpoint source = PLANE__ENDPOINT__INIT;
-    source.transport = (char *)(uintptr_t) "UDP";
+    source.transport = (char *)(uintptr_t)transport;
     source.addr = (char *)(uintptr_t) "192.0.2.1";
-    source.port = 5060;
-    int n = snprintf(raw, sizeof(raw),
-                     "INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\n%s\r\n", uri, via,
-                     headers);
+    source.port = strcmp(transport, "UDP") == 0 ? 5060 : 40000;
+    int n =
+        snprintf(raw, sizeof(raw), "INVITE %s SIP/2.0\r\nVia: SIP/2.0/%s %s\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\n%s\r\n",
+                 uri, transport, via, headers);
     assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
     assert_int_equal(dialog_check_invite(&msg, &why), 0);
     assert_null(why);
     return dialog_new_uas(&msg, &source, "a0-tag");
+}
+
+static Store__Dialog *dialog_by(const char *uri, const char *via, const char *headers)
+{
+    return dialog_over("UDP", uri, via, headers);
 }
 
 static Store__Dialog *dialog_of(const char *headers)
@@ -99,59 +104,108 @@ static void what_a_request_uri_may_not_have_is_left_out(void **s)
 
 #define HERE "192.0.2.1;branch=z9hG4bK1"
 
-static void check_hop(const char *via, const char *headers, const char *addr, unsigned port)
-{
-    Store__Dialog *d = dialog_by("sip:b@h", via, headers);
-    Plane__Endpoint *to = dialog_next_hop(d);
-    assert_string_equal(to->addr, addr);
-    assert_int_equal(to->port, port);
-    assert_string_equal(to->transport, "UDP");
-    plane__endpoint__free_unpacked(to, NULL);
-    store__dialog__free_unpacked(d, NULL);
-}
+#define NATTED "10.0.0.1;branch=z9hG4bK1"
+#define AT(uri) PARTIES "Contact: <" uri ">\r\n"
+#define BY(route, uri) AT(uri) "Record-Route: <" route ">\r\n"
 
-static void check_name(const char *via, const char *headers, const char *name)
-{
-    Store__Dialog *d = dialog_by("sip:b@h", via, headers);
-    assert_true(span_eq(dialog_next_hop_name(d), span_cstr(name)));
-    store__dialog__free_unpacked(d, NULL);
-}
+struct hop {
+    const char *headers, *next; /* next: "" is back to where the INVITE came from */
+};
 
-/* RFC 3263 §4: what is no address is located; not so when only the peer's own address reaches it. */
-static void a_name_is_given_to_be_located(void **s)
+static void check_hops(const char *transport, const char *via, const struct hop *rows, size_t cnt)
 {
-    (void)s;
-    check_name(HERE, PARTIES "Contact: <sip:a@192.0.2.8:5070>\r\n", "");
-    check_name(HERE, PARTIES "Contact: <sip:a@[2001:db8::8]>\r\n", "");
-    check_name(HERE, PARTIES "Contact: <sip:a@h:5070;maddr=192.0.2.8>\r\n", "");
-    check_name(HERE, PARTIES "Contact: <sip:a@h.example:5070>\r\n", "sip:a@h.example:5070");
-    check_name(HERE, PARTIES "Contact: <sips:a@h.example>\r\n", "sips:a@h.example");
-    check_name(HERE, PARTIES "Contact: <sip:a@h.example>\r\nRecord-Route: <sip:p.example;lr>\r\n", "sip:p.example;lr");
-    check_name(HERE, PARTIES "Contact: <sip:a@h.example>\r\nRecord-Route: <sip:192.0.2.9;lr>\r\n", "");
-    check_name("192.0.2.99;branch=z9hG4bK1", PARTIES "Contact: <sip:a@h.example>\r\n", "");
+    for (size_t i = 0; i < cnt; i++) {
+        Store__Dialog *d = dialog_over(transport, "sip:b@h", via, rows[i].headers);
+        struct span next = dialog_next_hop(d);
+        if (!span_eq(next, span_cstr(rows[i].next)))
+            fail_msg("%s %s %s: %.*s", transport, via, rows[i].headers, SPAN_ARG(next));
+        store__dialog__free_unpacked(d, NULL);
+    }
 }
+#define CHECK_HOPS(transport, via, rows) check_hops(transport, via, rows, sizeof(rows) / sizeof((rows)[0]))
 
-/* §8.1.2: the first route, loose or strict, or else the target. */
+/* §8.1.2: the first route, loose or strict, or else the target; address or name, and by the transport it names. */
 static void a_request_goes_where_the_route_set_says(void **s)
 {
+    static const struct hop rows[] = {
+        {AT("sip:a@192.0.2.8:5070"), "sip:a@192.0.2.8:5070"},
+        {AT("sip:a@192.0.2.8;transport=tcp"), "sip:a@192.0.2.8;transport=tcp"},
+        {AT("sip:a@h:5070;maddr=192.0.2.8"), "sip:a@h:5070;maddr=192.0.2.8"},
+        {AT("sip:a@[2001:db8::8]:5070"), "sip:a@[2001:db8::8]:5070"},
+        {AT("sip:a@h.example:5070"), "sip:a@h.example:5070"},
+        {AT("sips:a@h.example"), "sips:a@h.example"},
+        {BY("sip:p.example;lr", "sip:a@h.example"), "sip:p.example;lr"},
+        {BY("sip:192.0.2.9:5080;lr>, <sip:p1;lr", "sip:a@192.0.2.8"), "sip:192.0.2.9:5080;lr"},
+        {BY("sip:192.0.2.9:5080", "sip:a@192.0.2.8"), "sip:192.0.2.9:5080"},
+        {BY("sip:192.0.2.9;transport=tcp;lr", "sip:a@192.0.2.8"), "sip:192.0.2.9;transport=tcp;lr"},
+    };
     (void)s;
-    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8:5070>\r\n", "192.0.2.8", 5070);
-    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\n", "192.0.2.8", 5060);
-    check_hop(HERE, PARTIES "Contact: <sip:a@h:5070;maddr=192.0.2.8>\r\n", "192.0.2.8", 5070);
-    check_hop(HERE, PARTIES "Contact: <sip:a@[2001:db8::8]:5070>\r\n", "2001:db8::8", 5070);
-    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\nRecord-Route: <sip:192.0.2.9:5080;lr>, <sip:p1;lr>\r\n",
-              "192.0.2.9", 5080);
-    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8>\r\nRecord-Route: <sip:192.0.2.9:5080>\r\n", "192.0.2.9", 5080);
+    CHECK_HOPS("UDP", HERE, rows);
 }
 
-/* Names, other transports, and what a peer behind a NAT says of itself lead nowhere: its last packet's way does. */
-static void or_back_the_way_the_last_one_came(void **s)
+/* What a peer behind a NAT says of itself leads nowhere: its last packet's way does. A route is not its own word. */
+static void behind_a_nat_only_the_contact_is_repaired(void **s)
 {
+    static const struct hop rows[] = {
+        {AT("sip:a@10.0.0.1"), ""},
+        {AT("sip:a@h.example"), ""},
+        {AT("sip:a@192.0.2.8;transport=tcp"), ""},
+        {BY("sip:192.0.2.1;lr", "sip:a@10.0.0.1"), ""},
+        {BY("sip:192.0.2.1;lr;transport=tcp", "sip:a@10.0.0.1"), "sip:192.0.2.1;lr;transport=tcp"},
+        {BY("sip:192.0.2.1:5099;lr", "sip:a@10.0.0.1"), "sip:192.0.2.1:5099;lr"},
+        {BY("sip:192.0.2.9;lr", "sip:a@10.0.0.1"), "sip:192.0.2.9;lr"},
+        {BY("sip:p.example;lr", "sip:a@10.0.0.1"), "sip:p.example;lr"},
+    };
     (void)s;
-    check_hop(HERE, PARTIES "Contact: <sip:a@pc.example.com>\r\n", "192.0.2.1", 5060);
-    check_hop(HERE, PARTIES "Contact: <sip:a@192.0.2.8;transport=tcp>\r\n", "192.0.2.1", 5060);
-    check_hop("10.0.0.1;branch=z9hG4bK1", PARTIES "Contact: <sip:a@10.0.0.1>\r\n", "192.0.2.1", 5060);
-    check_hop("192.0.2.1:5062;branch=z9hG4bK1;rport", PARTIES "Contact: <sip:a@192.0.2.1:5062>\r\n", "192.0.2.1", 5060);
+    CHECK_HOPS("UDP", NATTED, rows);
+    CHECK_HOPS("UDP", "192.0.2.1:5062;branch=z9hG4bK1;rport", rows);
+}
+
+/* A connection is used for who opened it, not for whom it has recorded. */
+static void over_tcp_a_connection_serves_its_peer(void **s)
+{
+    static const struct hop rows[] = {
+        {AT("sip:a@192.0.2.8;transport=tcp"), ""},
+        {AT("sip:a@h.example"), ""},
+        {BY("sip:192.0.2.1;lr;transport=TCP", "sip:a@192.0.2.8"), ""},
+        {BY("sip:192.0.2.1:40000;lr", "sip:a@192.0.2.8"), ""},
+        {BY("sip:p.example;maddr=192.0.2.1;lr", "sip:a@192.0.2.8"), ""},
+        {BY("sip:192.0.2.1:5099;lr;transport=tcp", "sip:a@192.0.2.8"), "sip:192.0.2.1:5099;lr;transport=tcp"},
+        {BY("sip:192.0.2.9;lr;transport=tcp", "sip:a@192.0.2.8"), "sip:192.0.2.9;lr;transport=tcp"},
+        {BY("sip:192.0.2.9;lr", "sip:a@192.0.2.8"), "sip:192.0.2.9;lr"},
+    };
+    (void)s;
+    CHECK_HOPS("TCP", HERE, rows);
+}
+
+/* §26.2.2: nor is it the way back, however the peer is seen; a sips target counts whatever the route is (§8.1.2). */
+static void sips_is_never_sent_back_in_clear(void **s)
+{
+    static const struct hop rows[] = {
+        {AT("sips:a@192.0.2.1"), "sips:a@192.0.2.1"},
+        {AT("sips:a@192.0.2.1:5060;transport=tcp"), "sips:a@192.0.2.1:5060;transport=tcp"},
+        {BY("sips:192.0.2.1;lr", "sip:a@192.0.2.8"), "sips:192.0.2.1;lr"},
+        {BY("sip:192.0.2.1;lr", "sips:a@192.0.2.8"), "sip:192.0.2.1;lr"},
+    };
+    (void)s;
+    CHECK_HOPS("UDP", HERE, rows);
+    CHECK_HOPS("UDP", NATTED, rows);
+    CHECK_HOPS("TCP", HERE, rows);
+}
+
+static void from_tls_nothing_goes_on_in_clear(void **s)
+{
+    static const struct hop rows[] = {
+        {AT("sips:a@192.0.2.8"), ""},
+        {AT("sip:a@192.0.2.8"), ""},
+        {BY("sip:192.0.2.9;lr", "sip:a@192.0.2.8"), ""},
+        {BY("sip:192.0.2.9;transport=tls;lr", "sip:a@192.0.2.8"), "sip:192.0.2.9;transport=tls;lr"},
+        {BY("sips:192.0.2.1;lr", "sips:a@192.0.2.8"), ""},
+        {BY("sips:192.0.2.9;lr", "sips:a@192.0.2.8"), "sips:192.0.2.9;lr"},
+        {BY("sip:192.0.2.9;lr", "sips:a@192.0.2.8"), "sip:192.0.2.9;lr"},
+    };
+    (void)s;
+    CHECK_HOPS("TLS", HERE, rows);
 }
 
 /* §12.1.1: our Contact is a sips URI when the Request-URI, the top route, or else the Contact is. */
@@ -271,8 +325,10 @@ int main(void)
         cmocka_unit_test(headers_of_the_contact_are_left_out),
         cmocka_unit_test(what_a_request_uri_may_not_have_is_left_out),
         cmocka_unit_test(a_request_goes_where_the_route_set_says),
-        cmocka_unit_test(a_name_is_given_to_be_located),
-        cmocka_unit_test(or_back_the_way_the_last_one_came),
+        cmocka_unit_test(behind_a_nat_only_the_contact_is_repaired),
+        cmocka_unit_test(over_tcp_a_connection_serves_its_peer),
+        cmocka_unit_test(sips_is_never_sent_back_in_clear),
+        cmocka_unit_test(from_tls_nothing_goes_on_in_clear),
         cmocka_unit_test(sips_is_answered_with_sips),
         cmocka_unit_test(peer_of_rfc_2543_is_reached_by_its_from),
         cmocka_unit_test(peer_of_rfc_2543_has_no_tag),

@@ -86,6 +86,55 @@ static void a_name_that_leads_nowhere(void **state)
     assert_int_equal(fake.sent_cnt + fake.told_cnt, 0); /* nobody waits for an ACK */
 }
 
+#define BYE_TO(uri) "BYE " uri " SIP/2.0\r\n" FIELDS
+#define FIELDS                                                                                                         \
+    "Max-Forwards: 70\r\nFrom: <sip:us@192.0.2.1>;tag=a0-t\r\nTo: <sip:bob@x.example>\r\nCall-ID: a0-call\r\n"         \
+    "CSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n"
+
+/* RFC 3261 §26.2.2: over TLS or not at all, also when the route is a sip URI (§8.1.2). */
+static void sips_has_no_last_resort_in_clear(void **state)
+{
+    static const struct {
+        const char *next_hop, *raw;
+    } rows[] = {
+        {"sips:bob@192.0.2.77", BYE_TO("sips:bob@192.0.2.77")},
+        {"sip:192.0.2.77;lr", BYE_TO("sips:bob@192.0.2.8")},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *raw = rows[i].raw;
+        fake.edge.means.transports = LOCATE_CAN(SIP_TP_UDP) | LOCATE_CAN(SIP_TP_TCP);
+        hop_request(TXN, "BYE", raw, rows[i].next_hop, true);
+        assert_int_equal(fake.sent_cnt, 0);
+        hop_assert_failed(PLANE__TXN_FAILED__CAUSE__TRANSPORT, "transport is not there");
+        fake.edge.means.transports |= LOCATE_CAN(SIP_TP_TLS);
+        hop_request(TXN, "BYE", raw, rows[i].next_hop, true);
+        assert_int_equal(fake_sent_back(0)->to.transport, SIP_TP_TLS);
+        assert_int_equal(fake_sent_back(0)->to.port, 5061);
+        hop_send_fails(0);
+        hop_assert_failed(PLANE__TXN_FAILED__CAUSE__TRANSPORT, "cannot be sent");
+        fake_wait(40000);
+        assert_int_equal(fake.sent_cnt, 1);
+        fake_forget();
+    }
+    hop_request(TXN, "BYE", BYE_TO("sips:bob@nowhere.example"), "sips:bob@nowhere.example", true);
+    assert_int_equal(fake.sent_cnt, 0);
+    hop_assert_failed(PLANE__TXN_FAILED__CAUSE__TRANSPORT, "no address was found");
+}
+
+/* A Contact of a family or transport we have no socket for. */
+static void an_address_out_of_reach_leads_to_the_last_resort(void **state)
+{
+    static const char *const rows[] = {"sip:bob@[2001:db8::1]", "sip:bob@192.0.2.77;transport=sctp", "sip:0.0.0.0"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        hop_request(TXN, "BYE", OUT("BYE", "2 BYE"), rows[i], true);
+        hop_assert_sent(0, "BYE", 5099, TXN);
+        fake_wait(40000);
+        fake_forget();
+    }
+}
+
 static void a_cancel_follows_the_candidate_in_use(void **state)
 {
     (void)state;
@@ -251,6 +300,8 @@ int main(void)
         CASE(the_addresses_are_asked_for_together),
         CASE(name_servers_that_are_silent),
         CASE(a_name_that_leads_nowhere),
+        CASE(sips_has_no_last_resort_in_clear),
+        CASE(an_address_out_of_reach_leads_to_the_last_resort),
         CASE(a_cancel_follows_the_candidate_in_use),
         CASE(what_is_cancelled_goes_no_further),
         CASE(asked_again_it_goes_on_where_it_is),
