@@ -44,7 +44,8 @@ static struct edge_txn *adopt(struct edge_shard *s, const Plane__SendReply *m, c
                               .id_len = m->txn.len,
                               .path = path,
                               .shard = s,
-                              .reply_port = path->port};
+                              .reply_port = path->port,
+                              .charged = edge_guard_charges(e, path, span_of(NULL, 0))};
     struct edge_txn *x = edge_txn_new(e, &a);
     if (x != NULL)
         edge_stat_adopted();

@@ -109,11 +109,12 @@ static bool claim_passes(struct edge *e, struct source *s, int64_t cost)
     return false;
 }
 
+/* A tag that is not known may be made up, or be one of a dialog that is older than this process: the actor says. */
 static bool in_dialog_passes(struct edge *e, struct source *s)
 {
     if (tagset_take(&e->guard.tags, e->msg.to_tag, e->now.mono_ms))
         return true;
-    return claim_passes(e, s, e->msg.method == SIP_M_INVITE ? GUARD_REINVITE_COST : 1);
+    return !is_blocked(e, s) && claim_passes(e, s, e->msg.method == SIP_M_INVITE ? GUARD_REINVITE_COST : 1);
 }
 
 static void refuse_over_limit(struct edge *e, struct source *s, const struct edge_path *from)
@@ -187,6 +188,30 @@ bool edge_guard_stray(struct edge *e, const struct edge_path *from)
 
 /* --- on the way out --- */
 
+static bool bytes_pass(struct edge *e, struct source *s, size_t bytes)
+{
+    if (source_take(&e->guard.sources, s, SOURCE_BYTES, (int64_t)bytes))
+        return true;
+    edge_stat_drop(EDGE_DROP_REPLY);
+    return false;
+}
+
+/* Only UDP's addresses can be forged. */
+bool edge_guard_charges(const struct edge *e, const struct edge_path *from, struct span to_tag)
+{
+    return from->transport == SIP_TP_UDP && !edge_guard_trusts(e, from) && !tagset_has(&e->guard.tags, to_tag);
+}
+
+bool edge_guard_charge(struct edge *e, const struct edge_path *to, size_t bytes)
+{
+    struct source *s = source_of(e, to);
+    if (s == NULL || blocked_find(&e->guard.blocked, s->id, e->now.mono_ms) != NULL) {
+        edge_stat_drop(EDGE_DROP_REPLY);
+        return false;
+    }
+    return bytes_pass(e, s, bytes);
+}
+
 void edge_guard_note(struct edge *e, const struct edge_path *to, unsigned status)
 {
     struct source *s = is_fault(status) && !edge_guard_trusts(e, to) ? source_of(e, to) : NULL;
@@ -203,11 +228,7 @@ bool edge_guard_reply(struct edge *e, const struct edge_path *to, unsigned statu
         return false;
     if (is_fault(status))
         note_fault(e, s, &to->peer);
-    /* Only UDP's addresses can be forged. */
-    if (to->transport != SIP_TP_UDP || source_take(&e->guard.sources, s, SOURCE_BYTES, (int64_t)bytes))
-        return true;
-    edge_stat_drop(EDGE_DROP_REPLY);
-    return false;
+    return to->transport != SIP_TP_UDP || bytes_pass(e, s, bytes);
 }
 
 void edge_guard_say_refused(struct edge *e, const struct edge_path *from, const struct sip_msg *m, unsigned status,

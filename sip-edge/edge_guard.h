@@ -4,7 +4,8 @@
  * It stands between decoding and everything else. Trusted peers pass with one look at a short list. Of everybody else
  * it knows what is left of the allowances (source.h), who is blocked (blocked.h), and which dialogs are real
  * (tagset.h). Calls in progress pass: what belongs to a transaction that is there, or carries a tag an actor uses, is
- * served also from a source that is blocked or over its limit. New calls of anybody meet the adaptive bound (shed.h).
+ * served also from a source that is blocked or over its limit. What goes out to an address that nothing has proven is
+ * limited in bytes, repeats too. New calls of anybody meet the adaptive bound (shed.h).
  * docs/abuse.md says it for operators.
  */
 #ifndef SIP_EDGE_EDGE_GUARD_H
@@ -68,6 +69,12 @@ bool edge_guard_fault(struct edge *e, const struct edge_path *from, size_t bytes
 bool edge_guard_stray(struct edge *e, const struct edge_path *from);
 /** A stateless answer of our own. false: it must not be sent. */
 bool edge_guard_reply(struct edge *e, const struct edge_path *to, unsigned status, size_t bytes);
+
+/** Are the replies to a request from there, with this To tag (may be empty), to be charged to its source? So it is
+ * while they may go to whom somebody forged: a stranger's over UDP, with no tag that an actor uses. */
+bool edge_guard_charges(const struct edge *e, const struct edge_path *from, struct span to_tag);
+/** A reply of such a transaction, the first time or again. false: it must not be sent. */
+bool edge_guard_charge(struct edge *e, const struct edge_path *to, size_t bytes);
 
 /** The edge refuses the INVITE `m` with `status`: one line at info, and the counter. reason: empty: the status says it.
  */

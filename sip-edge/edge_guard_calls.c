@@ -93,6 +93,8 @@ void edge_guard_answered(struct edge_txn *x, const struct edge_word *w)
         edge_guard_note(e, &x->path, w->status);
         return;
     }
+    if (x->method != SIP_M_OPTIONS && x->method != SIP_M_CANCEL)
+        x->charged = false; /* the actor knows him, or the dialog: no forged address gets here */
     if (x->method == SIP_M_INVITE || x->in_dialog)
         edge_guard_learn(e, own_to_tag(w->bytes));
     if (w->status >= 200 && x->method != SIP_M_OPTIONS && x->method != SIP_M_CANCEL)

@@ -19,6 +19,7 @@ struct fresh {
     const struct edge_path *from;
     struct edge_shard *shard;
     bool in_dialog; /* it has a To tag */
+    bool charged;   /* see edge_guard_charges */
 };
 
 /* reason: of the status line; why: for the log, where the reason phrase says too little. Either may be empty. */
@@ -233,7 +234,8 @@ static void open_transaction(const struct fresh *f)
                               .path = &path,
                               .shard = f->shard,
                               .reply_port = edge_reply_port(f->m, f->from),
-                              .in_dialog = f->in_dialog};
+                              .in_dialog = f->in_dialog,
+                              .charged = f->charged};
     struct edge_txn *x = edge_txn_new(e, &a);
     bool new_call = invite && !f->in_dialog;
     if (x == NULL) {
@@ -249,7 +251,9 @@ static void open_transaction(const struct fresh *f)
         txn_index_add_merged(&e->index, &x->entry, &id);
     }
     struct edge_word w = {.bytes = f->m->raw, .msg = f->m, .from = f->from};
-    if (edge_txn_do(x, TXN_RX_REQUEST, &w) && invite)
+    if (!edge_txn_do(x, TXN_RX_REQUEST, &w) || !invite)
+        return;
+    if (new_call || !f->charged) /* a dialog that may be made up has its answer soon: no second one for its request */
         say_trying(x, f);
 }
 
@@ -266,8 +270,10 @@ static void on_cancel(struct fresh *f)
         refuse(f, 481, SPAN(""));
         return;
     }
-    if (invite != NULL)
+    if (invite != NULL) {
         f->shard = invite->shard;
+        f->charged = invite->charged;
+    }
     if (edge_shard_is_lost(f->shard)) { /* the INVITE has its 503 or will have: nothing is left to cancel */
         refuse(f, invite != NULL ? 200 : 481, SPAN(""));
         return;
@@ -278,6 +284,7 @@ static void on_cancel(struct fresh *f)
 static void on_new_request(struct edge *e, const struct edge_path *from)
 {
     struct fresh f = {.e = e, .m = &e->msg, .from = from, .in_dialog = e->msg.to_tag.len > 0};
+    f.charged = edge_guard_charges(e, from, e->msg.to_tag);
     if (!method_passes(&f) || !policy_passes(&f) || !scheme_passes(&f) || /* §8.2.1, §8.2.2 */
         !merge_passes(&f) || !require_passes(&f))
         return;

@@ -106,6 +106,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     x->hop = a->hop;
     x->method = (uint8_t)a->method;
     x->in_dialog = a->in_dialog;
+    x->charged = a->charged;
     x->mute = a->mute;
     x->switched = a->switched;
     x->path = *a->path;

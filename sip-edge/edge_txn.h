@@ -29,6 +29,7 @@ struct edge_txn {
     bool overdue;           /* IST: timer U fired in this step */
     bool doomed;            /* memory ran out for its timer */
     bool setting_up;        /* IST: a new call that its actor has not answered (edge_guard) */
+    bool charged;           /* server: its replies count against its source (edge_guard_charges) */
     int64_t since_ms;       /* setting_up: since when */
     uint8_t cause;
     uint16_t heard_status;
@@ -67,6 +68,7 @@ struct edge_txn_args {
     struct edge_hop *hop;
     uint16_t reply_port;
     bool in_dialog;
+    bool charged;
     bool mute;
     bool switched;
 };

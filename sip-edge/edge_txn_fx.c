@@ -30,9 +30,23 @@ static void send_bytes(struct edge_txn *x, struct span bytes)
     e->out.send(e->out.user, &to, bytes, span_of(x->key, x->key_len), is_server);
 }
 
+static bool reply_passes(struct edge_txn *x, size_t bytes)
+{
+    return !x->charged || edge_guard_charge(edge_of(x), &x->path, bytes);
+}
+
+static void send_reply(struct edge_txn *x, const struct edge_word *w)
+{
+    edge_guard_answered(x, w);
+    if (!reply_passes(x, w->bytes.len))
+        return;
+    edge_stat_reply(w->status);
+    send_bytes(x, w->bytes);
+}
+
 static void send_again(struct edge_txn *x, const struct edge_bytes *b)
 {
-    if (b->p == NULL)
+    if (b->p == NULL || !reply_passes(x, b->len))
         return;
     edge_stat_repeat_out(txn_is_server(&x->t));
     send_bytes(x, kept(b));
@@ -229,9 +243,7 @@ static void perform_one(struct edge_txn *x, const struct txn_eff *eff, const str
         pass_ack(x, w);
         break;
     case TXN_EFF_REPLY:
-        edge_stat_reply(w->status);
-        edge_guard_answered(x, w);
-        send_bytes(x, w->bytes);
+        send_reply(x, w);
         break;
     case TXN_EFF_KEEP_REPLY: /* without memory it is not repeated; the next repeat of the request finds none */
         (void)edge_bytes_keep_dup(e, &x->reply, w->bytes);

@@ -46,6 +46,11 @@ void tagset_learn(struct tagset *t, struct span tag)
     set[0] = (struct tagset_slot){.check = check_of(hash)};
 }
 
+bool tagset_has(const struct tagset *t, struct span tag)
+{
+    return find(t, map_hash(tag)) != NULL;
+}
+
 bool tagset_take(struct tagset *t, struct span tag, int64_t now_ms)
 {
     struct tagset_slot *s = find(t, map_hash(tag));

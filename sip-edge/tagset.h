@@ -28,6 +28,8 @@ void tagset_init(struct tagset *t);
 void tagset_fini(struct tagset *t);
 /** An actor uses it. */
 void tagset_learn(struct tagset *t, struct span tag);
+/** Is it known? */
+bool tagset_has(const struct tagset *t, struct span tag);
 /** Is it known, and not used too often in this second? Counts as one use. */
 bool tagset_take(struct tagset *t, struct span tag, int64_t now_ms);
 

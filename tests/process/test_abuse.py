@@ -99,6 +99,50 @@ class TestStrangers(unittest.TestCase):
         self.assertNotIn("127.0.0.1", self.blocked())
 
 
+class TestAmplifier(unittest.TestCase):
+    def test_made_up_dialogs_bring_no_more_bytes_than_promised(self):
+        """60 INVITEs a second in dialogs that do not exist, never acknowledged; their 481s would be repeated for 32 s."""
+        with Stack(TRUSTED_PEERS="127.0.0.1/32", BLOCK_S=60).start() as stack, Ua(stack.sip_port, "127.0.0.2") as ua:
+            sent, got, kinds = 0, 0, collections.Counter()
+            began = time.monotonic()
+
+            def take(seconds):
+                nonlocal got
+                until = time.monotonic() + seconds
+                while (left := until - time.monotonic()) > 0:
+                    ua.sock.settimeout(left)
+                    try:
+                        data = ua.sock.recv(65535)
+                    except TimeoutError:
+                        return
+                    got += len(data)
+                    kinds[data.split(b"\r\n")[0]] += 1
+
+            for n in range(360):
+                invite = ("INVITE sip:a SIP/2.0\r\n"
+                          f"v:SIP/2.0/UDP 127.0.0.2:{ua.port};branch=z9hG4bKamp{n}\r\nf:<sip:a@b>;tag=1\r\n"
+                          f"t:<sip:a>;tag=a0-h66dvbi3qqh6jmb6\r\ni:amp{n}\r\nCSeq:1 INVITE\r\nm:<sip:a>\r\nl:0\r\n\r\n")
+                ua.send(invite)
+                sent += len(invite)
+                take(1 / 60)
+            take(8)
+            may = sent + 16 * 1024 + 1024 * (time.monotonic() - began + 1)
+            print(f"  {sent} bytes in, {got} out, {may:.0f} promised: {dict(kinds)}", flush=True)
+            self.assertGreater(got, 0)
+            self.assertLessEqual(got, may)
+            self.assertEqual(set(kinds), {b"SIP/2.0 481 Call/Transaction Does Not Exist"})
+            row, = stack.ctl("blocked")["blocked"]
+            self.assertEqual((row["source"], row["reason"]), ("127.0.0.2", "faults"))
+            self.assertGreater(row["dropped"], 0)
+            kinds.clear()
+            take(5)
+            self.assertFalse(kinds)
+            with Ua(stack.sip_port) as trusted:
+                call = Call(trusted)
+                call.answered()
+                self.assertEqual(status(call.bye()), 200)
+
+
 class TestOverload(unittest.TestCase):
     def test_calls_in_progress_and_calls_admitted(self):
         """Several times what the service can carry: who is admitted is served, who had a call keeps it."""
