@@ -10,6 +10,13 @@
 
 /* --- the INVITE and its Contact --- */
 
+/* An address a request can be sent to: with a sip or sips URI. */
+static bool read_sip_addr(struct span value, struct sip_addr *addr, struct sip_uri *uri)
+{
+    return sip_addr_decode(addr, value) == 0 && !addr->star && sip_uri_decode(uri, addr->uri) == 0 &&
+           (uri->scheme == SIP_SCHEME_SIP || uri->scheme == SIP_SCHEME_SIPS);
+}
+
 /* The URI a request to this Contact would carry: bare, and without headers (§19.1.1 table 1). */
 static unsigned target_of(struct span contact, struct span *out, const char **why)
 {
@@ -17,8 +24,7 @@ static unsigned target_of(struct span contact, struct span *out, const char **wh
     struct sip_uri uri;
     if (contact.len > DIALOG_VALUE_BYTES_MAX)
         return 513;
-    if (sip_addr_decode(&addr, contact) != 0 || addr.star || sip_uri_decode(&uri, addr.uri) != 0 ||
-        (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS)) {
+    if (!read_sip_addr(contact, &addr, &uri)) {
         *why = "Malformed Address: Contact";
         return 400;
     }
@@ -67,7 +73,7 @@ static unsigned check_routes(const struct sip_msg *m, const char **why)
     while (sip_values_next(&it, &value)) {
         if (++cnt > DIALOG_ROUTES_MAX || value.len > DIALOG_VALUE_BYTES_MAX)
             return 513;
-        if (sip_addr_decode(&addr, value) != 0 || sip_uri_decode(&uri, addr.uri) != 0) {
+        if (!read_sip_addr(value, &addr, &uri)) {
             *why = "Malformed Address: Record-Route";
             return 400;
         }

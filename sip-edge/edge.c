@@ -127,7 +127,8 @@ void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, st
 void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span head, int err, struct now now)
 {
     e->now = now;
-    (void)sip_msg_decode(&e->msg, head); /* its own verdict matters less than that of the framing */
+    (void)sip_msg_decode(&e->msg, head);     /* its own verdict matters less than that of the framing … */
+    e->msg.fault_hdr = SIP_H_CONTENT_LENGTH; /* … which is always about this one */
     on_fault(e, from, head.len, err);
 }
 

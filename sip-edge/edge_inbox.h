@@ -31,8 +31,8 @@ void edge_inbox_fini(struct edge_inbox *in);
  * Bytes of the stream, in order.
  * head     after a fault: start line and headers of the message that cannot be followed, or empty; borrows in->part or
  *          `bytes`
- * returns  0, or the stream cannot be followed and must be closed: -SIP_ELENGTH, -SIP_ETOOBIG, -SIP_ELIMIT
- * (sip_frame.h), -SIP_ESTARTLINE (this is no SIP), -SIP_ESPACE (no memory)
+ * returns  0, or the stream cannot be followed and must be closed: a fault of sip_frame_next,
+ * -SIP_ESTARTLINE (this is no SIP), -SIP_ESPACE (no memory)
  */
 int edge_inbox_take(struct edge_inbox *in, struct span bytes, const struct edge_inbox_sink *sink, struct span *head);
 /** A message has begun and is not whole yet. */

@@ -33,6 +33,9 @@ static int no_password(char *out, int size, int writing, void *user)
     return 0;
 }
 
+/* RFC 9325 §4.1, §4.2: forward secrecy and AEAD, nothing of CBC, SHA-1 or RSA key transport. 1.3 has nothing else. */
+#define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
 static void add_reason(struct buf *err, const char *path, const char *what)
 {
     unsigned long code = ERR_peek_last_error();
@@ -45,6 +48,7 @@ static void add_reason(struct buf *err, const char *path, const char *what)
  */
 static void set_rules(SSL_CTX *ctx)
 {
+    (void)SSL_CTX_set_cipher_list(ctx, TLS12_CIPHERS);
     (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);

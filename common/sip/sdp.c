@@ -36,6 +36,13 @@ static bool is_word(struct span s)
 
 /* --- lines ----------------------------------------------------------------------------------------------------- */
 
+/* Some write an IPv6 address as in a URI. */
+static struct span without_brackets(struct span addr)
+{
+    bool has = addr.len > 1 && addr.p[0] == '[' && addr.p[addr.len - 1] == ']';
+    return has ? span_of(addr.p + 1, addr.len - 2) : addr;
+}
+
 /* "IN IP4 address[/ttl]": RFC 8866 §5.7 */
 static int read_conn(struct span s, struct sdp_conn *out)
 {
@@ -43,6 +50,8 @@ static int read_conn(struct span s, struct sdp_conn *out)
     struct span type = take_word(&s);
     struct span addr = take_word(&s);
     bool ip6 = span_caseeq(type, SPAN("IP6"));
+    if (ip6)
+        addr = without_brackets(addr);
     if (!span_caseeq(net, SPAN("IN")) || (!ip6 && !span_caseeq(type, SPAN("IP4"))) || addr.len == 0 ||
         addr.len > SIP_HOST_BYTES_MAX || s.len > 0)
         return -SIP_ESDP;

@@ -20,7 +20,7 @@ enum sdp_dir {
 
 /* c= */
 struct sdp_conn {
-    struct span addr; /* empty: no c= line; as written, with any /ttl */
+    struct span addr; /* empty: no c= line; with any /ttl, without brackets */
     bool ip6;
 };
 

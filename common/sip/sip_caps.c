@@ -131,20 +131,49 @@ const char *sip_caps_fault_text(int err)
     return err == -SIP_EMISSING ? "Missing Header: Content-Type" : sip_err_text(err);
 }
 
+/* The media ranges application/sdp is in, the most specific first. */
+static const struct span sdp_ranges[] = {SPAN_INIT("application/sdp"), SPAN_INIT("application/*"), SPAN_INIT("*/*")};
+#define SDP_RANGES_CNT (sizeof sdp_ranges / sizeof sdp_ranges[0])
+
+/* One value of Accept; SDP_RANGES_CNT: it is not about SDP. */
+static size_t sdp_range_of(struct span value)
+{
+    struct span range = sip_lex_trim(span_of(value.p, span_find(value, ';')));
+    size_t i = 0;
+    while (i < SDP_RANGES_CNT && !span_caseeq(range, sdp_ranges[i]))
+        i++;
+    return i;
+}
+
+/* "0", "0.", "0.000": not acceptable (RFC 2616 §3.9, to which §20.1 leads). */
+static bool has_q_zero(struct span value)
+{
+    struct span q = {NULL, 0};
+    size_t semi = span_find(value, ';');
+    if (semi == value.len || !sip_param_find(span_from(value, semi + 1), SPAN("q"), &q) || q.len == 0 || q.p[0] != '0')
+        return false;
+    for (size_t i = 1; i < q.len; i++) {
+        if (q.p[i] != (i == 1 ? '.' : '0'))
+            return false;
+    }
+    return true;
+}
+
 bool sip_caps_takes_sdp(const struct sip_msg *m)
 {
-    static const struct span ranges[] = {SPAN_INIT("application/sdp"), SPAN_INIT("application/*"), SPAN_INIT("*/*")};
     struct sip_values it;
     struct span value;
+    size_t best = SDP_RANGES_CNT;
+    bool takes = false;
     if (!sip_msg_has(m, SIP_H_ACCEPT))
         return true;
     sip_values_init(&it, m, SIP_H_ACCEPT);
     while (sip_values_next(&it, &value)) {
-        struct span range = sip_lex_trim(span_of(value.p, span_find(value, ';')));
-        for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-            if (span_caseeq(range, ranges[i]))
-                return true;
-        }
+        size_t range = sdp_range_of(value);
+        if (range == SDP_RANGES_CNT || range > best)
+            continue;
+        takes = (takes && range == best) || !has_q_zero(value);
+        best = range;
     }
-    return false;
+    return takes;
 }

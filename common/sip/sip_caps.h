@@ -35,7 +35,8 @@ bool sip_caps_meets_require(const struct sip_msg *m);
 int sip_caps_check_body(const struct sip_msg *m, struct span *sdp);
 /** Words for a fault of sip_caps_check_body, fit for a reason phrase. Static text. */
 const char *sip_caps_fault_text(int err);
-/** May a response carry application/sdp? Without Accept it may (§20.1); else 406 (§21.4.7). */
+/** May a response carry application/sdp? Without Accept it may (§20.1); else 406 (§21.4.7). The most specific range
+ * decides, and q=0 means no. */
 bool sip_caps_takes_sdp(const struct sip_msg *m);
 
 #endif

@@ -49,19 +49,20 @@ static int content_length(struct span head, uint32_t *out)
 {
     struct sip_line line;
     struct sip_field field;
-    bool have = false;
+    int fault = -SIP_EMISSING;
     if (sip_line_next(head, 0, false, &line) != SIP_LINE_TEXT)
         return -SIP_ELENGTH;
     size_t at = line.next;
     while (sip_line_next(head, at, true, &line) == SIP_LINE_TEXT) {
         if (sip_line_split(head, at, &line, &field) && field.id == SIP_H_CONTENT_LENGTH) {
-            if (have || sip_num_decode(out, span_of(head.p + field.val_off, field.val_len), UINT32_MAX) != 0)
-                return -SIP_ELENGTH;
-            have = true;
+            if (fault != -SIP_EMISSING)
+                return -SIP_EDUP;
+            struct span value = span_of(head.p + field.val_off, field.val_len);
+            fault = sip_num_decode(out, value, UINT32_MAX) == 0 ? 0 : -SIP_ELENGTH;
         }
         at = line.next;
     }
-    return have ? 0 : -SIP_ELENGTH;
+    return fault;
 }
 
 static int measure(struct sip_frame *f, struct span in)

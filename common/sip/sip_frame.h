@@ -23,9 +23,10 @@ enum sip_frame_result {
 /**
  * Look at the bytes received so far (`in` starts where the last message ended).
  * After MSG, PING and SKIP the caller drops *len bytes and zeroes *f.
- * returns a sip_frame_result, or the stream cannot be followed any more and must be closed: -SIP_ELENGTH
- * (Content-Length missing, repeated or no number), -SIP_ETOOBIG (message over SIP_MSG_BYTES_MAX), -SIP_ELIMIT (head
- * over SIP_HEAD_BYTES_MAX). With f->head_len != 0 the head can still be decoded, to refuse the request.
+ * returns a sip_frame_result, or the stream cannot be followed any more and must be closed: -SIP_EMISSING,
+ * -SIP_EDUP, -SIP_ELENGTH (Content-Length missing, repeated, no number), -SIP_EBODYBIG (over SIP_BODY_BYTES_MAX),
+ * -SIP_ETOOBIG (message over SIP_MSG_BYTES_MAX), -SIP_ELIMIT (head over SIP_HEAD_BYTES_MAX). With f->head_len != 0 the
+ * head can still be decoded, to refuse the request.
  */
 int sip_frame_next(struct sip_frame *f, struct span in, size_t *len);
 

@@ -155,9 +155,14 @@ int sip_param_next(struct span *rest, struct sip_param *out)
     return 1;
 }
 
-int sip_params_check(struct span params)
+static bool says_the_same(const struct sip_param *a, const struct sip_param *b)
 {
-    struct span names[SIP_PARAMS_MAX];
+    return a->has_value == b->has_value && span_caseeq(a->value, b->value);
+}
+
+static int check_params(struct span params, bool may_repeat)
+{
+    struct sip_param seen[SIP_PARAMS_MAX];
     struct sip_param param;
     unsigned cnt = 0;
     int got;
@@ -165,12 +170,22 @@ int sip_params_check(struct span params)
         if (cnt == SIP_PARAMS_MAX)
             return -SIP_ELIMIT;
         for (unsigned i = 0; i < cnt; i++) {
-            if (span_caseeq(names[i], param.name))
+            if (span_caseeq(seen[i].name, param.name) && !(may_repeat && says_the_same(&seen[i], &param)))
                 return -SIP_EDUP;
         }
-        names[cnt++] = param.name;
+        seen[cnt++] = param;
     }
     return got;
+}
+
+int sip_params_check(struct span params)
+{
+    return check_params(params, false);
+}
+
+int sip_params_check_uri(struct span params)
+{
+    return check_params(params, true);
 }
 
 bool sip_param_find(struct span params, struct span name, struct span *value)

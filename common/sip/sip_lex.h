@@ -81,6 +81,8 @@ int sip_param_next(struct span *rest, struct sip_param *out);
 /** Check a whole parameter list. returns 0, -SIP_EMALFORMED, -SIP_ELIMIT (SIP_PARAMS_MAX), or -SIP_EDUP (one name
  * twice). */
 int sip_params_check(struct span params);
+/** The same for the parameters of a URI: one that comes again with the same value says nothing new, and passes. */
+int sip_params_check_uri(struct span params);
 /** Find a parameter by name, without regard to case; value (may be NULL) is empty for a bare name. */
 bool sip_param_find(struct span params, struct span name, struct span *value);
 

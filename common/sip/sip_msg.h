@@ -71,8 +71,8 @@ struct sip_msg {
  */
 int sip_msg_decode(struct sip_msg *m, struct span in);
 
-/** A faulty request can be answered: it is none of ACK, its Via was read, and it has a CSeq. What else of From, To and
- * Call-ID is missing is missing in the reply too (RFC 4475 §3.3.1). */
+/** A faulty request can be answered: it is none of ACK, its Via was read, and it has a CSeq, or all of From, To and
+ * Call-ID. What is missing of them is missing in the reply too (RFC 4475 §3.3.1). */
 bool sip_msg_answerable(const struct sip_msg *m);
 /** Append a reason phrase for the fault: "Malformed CSeq", "Repeated Header: Call-ID", "Missing Header: To". */
 void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err);

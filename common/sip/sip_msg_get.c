@@ -4,7 +4,9 @@
 
 bool sip_msg_answerable(const struct sip_msg *m)
 {
-    return m->is_request && m->method != SIP_M_ACK && m->have_via && sip_msg_has(m, SIP_H_CSEQ);
+    bool known = sip_msg_has(m, SIP_H_CSEQ) ||
+                 (sip_msg_has(m, SIP_H_FROM) && sip_msg_has(m, SIP_H_TO) && sip_msg_has(m, SIP_H_CALL_ID));
+    return m->is_request && m->method != SIP_M_ACK && m->have_via && known;
 }
 
 void sip_msg_fault_text(struct buf *out, const struct sip_msg *m, int err)

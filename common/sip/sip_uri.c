@@ -49,7 +49,7 @@ static int take_params(struct sip_uri *u, struct span s)
 {
     u->params = s;
     int fault = check_chars(s, SIP_C_UPARAM, ";=");
-    return fault != 0 ? fault : sip_params_check(s);
+    return fault != 0 ? fault : sip_params_check_uri(s);
 }
 
 /* Stacks leave '@', ';' and '=' of an embedded Replaces as they are: whatever is visible passes. */

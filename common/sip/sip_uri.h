@@ -32,7 +32,7 @@ struct sip_uri {
  *
  * out      written only when 0 is returned
  * borrows  `in`
- * returns  0, -SIP_EMALFORMED, -SIP_EESCAPE, -SIP_EDUP (one parameter twice), -SIP_EURILONG or -SIP_ELIMIT
+ * returns  0, -SIP_EMALFORMED, -SIP_EESCAPE, -SIP_EDUP (one parameter, two values), -SIP_EURILONG or -SIP_ELIMIT
  */
 int sip_uri_decode(struct sip_uri *out, struct span in);
 /** Writes it back from its parts (not from `all`), so a changed part takes effect. */

@@ -76,7 +76,7 @@ static void check_frame(void)
     if (msg.content_length >= 0)
         FUZZ_ASSERT(got == SIP_FRAME_MSG && len == msg.raw.len);
     else
-        FUZZ_ASSERT(got == -SIP_ELENGTH);
+        FUZZ_ASSERT(got == -SIP_EMISSING);
 }
 
 /* A reply has our lines and no more, and belongs to the same transaction. */

@@ -116,6 +116,23 @@ class TestBodies(RawTest):
     def test_20_1_whoever_takes_no_sdp_gets_406(self):
         self.assertIn("application/sdp", header(self.refused(self.raw(Accept="text/plain"), 406), "Accept"))
         self.served(self.raw(Accept="text/plain, application/*;q=0.5"))
+        for no in ("application/sdp;q=0, text/plain", "*/*, application/sdp ; Q=0.000", "application/*;q=0.0, */*;q=1"):
+            with self.subTest(accept=no):
+                self.refused(self.raw(Accept=no), 406)
+        for yes in ("application/sdp, */*;q=0", "application/*;q=0, application/sdp;q=0.001"):
+            with self.subTest(accept=yes):
+                self.served(self.raw(Accept=yes))
+
+    def test_21_4_26_media_over_the_other_ip_version_gets_488(self):
+        for address in ("::1", "[::1]"):
+            with self.subTest(address=address):
+                answer = self.refused(self.raw(body=SDP.replace("IN IP4 127.0.0.1", f"IN IP6 {address}")), 488)
+                self.assertTrue(header(answer, "Warning").startswith("300 "), header(answer, "Warning"))
+
+    def test_19_1_1_a_uri_parameter_may_come_twice_with_one_value(self):
+        uri = f"sip:902121234567@127.0.0.1:{self.stack.sip_port};transport={{}};transport={{}}"
+        self.served(self.raw(uri=uri.format("udp", "udp")))
+        self.refused(self.raw(uri=uri.format("udp", "tcp")), 400, "Malformed Request-URI")
 
     def test_multipart_with_an_offer_is_served(self):
         self.served(self.raw(body=MIXED.format(""), Content_Type="multipart/mixed;boundary=b1"))
@@ -155,11 +172,12 @@ class TestMalformed(RawTest):
     def test_21_4_1_the_fault_is_named(self):
         cases = [
             (dict(From=None), "Missing Header: From"), (dict(To=None), "Missing Header: To"),
-            (dict(Call_ID=None), "Missing Header: Call-ID"),
+            (dict(Call_ID=None), "Missing Header: Call-ID"), (dict(CSeq=None), "Missing Header: CSeq"),
             (dict(Contact=None), "Missing Header: Contact"),
             (dict(Contact="<tel:+90>"), "Malformed Address: Contact"),
             (dict(Contact="<sip:a@h>, <sip:b@h>"), "More Than One Contact"),
             (dict(Record_Route="<sip:p;lr"), "Malformed Address: Record-Route"),
+            (dict(Record_Route="<tel:123>"), "Malformed Address: Record-Route"),
             (dict(CSeq="1 OPTIONS"), "CSeq Method Does Not Match"), (dict(CSeq="x INVITE"), "Malformed CSeq"),
             (dict(CSeq="2147483648 INVITE"), "Malformed CSeq"), (dict(From="<<<"), "Malformed Address: From"),
             (dict(To='"x <sip:a@b>'), "Malformed Address: To"), (dict(Call_ID="a b"), "Malformed Call-ID"),

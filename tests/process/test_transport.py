@@ -185,10 +185,17 @@ class TestTcp(OneCall):
         self.assertEqual([w["restarts"] for w in self.stack.ctl("status")["workers"] if w["name"] == "sip-edge"], [0])
 
     def test_missing_content_length_is_refused_and_closed(self):
+        for lines, phrase in (("", "Missing Header"), ("l: 0\r\nContent-Length: 0\r\n", "Repeated Header")):
+            with self.subTest(phrase):
+                ua = self.connect()
+                ua.send(Call(ua).text("OPTIONS", 1, "z9hG4bKlen").replace("Content-Length: 0\r\n", lines))
+                self.assertEqual(ua.receive(5).first, f"SIP/2.0 400 {phrase}: Content-Length")
+                self.assertTrue(ua.wait_closed())
+
+    def test_missing_cseq_is_refused(self):
         ua = self.connect()
-        ua.send(Call(ua).text("OPTIONS", 1, "z9hG4bKlen").replace("Content-Length: 0\r\n", ""))
-        self.assertEqual(status(ua.receive(5)), 400)
-        self.assertTrue(ua.wait_closed())
+        ua.send(Call(ua).text("OPTIONS", 1, "z9hG4bKcseq").replace("CSeq: 1 OPTIONS\r\n", ""))
+        self.assertEqual(ua.receive(5).first, "SIP/2.0 400 Missing Header: CSeq")
 
 
 class TestTls(OneCall):
@@ -229,14 +236,23 @@ class TestTls(OneCall):
         self.stack.wait_restarted(old)
         self.ended(call, "normal_clearing")
 
-    def test_protocol_versions(self):
-        for flag, works in (("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
-            with self.subTest(flag):
-                r = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{TLS_PORT}", flag, "-CAfile",
+    def shakes_hands(self, rows):
+        for flags, works in rows:
+            with self.subTest(flags):
+                r = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{TLS_PORT}", *flags.split(), "-CAfile",
                                     f"{self.stack.pki}/ca.crt", "-verify_return_error", "-servername", "some.name"],
                                    input=Call(Ua(1)).text("OPTIONS", 1, "z9hG4bKssl").encode() if works else b"",
                                    capture_output=True, timeout=30)
                 self.assertEqual(b"Verify return code: 0 (ok)" in r.stdout and b"BEGIN CERT" in r.stdout, works, r.stderr)
+
+    def test_protocol_versions(self):
+        self.shakes_hands((("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)))
+
+    def test_cipher_suites(self):
+        """RFC 9325 §4: no CBC, no SHA-1, no RSA key transport."""
+        self.shakes_hands((("-tls1_2 -cipher ECDHE+AESGCM", True), ("-tls1_2 -cipher ECDHE+CHACHA20", True),
+                           ("-tls1_2 -cipher ECDHE+SHA1", False), ("-tls1_2 -cipher ECDHE+AES:!AESGCM:!AESCCM", False),
+                           ("-tls1_2 -cipher kRSA", False)))
 
     def test_bytes_before_and_instead_of_a_handshake(self):
         for data in (b"", b"\r\n\r\n", b"OPTIONS sip:a SIP/2.0\r\n\r\n", os.urandom(300), b"\x16\x03\x01\xff\xff" + bytes(500)):

@@ -99,20 +99,41 @@ static void many_in_one_write_and_in_order(void **state)
 
 /* --- what is no SIP --- */
 
+#define VIA_FROM "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
+#define HEAD VIA_FROM "To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
+
 static void bad_framing_is_refused_and_closed(void **state)
 {
-    static const char bad[] =
-        "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
-        "To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\nand then what";
+    static const struct {
+        const char *text;
+        const char *answer;
+    } rows[] = {
+        {HEAD "\r\nand then what", "SIP/2.0 400 Missing Header: Content-Length\r\n"},
+        {HEAD "l: 0\r\nContent-Length: 0\r\n\r\n", "SIP/2.0 400 Repeated Header: Content-Length\r\n"},
+        {HEAD "Content-Length: x\r\n\r\n", "SIP/2.0 400 Malformed Content-Length\r\n"},
+        /* What the message itself lacks is not what is said of its framing. */
+        {VIA_FROM "CSeq: 1 OPTIONS\r\n\r\n", "SIP/2.0 400 Missing Header: Content-Length\r\n"},
+    };
     (void)state;
-    int64_t before = gone(EDGE_GONE_FRAMING);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int64_t before = gone(EDGE_GONE_FRAMING);
+        int fd = kit_connect();
+        kit_say(fd, rows[i].text, strlen(rows[i].text));
+        assert_non_null(strstr(kit_wait_words(fd, "\r\n\r\n"), rows[i].answer));
+        kit_wait_closed(fd);
+        (void)shutdown(fd, SHUT_RDWR);
+        kit_wait_open(0);
+        assert_int_equal(gone(EDGE_GONE_FRAMING), before + 1);
+    }
+}
+
+static void no_cseq_is_refused(void **state)
+{
+    static const char bad[] = VIA_FROM "To: <sip:b@c>\r\nCall-ID: x\r\nContent-Length: 0\r\n\r\n";
+    (void)state;
     int fd = kit_connect();
     kit_say(fd, bad, sizeof(bad) - 1);
-    assert_non_null(strstr(kit_wait_words(fd, "\r\n\r\n"), "SIP/2.0 400"));
-    kit_wait_closed(fd);
-    (void)shutdown(fd, SHUT_RDWR);
-    kit_wait_open(0);
-    assert_int_equal(gone(EDGE_GONE_FRAMING), before + 1);
+    assert_non_null(strstr(kit_wait_words(fd, "\r\n\r\n"), "SIP/2.0 400 Missing Header: CSeq\r\n"));
 }
 
 static void too_large_is_refused_and_closed(void **state)
@@ -376,6 +397,7 @@ int main(void)
         CASE(an_invite_whose_connection_dies_is_answered_over_a_new_one),
         CASE(many_in_one_write_and_in_order),
         CASE(bad_framing_is_refused_and_closed),
+        CASE(no_cseq_is_refused),
         CASE(too_large_is_refused_and_closed),
         CASE(noise_is_closed_at_once),
         CASE(pings_are_answered_and_cost_nothing),

@@ -37,8 +37,9 @@ static void decides(void **state)
         {START "l:3\r\n\r\nab", SIP_FRAME_MORE, 0},
         {START "l:3\r\n\r\nabcd", SIP_FRAME_MSG, 35},
         {START "L\t:\r\n 3 \r\n\r\nabc", SIP_FRAME_MSG, 40},
-        {START "x: y\n\n", -SIP_ELENGTH, 0},
-        {START "l: 1\r\nContent-Length: 1\r\n\r\na", -SIP_ELENGTH, 0},
+        {START "x: y\n\n", -SIP_EMISSING, 0},
+        {START "l: 1\r\nContent-Length: 1\r\n\r\na", -SIP_EDUP, 0},
+        {START "l: x\r\nl: 1\r\n\r\na", -SIP_EDUP, 0},
         {START "l: -1\r\n\r\na", -SIP_ELENGTH, 0},
         {START "l: 1x\r\n\r\na", -SIP_ELENGTH, 0},
         {START "l:\r\n\r\n", -SIP_ELENGTH, 0},
@@ -47,7 +48,7 @@ static void decides(void **state)
         {START "l: 2147483648\r\n\r\na", -SIP_EBODYBIG, 0},
         {START "Xl: 9\r\nl: 0\r\n\r\n", SIP_FRAME_MSG, 40},
         {START "a: b\r\n l: 9\r\nl: 0\r\n\r\n", SIP_FRAME_MSG, 46},
-        {"garbage\r\n\r\n", -SIP_ELENGTH, 0},
+        {"garbage\r\n\r\n", -SIP_EMISSING, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -111,6 +111,7 @@ static void bad_params(void **state)
         {"a=b c", -SIP_EMALFORMED},
         {"=b", -SIP_EMALFORMED},
         {"a;b;A", -SIP_EDUP},
+        {"a=1;a=1", -SIP_EDUP},
         {"a=\x01", -SIP_EMALFORMED},
         {"a==", 0},
     };

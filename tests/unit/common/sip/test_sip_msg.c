@@ -4,11 +4,11 @@
 static struct sip_msg msg;
 
 #define VIA "Via: SIP/2.0/UDP a.b;branch=z9hG4bK1\r\n"
-#define REST                                                                                                           \
+#define PARTIES                                                                                                        \
     "From: <sip:a@b.c>;tag=f1\r\n"                                                                                     \
     "To: <sip:d@e.f>\r\n"                                                                                              \
-    "Call-ID: 1@b.c\r\n"                                                                                               \
-    "CSeq: 7 INVITE\r\n"
+    "Call-ID: 1@b.c\r\n"
+#define REST PARTIES "CSeq: 7 INVITE\r\n"
 #define INVITE "INVITE sip:d@e.f SIP/2.0\r\n"
 
 static void whole_request(void **state)
@@ -139,6 +139,11 @@ static void faults(void **state)
         {INVITE VIA REST "Content-Length: 0\r\nl: 1\r\n\r\n", -SIP_EDUP, true, "Repeated Header: Content-Length"},
         {INVITE REST "\r\n", -SIP_EMISSING, false, "Missing Header: Via"},
         {INVITE VIA "\r\n", -SIP_EMISSING, false, "Missing Header: From"},
+        {INVITE VIA PARTIES "\r\n", -SIP_EMISSING, true, "Missing Header: CSeq"},
+        {INVITE PARTIES "\r\n", -SIP_EMISSING, false, "Missing Header: Via"},
+        {INVITE VIA "From: <sip:a@b>\r\nTo: <sip:a@b>\r\n\r\n", -SIP_EMISSING, false, "Missing Header: Call-ID"},
+        {"ACK sip:d@e.f SIP/2.0\r\n" VIA PARTIES "\r\n", -SIP_EMISSING, false, "Missing Header: CSeq"},
+        {"SIP/2.0 200 OK\r\n" VIA PARTIES "\r\n", -SIP_EMISSING, false, "Missing Header: CSeq"},
         {INVITE "Via:\r\n" REST "\r\n", -SIP_EVIA, false, "Malformed Via"},
         {INVITE "Via: SIP/2.0/UDP a;;\r\n" REST "\r\n", -SIP_EVIA, true, "Malformed Via"},
         {INVITE "Via: SIP/2.0/UDP a,\r\n" REST "\r\n", -SIP_EVIA, true, "Malformed Via"},
