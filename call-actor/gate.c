@@ -390,3 +390,17 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
     stat_register(&stat_unchecked);
     return g;
 }
+
+void gate_free(struct gate *g)
+{
+    struct map_node *n;
+    while ((n = map_next(&g->held, NULL)) != NULL)
+        drop_held(g, MAP_ENTRY(n, struct held, by_txn));
+    while ((n = map_next(&g->by_id, NULL)) != NULL)
+        close_question(MAP_ENTRY(n, struct question, by_id));
+    map_fini(&g->held);
+    map_fini(&g->by_user);
+    map_fini(&g->by_id);
+    auth_fini(&g->auth);
+    free(g);
+}

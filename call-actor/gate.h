@@ -26,6 +26,8 @@ typedef void gate_again_fn(struct actor *a, const struct asked *q, const struct 
 typedef void gate_told_fn(struct actor *a, const Plane__Registration *m, const struct cred *told);
 
 struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told);
+/** With the requests it holds, which get no answer. */
+void gate_free(struct gate *g);
 
 /**
  * REGISTER must come from the user in To (401), anything else from the one in From (407).

@@ -147,6 +147,18 @@ struct location *location_new(const struct location_args *args)
     return l;
 }
 
+void location_free(struct location *l)
+{
+    if (l == NULL)
+        return;
+    struct map_node *n;
+    while ((n = map_next(&l->by_user, NULL)) != NULL)
+        forget(MAP_ENTRY(n, struct place, by_user));
+    map_fini(&l->by_user);
+    buf_fini(&l->pack);
+    free(l);
+}
+
 static void load_row(void *user, uint64_t key, struct span value)
 {
     struct location *l = user;

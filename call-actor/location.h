@@ -24,8 +24,10 @@ struct location_args {
     void *user;
 };
 
-/** NULL when memory is out. Lives as long as the process. */
+/** NULL when memory is out. */
 struct location *location_new(const struct location_args *args);
+/** Forgets what is in memory; the store keeps its rows. NULL is allowed. */
+void location_free(struct location *l);
 /** Takes up what the store has. */
 void location_load(struct location *l);
 

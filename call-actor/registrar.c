@@ -40,12 +40,20 @@ struct registrar *registrar_new(struct actor *a)
                                                        .users_max = conf_u32(c, SET_REGISTRATIONS_MAX),
                                                        .on_expired = on_expired,
                                                        .user = g});
-    if (g->location == NULL)
+    if (g->location == NULL) {
+        free(g);
         return NULL;
+    }
     stat_register(&stat_ok);
     stat_register(&stat_refused);
     stat_register(&stat_expired);
     return g;
+}
+
+void registrar_free(struct registrar *g)
+{
+    location_free(g->location);
+    free(g);
 }
 
 const struct aor_conf *registrar_conf(const struct registrar *g)

@@ -12,6 +12,7 @@ struct registrar;
 
 /** Opens the location of this shard on its store and loads it. NULL when memory is out. */
 struct registrar *registrar_new(struct actor *a);
+void registrar_free(struct registrar *g);
 
 /** A REGISTER whose sender is proven (gate.h): does it and answers. */
 void registrar_take(struct registrar *g, const struct asked *q);

@@ -131,6 +131,8 @@ static void settle(struct fake *f, uint64_t seq, enum state to)
     f->events[n].again_ms = loop_now(f->loop).mono_ms + AGAIN_MS;
     f->confirmed += to == CONFIRMED;
     f->refused += to == REFUSED;
+    if (to == REFUSED)
+        say("refused=%" PRIu64, f->refused);
     if (f->confirmed == f->count && to == CONFIRMED)
         say("done confirmed=%" PRIu64 " sends=%" PRIu64 " refused=%" PRIu64 " ms=%" PRId64, f->confirmed, f->sends,
             f->refused, clock_mono_ms() - f->began_ms);

@@ -8,6 +8,8 @@
  * owe and all timers ran out, no transaction, call, row, event or byte is left.
  */
 #include "call-actor/actor.h"
+#include "call-actor/gate.h"
+#include "call-actor/registrar.h"
 #include "common/base/log.h"
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_shard.h"
@@ -205,10 +207,13 @@ static void actor_dies(bool arrives)
     bool up[VIRT_LINKS];
     for (size_t i = 0; i < VIRT_LINKS; i++)
         up[i] = virt.link[i].up;
+    gate_free(a->gate);
+    registrar_free(a->registrar);
     virt_kill(kept);
     calls_fini(&a->calls);
     outbox_free(a->outbox);
     buf_fini(&a->row_buf);
+    buf_fini(&a->reply_buf);
     free(a);
     virt.link[TO_ORCH].up = false; /* nobody hears an answer */
     w.alive = false;
