@@ -1,5 +1,6 @@
 #include "call-actor/actor.h"
 #include "call-actor/gate.h"
+#include "call-actor/keepalive.h"
 #include "call-actor/registrar.h"
 #include "call-actor/registrar_rpc.h"
 #include "common/base/err.h"
@@ -144,9 +145,16 @@ static struct entry *call_for_id(struct actor *a, ProtobufCBinaryData id)
     return e;
 }
 
+static bool is_keepalive(struct actor *a, ProtobufCBinaryData txn, bool answered)
+{
+    return keepalive_on_answer(registrar_keepalive(a->registrar), span_of((const char *)txn.data, txn.len), answered);
+}
+
 static void on_response(struct actor *a, const Plane__RxResponse *rx)
 {
     static struct sip_msg msg;
+    if (is_keepalive(a, rx->txn, true))
+        return;
     struct entry *e = call_for_id(a, rx->txn);
     struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
     if (e == NULL || sip_index_decode(&msg, raw, span_of((const char *)rx->index.data, rx->index.len)) != 0)
@@ -163,6 +171,8 @@ static void on_response(struct actor *a, const Plane__RxResponse *rx)
 
 static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
 {
+    if (is_keepalive(a, m->txn, false))
+        return;
     struct entry *e = call_for_id(a, m->txn);
     struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_of((const char *)m->txn.data, m->txn.len)};
     if (e != NULL)
@@ -219,6 +229,8 @@ static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
         on_response(a, (const void *)m);
     else if (type == PLANE_EDGE_TXN_FAILED)
         on_txn_failed(a, (const void *)m);
+    else if (type == PLANE_EDGE_FLOW_GONE)
+        registrar_flow_gone(a->registrar, (const void *)m);
 }
 
 static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
@@ -259,8 +271,9 @@ static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
 static void on_edge_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
 {
     (void)peer;
-    (void)fresh;
     struct actor *a = bus_link_user(k);
+    if (fresh)
+        keepalive_forget(registrar_keepalive(a->registrar));
     admit_update(a, true);
     recover_ask(a, PLANE__PROC__PROC_EDGE);
 }

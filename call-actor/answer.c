@@ -19,6 +19,11 @@ void answer_begin(struct actor *a, struct buf *out, const struct asked *q, unsig
 
 bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigned status)
 {
+    return answer_end_noted(a, out, q, status, span_of(NULL, 0));
+}
+
+bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status, struct span flow_note)
+{
     sip_write_body(out, SPAN(""), SPAN(""));
     if (out->failed)
         return false;
@@ -27,6 +32,7 @@ bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigne
     m.status = status;
     m.raw = (ProtobufCBinaryData){.len = out->len, .data = (uint8_t *)out->p};
     m.dest = q->rx->source;
+    m.flow_note = (ProtobufCBinaryData){.len = flow_note.len, .data = (uint8_t *)(uintptr_t)flow_note.p};
     (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
     return true;
 }

@@ -205,6 +205,8 @@ static void write_binding(struct visit *v, Store__Binding *b, const struct wish 
     b->reg_id = w->reg_id;
     b->cseq = m->cseq.num;
     b->request = v->r->id;
+    b->misses = 0;
+    b->missed_wall_ms = 0;
     b->expires_wall_ms = v->wall_ms + (uint64_t)w->expires_s * MS;
     v->out->changed = true;
     v->out->outbound = v->out->outbound || w->reg_id != 0;

@@ -16,7 +16,8 @@ struct place {
     uint32_t bindings;
     uint32_t len;
     uint8_t *packed;
-    size_t user_len;
+    uint16_t user_len;
+    bool ticks;
     char user[];
 };
 
@@ -40,11 +41,37 @@ static Store__AorRow *unpack(const struct place *p)
     return row;
 }
 
+static int64_t tick_ms(const struct location *l)
+{
+    return (int64_t)l->args.tick_s * 1000;
+}
+
+/* A user's moment within each tick. Keys follow one another in time; this does not. */
+static int64_t tick_moment(const struct place *p)
+{
+    static const uint64_t any[2] = {UINT64_C(0x6c6f636174696f6e), UINT64_C(0x7469636b20746f63)};
+    return (int64_t)(map_siphash(any, span_of((const char *)&p->key, sizeof(p->key))) % (uint64_t)tick_ms(p->location));
+}
+
+static bool is_tick(const struct place *p, int64_t at_ms)
+{
+    return p->ticks && (at_ms - tick_moment(p)) % tick_ms(p->location) == 0;
+}
+
+static int64_t next_tick(const struct place *p, int64_t mono_ms)
+{
+    int64_t every = tick_ms(p->location);
+    return mono_ms + every - (mono_ms - tick_moment(p) + every) % every;
+}
+
+/* One timer for both: its moment tells which it was (is_tick). */
 static void arm(struct place *p, const Store__AorRow *row)
 {
-    struct loop *loop = p->location->args.loop;
-    struct now now = loop_now(loop);
-    loop_timer_at(loop, &p->timer, now.mono_ms + ((int64_t)aor_next_wall_ms(row) - now.wall_ms));
+    struct location *l = p->location;
+    struct now now = loop_now(l->args.loop);
+    int64_t at_ms = now.mono_ms + ((int64_t)aor_next_wall_ms(row) - now.wall_ms);
+    int64_t tick = p->ticks ? next_tick(p, now.mono_ms) : at_ms;
+    loop_timer_at(l->args.loop, &p->timer, tick < at_ms ? tick : at_ms);
 }
 
 /* Keeps the packed form, for memory and (stored: it is there already) for the store. */
@@ -65,6 +92,7 @@ static void keep(struct place *p, const Store__AorRow *row, bool stored)
     p->len = (uint32_t)n;
     l->bindings += row->n_bindings - p->bindings;
     p->bindings = (uint32_t)row->n_bindings;
+    p->ticks = l->args.tick_s > 0 && l->args.wants_tick(l->args.user, row);
     if (!stored)
         store_put(l->args.store, STORE_AORS, p->key, span_of(bytes, n));
     arm(p, row);
@@ -99,7 +127,7 @@ static struct place *place_new(struct location *l, const Store__AorRow *row)
         die(EX_INTERNAL, "out of memory: a user's bindings");
     p->location = l;
     p->key = row->key;
-    p->user_len = len;
+    p->user_len = (uint16_t)len;
     memcpy(p->user, row->user, len);
     timer_init(&p->timer, on_time, p);
     list_init(&p->all);
@@ -118,10 +146,13 @@ static void on_time(struct timer *t, int64_t now_ms)
     (void)now_ms;
     struct place *p = t->owner;
     struct location *l = p->location;
+    bool tick = is_tick(p, t->at_ms);
     struct now now = loop_now(l->args.loop);
     Store__AorRow *row = unpack(p);
     unsigned cnt = aor_expire(row, now);
-    if (cnt == 0) { /* the wall clock was set back */
+    if (tick)
+        l->args.on_tick(l->args.user, row);
+    if (cnt == 0) { /* a tick; or the wall clock was set back */
         arm(p, row);
         store__aor_row__free_unpacked(row, NULL);
         return;

@@ -21,6 +21,11 @@ struct location_args {
     size_t users_max;
     /* Bindings of this user ran out. */
     void (*on_expired)(void *user, const char *name, unsigned cnt);
+    /* Every tick_s (0: never) for each user that wants it, each in his own moment of that time, the same ones after a
+     * restart: what is done for all of them is spread evenly. on_tick may not change the location. */
+    uint32_t tick_s;
+    bool (*wants_tick)(void *user, const Store__AorRow *row);
+    void (*on_tick)(void *user, const Store__AorRow *row);
     void *user;
 };
 

@@ -1,6 +1,7 @@
 #include "call-actor/registrar.h"
 
 #include "call-actor/auth.h"
+#include "call-actor/keepalive.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_write.h"
@@ -9,6 +10,7 @@
 struct registrar {
     struct actor *actor;
     struct location *location;
+    struct keepalive *keepalive;
     struct aor_conf conf;
 };
 
@@ -24,6 +26,22 @@ static void on_expired(void *user, const char *name, unsigned cnt)
     log_ev(LOG_INFO, "registration expired", log_z("user", name), log_n("bindings", cnt));
 }
 
+static const struct stat_family lost = {.name = "sip_signaling_bindings_lost_total",
+                                        .help = "bindings that left because their phone could not be reached",
+                                        .key = {"why"}};
+
+static bool wants_tick(void *user, const Store__AorRow *row)
+{
+    const struct registrar *g = user;
+    return reach_wants_ping(row, keepalive_wanted(g->keepalive));
+}
+
+static void on_tick(void *user, const Store__AorRow *row)
+{
+    const struct registrar *g = user;
+    keepalive_ping(g->keepalive, row);
+}
+
 struct registrar *registrar_new(struct actor *a)
 {
     const struct conf *c = worker_conf(a->worker);
@@ -35,13 +53,17 @@ struct registrar *registrar_new(struct actor *a)
                                 .max_s = conf_u32(c, SET_REGISTER_MAX_S),
                                 .default_s = conf_u32(c, SET_REGISTER_DEFAULT_S),
                                 .bindings_max = conf_u32(c, SET_CONTACTS_MAX)};
+    g->keepalive = keepalive_new(a);
     g->location = location_new(&(struct location_args){.loop = a->loop,
                                                        .store = a->store,
                                                        .users_max = conf_u32(c, SET_REGISTRATIONS_MAX),
                                                        .on_expired = on_expired,
+                                                       .tick_s = conf_u32(c, SET_KEEPALIVE_S),
+                                                       .wants_tick = wants_tick,
+                                                       .on_tick = on_tick,
                                                        .user = g});
-    if (g->location == NULL) {
-        free(g);
+    if (g->location == NULL || g->keepalive == NULL) {
+        registrar_free(g);
         return NULL;
     }
     stat_register(&stat_ok);
@@ -53,6 +75,7 @@ struct registrar *registrar_new(struct actor *a)
 void registrar_free(struct registrar *g)
 {
     location_free(g->location);
+    keepalive_free(g->keepalive);
     free(g);
 }
 
@@ -64,6 +87,11 @@ const struct aor_conf *registrar_conf(const struct registrar *g)
 struct location *registrar_location(const struct registrar *g)
 {
     return g->location;
+}
+
+struct keepalive *registrar_keepalive(const struct registrar *g)
+{
+    return g->keepalive;
 }
 
 struct now registrar_now(const struct registrar *g)
@@ -105,11 +133,14 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
 {
     struct actor *a = g->actor;
     char user[AOR_USER_MAX + 1];
+    bool by_flow = reach_uses_flow(row, q->rx->source);
     (void)span_copy(user, sizeof(user), span_cstr(row->user));
     answer_begin(a, &a->reply_buf, q, 200, NULL);
     aor_write_answer(&a->reply_buf, row, r, done, loop_now(a->loop));
     if (a->reply_buf.failed) {
         *done = (struct aor_answer){.status = 500, .reason = "Bindings Do Not Fit"};
+    } else if (done->added > done->removed && store_is_full(a->store)) {
+        *done = (struct aor_answer){.status = 503}; /* who is registered stays so, and may leave */
     } else if (done->changed) {
         if (location_put(g->location, row) != 0)
             *done = (struct aor_answer){.status = 503};
@@ -121,7 +152,7 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
         refuse(g, q, done);
         return;
     }
-    (void)answer_end(a, &a->reply_buf, q, 200);
+    (void)answer_end_noted(a, &a->reply_buf, q, 200, by_flow ? span_cstr(user) : SPAN(""));
     stat_inc(&stat_ok);
     tell(q, user, done);
 }
@@ -158,4 +189,26 @@ unsigned registrar_unregister(struct registrar *g, struct span user, struct span
     log_ev(LOG_INFO, "unregistered", log_s("user", user), log_n("removed", cnt), log_z("by", asked_by));
     (void)location_put(g->location, row);
     return cnt;
+}
+
+/* --- who cannot be reached any more --- */
+
+void registrar_take_change(struct registrar *g, Store__AorRow *row, const struct reach_change *is, const char *why)
+{
+    if (!is->changed) {
+        store__aor_row__free_unpacked(row, NULL);
+        return;
+    }
+    if (is->removed > 0) {
+        stat_add(stat_labelled(&lost, why, NULL), is->removed);
+        log_ev(LOG_INFO, "unregistered", log_z("user", row->user), log_n("removed", is->removed), log_z("by", why));
+    }
+    (void)location_put(g->location, row);
+}
+
+void registrar_flow_gone(struct registrar *g, const Plane__FlowGone *m)
+{
+    Store__AorRow *row = location_get(g->location, span_of((const char *)m->note.data, m->note.len));
+    struct reach_change is = reach_lose_flow(row, m->flow->flow, m->ended);
+    registrar_take_change(g, row, &is, "connection");
 }

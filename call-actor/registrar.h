@@ -6,6 +6,7 @@
 
 #include "call-actor/answer.h"
 #include "call-actor/location.h"
+#include "call-actor/reach.h"
 #include <stdio.h>
 
 struct registrar;
@@ -16,6 +17,12 @@ void registrar_free(struct registrar *g);
 
 /** A REGISTER whose sender is proven (gate.h): does it and answers. */
 void registrar_take(struct registrar *g, const struct asked *q);
+
+/** The edge says that a connection is gone that a user had registered over. */
+void registrar_flow_gone(struct registrar *g, const Plane__FlowGone *m);
+/** What was learnt of a user's bindings. The row is taken. why: for people */
+void registrar_take_change(struct registrar *g, Store__AorRow *row, const struct reach_change *is, const char *why);
+struct keepalive *registrar_keepalive(const struct registrar *g);
 
 const struct aor_conf *registrar_conf(const struct registrar *g);
 struct location *registrar_location(const struct registrar *g);

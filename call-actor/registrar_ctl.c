@@ -54,6 +54,8 @@ static void add_source(cJSON *o, const Plane__Endpoint *source)
     buf_printf(&b, ip6 ? "[%s]:%u" : "%s:%u", source->addr, source->port);
     add_shown(o, "source", buf_cstr(&b) != NULL ? b.p : "");
     add_shown(o, "transport", source->transport);
+    if (source->flow == 0 && strcmp(source->transport, "UDP") != 0)
+        cJSON_AddBoolToObject(o, "connection_lost", true);
     buf_fini(&b);
 }
 
@@ -70,6 +72,8 @@ static void add_binding(const struct page *p, const Store__AorRow *row, const St
     cJSON_AddNumberToObject(o, "q", b->q / 1000.0);
     cJSON_AddBoolToObject(o, "nat", b->nat);
     cJSON_AddStringToObject(o, "since", clock_rfc3339((int64_t)b->since_wall_ms, since));
+    if (b->misses > 0)
+        cJSON_AddNumberToObject(o, "unanswered", b->misses);
     if (b->n_path > 0)
         add_shown(o, "path", b->path[0]);
     if (b->reg_id != 0) {

@@ -21,6 +21,8 @@
 #define D_RxResponse plane__rx_response__descriptor
 #define D_TxnFailed plane__txn_failed__descriptor
 #define D_CancelTxn plane__cancel_txn__descriptor
+#define D_Ping plane__ping__descriptor
+#define D_FlowGone plane__flow_gone__descriptor
 #define D_Admit plane__admit__descriptor
 #define D_RunJob plane__run_job__descriptor
 #define D_CancelJob plane__cancel_job__descriptor

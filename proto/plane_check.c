@@ -9,6 +9,7 @@
 #define NAME_MAX_BYTES 512u
 #define HA1_LEN 32u
 #define CONTACTS_MAX 1024u /* of one answer of the registrar */
+#define NOTE_MAX 256u      /* what an actor pins to a connection */
 #define RAW_MAX 65535u
 
 static bool key_ok(ProtobufCBinaryData d)
@@ -41,7 +42,16 @@ static const char *check_send_reply(const Plane__SendReply *m)
         return "transaction key missing or too long";
     if (m->status < 100 || m->status > 699 || m->raw.len == 0 || m->raw.len > RAW_MAX)
         return "status or bytes out of range";
+    if (m->flow_note.len > NOTE_MAX)
+        return "note too long";
     return m->dest != NULL && endpoint_ok(m->dest) ? NULL : "destination missing or bad";
+}
+
+static const char *check_flow(const Plane__Endpoint *e, ProtobufCBinaryData note)
+{
+    if (note.len == 0 || note.len > NOTE_MAX)
+        return "note missing or too long";
+    return e != NULL && endpoint_ok(e) ? NULL : "endpoint missing or bad";
 }
 
 static const char *check_send_request(const Plane__SendRequest *m)
@@ -121,6 +131,12 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
         return key_ok(((const Plane__TxnFailed *)(const void *)m)->txn) ? NULL : "branch missing or too long";
     case PLANE_EDGE_CANCEL:
         return key_ok(((const Plane__CancelTxn *)(const void *)m)->txn) ? NULL : "branch missing or too long";
+    case PLANE_EDGE_PING:
+        return check_flow(((const Plane__Ping *)(const void *)m)->dest,
+                          ((const Plane__Ping *)(const void *)m)->flow_note);
+    case PLANE_EDGE_FLOW_GONE:
+        return check_flow(((const Plane__FlowGone *)(const void *)m)->flow,
+                          ((const Plane__FlowGone *)(const void *)m)->note);
     case PLANE_ORCH_RUN_JOB:
         return check_run_job((const void *)m);
     case PLANE_ORCH_CANCEL_JOB:

@@ -182,6 +182,9 @@ void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const Protobuf
     case PLANE_EDGE_SEND_REQUEST:
         edge_on_send_request(s, (const void *)m);
         break;
+    case PLANE_EDGE_PING:
+        edge_on_ping(s, (const void *)m);
+        break;
     case PLANE_EDGE_CANCEL:
         edge_on_cancel(s, (const void *)m);
         break;

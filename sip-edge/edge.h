@@ -15,6 +15,7 @@
 #include "proto/plane.h"
 #include "sip-edge/edge_addr.h"
 #include "sip-edge/edge_guard.h"
+#include "sip-edge/edge_notes.h"
 #include "sip-edge/edge_switch.h"
 #include "sip-edge/locate.h"
 #include "sip-edge/locate_bad.h"
@@ -38,6 +39,9 @@ struct edge_out {
     void (*send)(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
     /* Would a message on this path go over a connection that is there? NULL: there are no connections. */
     bool (*has)(void *user, const struct edge_path *to);
+    /* Pin a call-actor's note to the connection of this path (edge_notes.h). false: there is no such connection. NULL:
+     * there are none at all. */
+    bool (*watch)(void *user, const struct edge_path *to, unsigned shard, struct span note);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
     int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
     /* Ask a name server. The answer, borrowed until the next call, or NULL: it comes through edge_on_dns, later. NULL
@@ -146,6 +150,8 @@ void edge_unreachable(struct edge *e, struct span sent, struct now now);
 void edge_on_dns(struct edge *e, const struct dns_question *q, const struct dns_answer *a, struct now now);
 /** A connection that requests of ours went over is gone: those that nothing was heard of go over another, once. */
 void edge_flow_gone(struct edge *e, const struct edge_path *path, struct now now);
+/** A connection that notes were pinned to is gone (edge_notes_all). */
+void edge_flow_ended(struct edge *e, const struct edge_path *path, struct span notes, struct now now);
 /** No new calls from now on (or again). */
 void edge_drain(struct edge *e, bool on);
 

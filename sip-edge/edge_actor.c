@@ -82,6 +82,7 @@ void edge_on_send_reply(struct edge_shard *s, const Plane__SendReply *m)
 {
     struct edge_txn *x = edge_txn_server(s->edge, edge_span(m->txn));
     struct edge_word w = {.bytes = edge_span(m->raw), .status = (uint16_t)m->status};
+    edge_watch_flow(s, m);
     if (x == NULL)
         on_unknown_reply(s, m, &w);
     else if (edge_txn_do(x, TXN_TX_REPLY, &w) && !x->in_dialog && is_challenge(m, x->path.transport))

@@ -216,6 +216,7 @@ struct edge_conn *edge_conn_new(struct edge_stream *s, int fd, const struct edge
     c->path.flow = s->slot[c->slot].generation << 16 | c->slot;
     edge_inbox_init(&c->in);
     edge_txq_init(&c->out);
+    edge_notes_init(&c->notes);
     list_init(&c->ready);
     list_init(&c->dirty);
     list_init(&c->age);
@@ -318,6 +319,7 @@ void edge_conn_free(struct edge_conn *c)
     (void)close(c->fd);
     edge_inbox_fini(&c->in);
     edge_txq_fini(&c->out);
+    edge_notes_fini(&c->notes);
     s->held -= c->held;
     edge_stream_stat_held((int64_t)s->held);
     free(c);

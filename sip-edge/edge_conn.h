@@ -9,6 +9,7 @@
 
 #include "common/base/map.h"
 #include "sip-edge/edge_inbox.h"
+#include "sip-edge/edge_notes.h"
 #include "sip-edge/edge_stream.h"
 #include "sip-edge/edge_stream_stat.h"
 #include "sip-edge/edge_txq.h"
@@ -56,6 +57,7 @@ struct edge_conn {
     struct edge_tls *tls; /* NULL: plain */
     struct edge_inbox in;
     struct edge_txq out;
+    struct edge_notes notes;
     struct edge_source *source; /* NULL: not counted */
     struct timer timer;
     struct list ready;    /* in s->ready: can be read */

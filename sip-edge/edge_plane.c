@@ -95,3 +95,14 @@ int edge_tell_failed(struct edge_shard *s, struct span txn, Plane__TxnFailed__Ca
     r.detail = text;
     return say(s, PLANE_EDGE_TXN_FAILED, &r.base);
 }
+
+int edge_tell_flow_gone(struct edge_shard *s, const struct edge_path *flow, struct span note, bool ended)
+{
+    char peer[EDGE_ADDR_TEXT_SIZE];
+    Plane__Endpoint ep = endpoint_of(flow, peer);
+    Plane__FlowGone r = PLANE__FLOW_GONE__INIT;
+    r.flow = &ep;
+    r.note = data_of(note);
+    r.ended = ended;
+    return say(s, PLANE_EDGE_FLOW_GONE, &r.base);
+}

@@ -17,6 +17,8 @@ struct edge_told_request {
 int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a);
 int edge_tell_response(struct edge_shard *s, struct span txn, const struct sip_msg *m, const struct edge_path *from);
 int edge_tell_failed(struct edge_shard *s, struct span txn, Plane__TxnFailed__Cause cause, const char *detail);
+/** ended: it ended now; else there is none like that. */
+int edge_tell_flow_gone(struct edge_shard *s, const struct edge_path *flow, struct span note, bool ended);
 
 /** A destination the actor gave. false: no address literal, no port, or a transport that is not there. */
 bool edge_path_from_plane(const Plane__Endpoint *ep, struct edge_path *out);

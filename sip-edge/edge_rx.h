@@ -15,5 +15,9 @@ void edge_on_response(struct edge *e, const struct edge_path *from);
 void edge_on_send_reply(struct edge_shard *s, const Plane__SendReply *m);
 void edge_on_send_request(struct edge_shard *s, const Plane__SendRequest *m);
 void edge_on_cancel(struct edge_shard *s, const Plane__CancelTxn *m);
+/* The same about registered phones (edge_flow.c). */
+void edge_on_ping(struct edge_shard *s, const Plane__Ping *m);
+/** A reply goes out: pins its note to the connection it goes over. */
+void edge_watch_flow(struct edge_shard *s, const Plane__SendReply *m);
 
 #endif

@@ -48,6 +48,16 @@ bool edge_stream_has(struct edge_stream *s, const struct edge_path *to)
     return find(s, to, false) != NULL;
 }
 
+/* Only the very connection: another to the same peer is another's. */
+bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, unsigned shard, struct span note)
+{
+    struct edge_conn *c = by_flow(s, to->flow);
+    if (!can_send(c) || c->path.transport != to->transport)
+        return false;
+    (void)edge_notes_put(&c->notes, shard, note);
+    return true;
+}
+
 /* --- new ones --- */
 
 static int start_connect(struct edge_stream *s, const struct edge_path *to)
@@ -152,6 +162,8 @@ static void bury(struct edge_stream *s, struct list *gone, bool tell)
         struct edge_conn *c = LIST_ENTRY(n, struct edge_conn, age);
         if (c->asked && tell)
             edge_flow_gone(s->edge, &c->path, loop_now(s->loop));
+        if (tell)
+            edge_flow_ended(s->edge, &c->path, edge_notes_all(&c->notes), loop_now(s->loop));
         edge_conn_free(c);
     }
 }

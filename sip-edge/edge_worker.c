@@ -46,6 +46,12 @@ static bool has_connection(void *user, const struct edge_path *to)
     return edge_stream_has(self.stream, to);
 }
 
+static bool watch_connection(void *user, const struct edge_path *to, unsigned shard, struct span note)
+{
+    (void)user;
+    return edge_stream_watch(self.stream, to, shard, note);
+}
+
 static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
 {
     (void)user;
@@ -158,7 +164,8 @@ static void init_edge(struct worker *w)
                              .rate_limit = conf_u32(c, SET_RATE_LIMIT),
                              .block_s = conf_u32(c, SET_BLOCK_S),
                              .calls_max = conf_u32(c, SET_CALLS_MAX)};
-    struct edge_out out = {.send = send_message, .has = has_connection, .say = say, .ask = ask};
+    struct edge_out out = {
+        .send = send_message, .has = has_connection, .watch = watch_connection, .say = say, .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
 }
 

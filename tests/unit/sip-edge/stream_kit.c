@@ -44,6 +44,12 @@ static bool has(void *user, const struct edge_path *to)
     return edge_stream_has(kit.stream, to);
 }
 
+static bool watch(void *user, const struct edge_path *to, unsigned shard, struct span note)
+{
+    (void)user;
+    return edge_stream_watch(kit.stream, to, shard, note);
+}
+
 static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
 {
     (void)user;
@@ -54,6 +60,12 @@ static int say(void *user, unsigned shard, enum plane_type type, const ProtobufC
         memcpy(kit.txn, r->txn.data, r->txn.len);
         kit.txn_len = r->txn.len;
         kit.asked++;
+    }
+    if (type == PLANE_EDGE_FLOW_GONE) {
+        const Plane__FlowGone *g = (const void *)body;
+        kit.flows_gone++;
+        kit.flow_ended = g->ended;
+        assert_true(span_copy(kit.flow_note, sizeof(kit.flow_note), span_of((const char *)g->note.data, g->note.len)));
     }
     kit.failed += type == PLANE_EDGE_TXN_FAILED;
     return 0;
@@ -89,8 +101,8 @@ void kit_begin(const struct edge_stream_conf *conf)
     memset(&my, 0, sizeof(my));
     kit.loop = loop_new(false);
     kit.listener = kit_listen(&kit.port);
-    edge_init(&kit.edge, &c, &(struct edge_out){.send = send_out, .has = has, .say = say}, loop_timers(kit.loop),
-              loop_now(kit.loop));
+    edge_init(&kit.edge, &c, &(struct edge_out){.send = send_out, .has = has, .watch = watch, .say = say},
+              loop_timers(kit.loop), loop_now(kit.loop));
     kit.stream = edge_stream_new(kit.loop, &kit.edge, conf != NULL ? conf : &roomy);
     assert_int_equal(edge_stream_listen(kit.stream, kit.listener, SIP_TP_TCP), 0);
     Plane__Admit a = PLANE__ADMIT__INIT;

@@ -25,9 +25,12 @@ extern struct kit {
     uint16_t port;  /* of it */
     unsigned asked; /* requests the actor was given */
     char txn[EDGE_KEY_MAX];
-    size_t txn_len;  /* of the last one */
-    unsigned failed; /* requests of the actor's that failed */
-    unsigned udp;    /* datagrams sent */
+    size_t txn_len;      /* of the last one */
+    unsigned failed;     /* requests of the actor's that failed */
+    unsigned flows_gone; /* EDGE_FLOW_GONE; the last one's: */
+    bool flow_ended;
+    char flow_note[32];
+    unsigned udp; /* datagrams sent */
     char udp_line[64];
 } kit;
 

@@ -1,0 +1,64 @@
+/*
+ * reach: can a registered phone still be reached the way it registered? Layer: call-actor, pure: (row, what was heard,
+ * now) -> row'. RFC 5626 §4.4, §5.3.
+ *
+ * What keeps the way open is asked of a binding (reach_ping_of). What is learnt of it comes back: its connection is
+ * gone, an OPTIONS was answered or was not. A binding that cannot be reached any more leaves; one of which that is only
+ * likely stays, and says so (Binding.misses, a flow of 0).
+ */
+#ifndef CALL_ACTOR_REACH_H
+#define CALL_ACTOR_REACH_H
+
+#include "common/base/clock.h"
+#include "common/base/span.h"
+#include "proto/store.pb-c.h"
+
+#define REACH_MISSES_MAX 3u /* OPTIONS without an answer, one after the other */
+
+enum reach_ping { REACH_NOTHING = 0, REACH_CRLF = 1, REACH_OPTIONS = 2 };
+
+/**
+ * What this binding gets regularly when `wanted` is what phones get. On a connection it is CRLF. Over UDP CRLF goes to
+ * those behind NAT, OPTIONS to all. Nothing: who registered through a proxy (the Path's last hop keeps the way open),
+ * who was registered by somebody else, and who has lost the only way to him.
+ */
+enum reach_ping reach_ping_of(const Store__Binding *b, enum reach_ping wanted);
+/** Does any binding get something? */
+bool reach_wants_ping(const Store__AorRow *row, enum reach_ping wanted);
+
+/** Registered over this connection: whoever is told of its end must be told of this user. */
+bool reach_uses_flow(const Store__AorRow *row, const Plane__Endpoint *flow);
+/** There is no way to it but the connection it registered by: TLS (a phone proves no name), NAT, RFC 5626, or a Contact
+ * that is the connection's own end. */
+bool reach_is_by_flow(const Store__Binding *b);
+
+struct reach_change {
+    bool changed; /* the row is to be put */
+    unsigned removed;
+};
+
+/**
+ * A connection is gone.
+ *
+ * ended  it ended just now: bindings that had no other way leave. Else it may have ended while nobody listened (a
+ *        restart of the edge): they stay, marked, because their phones are about to come back.
+ */
+struct reach_change reach_lose_flow(Store__AorRow *row, uint64_t flow, bool ended);
+
+/** Which binding an OPTIONS was sent to. One that was registered anew since is another. */
+struct reach_name {
+    struct span contact;
+    uint64_t request; /* Binding.request */
+};
+/** It was answered, whatever the answer. */
+struct reach_change reach_heard(Store__AorRow *row, const struct reach_name *name);
+/**
+ * It was not. The binding leaves when that was REACH_MISSES_MAX times so, unless nobody else was heard either since the
+ * first time: then it is us who are cut off.
+ *
+ * heard_wall_ms  when any phone answered last; 0: never
+ */
+struct reach_change reach_missed(Store__AorRow *row, const struct reach_name *name, uint64_t heard_wall_ms,
+                                 struct now now);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * The ways phones registered by: kept open on an actor's word, and told of when they end (RFC 5626 §4.4, §5.3). What is
+ * said once may be lost with its link; then the next ping finds no connection, and brings it again.
+ */
+#include "common/base/log.h"
+#include "sip-edge/edge_plane.h"
+#include "sip-edge/edge_rx.h"
+#include "sip-edge/edge_stat.h"
+
+/* Of RFC 5626 §3.5.1 the half that nobody has to answer would be CRLF; some NATs need more than two bytes to see it. */
+static const struct span ping = SPAN_INIT("\r\n\r\n");
+
+static bool has_connection(const struct edge *e, const struct edge_path *to)
+{
+    return e->out.has != NULL && e->out.has(e->out.user, to);
+}
+
+void edge_on_ping(struct edge_shard *s, const Plane__Ping *m)
+{
+    struct edge *e = s->edge;
+    struct edge_path to;
+    if (!edge_path_from_plane(m->dest, &to)) {
+        edge_stat_drop(EDGE_DROP_SEND_FAILED);
+        return;
+    }
+    if (to.transport == SIP_TP_UDP || has_connection(e, &to))
+        e->out.send(e->out.user, &to, ping, span_of(NULL, 0), false);
+    else
+        (void)edge_tell_flow_gone(s, &to, edge_span(m->flow_note), false);
+}
+
+void edge_watch_flow(struct edge_shard *s, const Plane__SendReply *m)
+{
+    struct edge *e = s->edge;
+    struct edge_path to;
+    if (m->flow_note.len == 0 || e->out.watch == NULL || !edge_path_from_plane(m->dest, &to) ||
+        to.transport == SIP_TP_UDP)
+        return;
+    if (!e->out.watch(e->out.user, &to, s->no, edge_span(m->flow_note)))
+        (void)edge_tell_flow_gone(s, &to, edge_span(m->flow_note), false);
+}
+
+void edge_flow_ended(struct edge *e, const struct edge_path *path, struct span notes, struct now now)
+{
+    unsigned shard;
+    struct span note;
+    e->now = now;
+    while (edge_notes_next(&notes, &shard, &note)) {
+        if (shard < e->shard_cnt && edge_tell_flow_gone(&e->shard[shard], path, note, true) != 0)
+            log_ev(LOG_INFO, "a connection ended and its call-actor does not know", log_n("actor", shard));
+    }
+}
