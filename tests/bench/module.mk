@@ -41,3 +41,12 @@ $(BUILD)/bin/guard_cost: $(BUILD)/obj/tests/bench/guard_cost.o $(BUILD)/lib/libs
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
+
+# What a registration costs, beside Kamailio in the same run (scripts/packages.sh bench)
+$(BUILD)/bin/reg_load: $(BUILD)/obj/tests/bench/reg_load.o $(LIBS_sip-edge)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
+bench-register: all $(BUILD)/bin/local-platform $(BUILD)/bin/reg_load
+	$(Q)BUILD=$(BUILD) tests/bench/bench_register.py
+.PHONY: bench-register

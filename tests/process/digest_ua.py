@@ -3,6 +3,7 @@ import hashlib
 import os
 import re
 
+from stream_ua import StreamUa
 from ua import Call, Ua, header, status
 
 
@@ -30,18 +31,17 @@ def credentials(challenge, method, to, user, password, nc=1, qop="auth", realm=N
     return "Digest " + ", ".join(f"{k}={v}" for k, v in fields.items() if v is not None)
 
 
-class Phone(Ua):
+class Registers:
     """One user agent of one user. The dialog-like Call-ID and CSeq of its REGISTERs go on from one to the next."""
 
-    def __init__(self, port, user="alice", password=None, host="127.0.0.1", domain="sentiric_demo"):
-        super().__init__(port, host)
+    def become(self, user, password, host="127.0.0.1", domain="sentiric_demo"):
         self.user, self.password = user, password or f"{user}-secret"
         self.call = Call(self, to=user, caller=user, host=domain)
         self.call.from_value = f"<sip:{user}@{domain}>;tag={os.urandom(4).hex()}"
         self.call.uri = f"sip:{domain}"
         self.nonce_count = 0
         self.challenge = None
-        self.contact = f"<sip:{user}@127.0.0.1:{self.port}>"
+        self.contact = f"<sip:{user}@{host}:{self.port}{self.contact_params}>"
 
     def text(self, contacts, extra=(), cseq=None, branch=None):
         if cseq is None:
@@ -87,6 +87,20 @@ class Phone(Ua):
         value = credentials(challenge_of(first), "INVITE", call.uri, self.user, password or self.password, **more)
         call.invite(extra=["Proxy-Authorization: " + value])
         return call, call.final()
+
+
+class Phone(Registers, Ua):
+    def __init__(self, port, user="alice", password=None, host="127.0.0.1", domain="sentiric_demo"):
+        super().__init__(port, host)
+        self.become(user, password, domain=domain)
+
+
+class StreamPhone(Registers, StreamUa):
+    """Over TCP, or with a context over TLS."""
+
+    def __init__(self, port, user="alice", password=None, context=None):
+        super().__init__(port, context)
+        self.become(user, password)
 
 
 def contacts_of(answer):

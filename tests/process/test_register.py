@@ -1,10 +1,12 @@
 """REGISTER with digest: RFC 3261 §10 and §22 as a phone sees them, and what survives a kill."""
 import re
 import tempfile
+import time
 import unittest
 
 import harness
 import peers
+import regload
 import sipp
 from digest_ua import Phone, challenge_of, contacts_of, credentials, md5
 from harness import Stack
@@ -370,6 +372,68 @@ class TestKill(unittest.TestCase):
             self.assertEqual(rows["sip:bob@sentiric_demo"], bob.contact.strip("<>"))
             self.assertEqual(len(rows), 2)
             bob.sock.close()
+
+    def test_500_a_second(self):
+        """Half a thousand registrations a second while workers are killed: every one succeeds, and every one is there."""
+        users, rate = 2000, 500
+        stack = Stack(events=False, LOG_LEVEL="warn")
+        stack.platform.config["users"] += [{"id": f"u{n}", "tenant": "t", "sip": {"username": f"u{n}", "password": f"u{n}-secret"}}
+                                           for n in range(users)]
+        stack.platform.write_config()
+        with stack.start():
+            bob = Phone(stack.sip_port, "bob")
+            self.addCleanup(bob.sock.close)
+            self.assertEqual(status(bob.register()), 200)
+            with regload.start(stack.sip_port, users=users, count=3 * users, rate=rate) as load:
+                for worker in ("call-actor", "sip-edge", "call-actor", "sip-edge"):
+                    stack.wait_restarted(stack.kill_worker(worker))
+                    time.sleep(1)  # of load between the kills
+                result = load.finish(60)
+            print(f"  {result}", flush=True)
+            self.assertEqual((result["ok"], result["failed"]), (3 * users, 0))
+            asked = regload.start(stack.sip_port, users=users, count=users, rate=2 * rate, query=True).finish(30)
+            self.assertEqual((asked["ok"], asked["without_contact"]), (users, 0))
+            self.assertEqual(list(contacts_of(bob.register([]))), [bob.contact.strip("<>")])
+            stack.kill_worker("call-actor")
+            harness.wait_for("the next one counts the same", 10,
+                             lambda: (stack.ctl("registrations", check=False) or {}).get("total") == users + 1)
+
+
+class TestFull(unittest.TestCase):
+    """The store is full: who is registered stays, refreshes, changes and leaves; nobody new comes."""
+
+    def test_new_bindings_get_503(self):
+        users = 1500
+        stack = Stack(events=False, STORE_MAX_MB=16)
+        stack.platform.config["users"] += [{"id": f"u{n}", "tenant": "t", "sip": {"username": f"u{n}", "password": f"u{n}-secret"}}
+                                           for n in range(users)]
+        stack.platform.write_config()
+        fat = ["Path: " + ", ".join(f"<sip:{n}@{'p' * 200}.example;lr>" for n in range(8))]
+
+        def contacts(n, host="h"):
+            return [f"<sip:u{n}-{c}@{host}>;note={'x' * 1000}" for c in range(10)]
+        with stack.start():
+            for n in range(users):
+                phone = Phone(stack.sip_port, f"u{n}")
+                self.addCleanup(phone.sock.close)
+                answer = phone.register(contacts(n), fat)
+                if status(answer) != 200:
+                    break
+            self.assertEqual(status(answer), 503)
+            self.assertGreater(int(header(answer, "Retry-After")), 0)
+            self.assertEqual(contacts_of(phone.register([])), {})
+            old = Phone(stack.sip_port, "u0")
+            self.addCleanup(old.sock.close)
+            self.assertEqual(len(contacts_of(old.register([]))), 10)
+            self.assertEqual(status(old.register(contacts(0)[:1], fat)), 200)
+            self.assertEqual(len(contacts_of(old.register(["<sip:u0-0@h>;expires=0", "<sip:u0-new@h>"]))), 10)
+            self.assertEqual(len(contacts_of(old.register(["<sip:u0-1@h>;expires=0"]))), 9)
+            self.assertEqual(status(old.register(["<sip:u0-1@h>"])), 503)
+            for m in range(1, n // 8):
+                leaves = Phone(stack.sip_port, f"u{m}")
+                self.assertEqual(status(leaves.register(["*"], ["Expires: 0"])), 200)
+                leaves.sock.close()
+            self.assertEqual(status(phone.register(contacts(n), fat)), 200)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,341 @@
+/*
+ * reg_load: phones that register, over UDP: REGISTER, 401, REGISTER with digest, 200. One process for all of them,
+ * cheap enough to stand beside what it measures; requests without an answer are repeated as RFC 3261 §17.1.2 says.
+ *
+ * Users are PREFIX0, PREFIX1, ..., the password of each is his name and "-secret", his Contact this program's socket.
+ * Prints one line of JSON. Ends with 0 when all were registered.
+ */
+#include "common/base/span.h"
+#include "common/rt/crypt.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define T1_US 500000
+#define T2_US 4000000
+#define TRIES_MAX 11 /* 64*T1 */
+#define TEXT_MAX 2048
+#define RCVBUF_BYTES (8 << 20)
+#define LATENCY_SLOTS 4096 /* of 100 us */
+#define USAGE                                                                                                          \
+    "usage: reg_load --port PORT [--users N] [--count N] [--rate N] [--expires S] [--prefix P] [--run NAME] "          \
+    "[--realm REALM] [--query]\n"
+
+enum state { IDLE = 0, ASKED = 1, PROVING = 2, DONE = 3, FAILED = 4 };
+
+struct reg {
+    enum state state;
+    unsigned status; /* the last final one */
+    unsigned tries;
+    int64_t began_us;
+    int64_t due_us;
+    struct reg *next; /* in the queue of its interval */
+    char nonce[128];
+};
+
+/* Requests that wait equally long stand in the order they were sent. */
+struct queue {
+    struct reg *first, *last;
+};
+
+static struct {
+    unsigned long port, users, count, expires;
+    double rate;
+    const char *prefix, *run, *realm;
+    bool query; /* asks for the bindings instead of adding one */
+} args = {
+    .users = 1000, .count = 1000, .expires = 3600, .rate = 100, .prefix = "u", .run = "r", .realm = "sentiric_demo"};
+
+static struct reg *regs;
+static struct queue queues[TRIES_MAX + 1];
+static unsigned long under_way, ok, failed, resent, without_contact;
+static unsigned long latency[LATENCY_SLOTS];
+static uint16_t own_port;
+static int fd;
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void stop(const char *why)
+{
+    (void)fprintf(stderr, "reg_load: %s: %s\n", why, strerror(errno));
+    exit(2);
+}
+
+/* --- one phone --- */
+
+static unsigned long number_of(const struct reg *r)
+{
+    return (unsigned long)(r - regs);
+}
+
+static struct span written(const char *text, int len)
+{
+    return span_of(text, len > 0 ? (size_t)len : 0);
+}
+
+static size_t write_credentials(const struct reg *r, const char *user, char *out, size_t size)
+{
+    char password[96];
+    char ha1[CRYPT_HEX_SIZE];
+    char ha2[CRYPT_HEX_SIZE];
+    char response[CRYPT_HEX_SIZE];
+    struct span secret = written(password, snprintf(password, sizeof(password), "%s-secret", user));
+    struct span uri = SPAN("sip:registrar");
+    crypt_hash_joined(CRYPT_MD5, (struct span[]){span_cstr(user), span_cstr(args.realm), secret}, 3, ha1);
+    crypt_hash_joined(CRYPT_MD5, (struct span[]){SPAN("REGISTER"), uri}, 2, ha2);
+    crypt_hash_joined(CRYPT_MD5,
+                      (struct span[]){span_cstr(ha1), span_cstr(r->nonce), SPAN("00000001"), SPAN("c0ffee"),
+                                      SPAN("auth"), span_cstr(ha2)},
+                      6, response);
+    return (size_t)snprintf(out, size,
+                            "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", uri=\"sip:registrar\", "
+                            "response=\"%s\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c0ffee\"\r\n",
+                            user, args.realm, r->nonce, response);
+}
+
+static void transmit(const struct reg *r)
+{
+    char text[TEXT_MAX];
+    char user[64];
+    char extra[TEXT_MAX / 2];
+    unsigned long n = number_of(r);
+    unsigned cseq = r->state == PROVING ? 2 : 1;
+    size_t at = 0;
+    (void)snprintf(user, sizeof(user), "%s%lu", args.prefix, n % args.users);
+    if (!args.query)
+        at = (size_t)snprintf(extra, sizeof(extra), "Contact: <sip:%s@127.0.0.1:%u>\r\nExpires: %lu\r\n", user,
+                              own_port, args.expires);
+    extra[at] = '\0';
+    if (r->state == PROVING)
+        (void)write_credentials(r, user, extra + at, sizeof(extra) - at);
+    int len = snprintf(
+        text, sizeof(text),
+        "REGISTER sip:registrar SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%s-%lu-%u;rport\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s%lu\r\nTo: <sip:%s@%s>\r\nCall-ID: %s-%lu@phone\r\n"
+        "CSeq: %u REGISTER\r\nUser-Agent: reg_load\r\n%sContent-Length: 0\r\n\r\n",
+        own_port, args.run, n, cseq, user, args.realm, args.run, n, user, args.realm, args.run, n, cseq, extra);
+    if (len > 0 && send(fd, text, (size_t)len, 0) < 0 && errno != ECONNREFUSED && errno != EAGAIN)
+        stop("send");
+}
+
+static void enqueue(struct reg *r, int64_t now)
+{
+    int64_t wait = T1_US << (r->tries < 4 ? r->tries : 3);
+    struct queue *q = &queues[r->tries];
+    r->due_us = now + (wait < T2_US ? wait : T2_US);
+    r->next = NULL;
+    if (q->first == NULL)
+        q->first = r;
+    else
+        q->last->next = r;
+    q->last = r;
+}
+
+static void begin(struct reg *r, int64_t now)
+{
+    under_way++;
+    r->began_us = now;
+    r->state = ASKED;
+    transmit(r);
+    enqueue(r, now);
+}
+
+static void end(struct reg *r, enum state state, int64_t now)
+{
+    int64_t slot = (now - r->began_us) / 100;
+    r->state = state;
+    under_way--;
+    if (state == DONE) {
+        ok++;
+        latency[slot < LATENCY_SLOTS ? slot : LATENCY_SLOTS - 1]++;
+    } else {
+        failed++;
+    }
+}
+
+/* --- answers --- */
+
+static struct span after(struct span s, const char *mark)
+{
+    const char *at = memmem(s.p, s.len, mark, strlen(mark));
+    return at != NULL ? span_from(s, (size_t)(at - s.p) + strlen(mark)) : SPAN("");
+}
+
+static void on_challenge(struct reg *r, struct span m, int64_t now)
+{
+    struct span nonce = after(m, "nonce=\"");
+    nonce.len = span_find(nonce, '"');
+    if (r->state != ASKED || !span_copy(r->nonce, sizeof(r->nonce), nonce)) {
+        end(r, FAILED, now);
+        return;
+    }
+    r->state = PROVING; /* its place in the queues is that of its first request */
+    transmit(r);
+}
+
+static void on_answer(struct span m, int64_t now)
+{
+    char want[64];
+    struct span id = after(m, "Call-ID: ");
+    struct span number = after(m, "CSeq: ");
+    struct span run = written(want, snprintf(want, sizeof(want), "%s-", args.run));
+    if (id.len == 0 || number.len == 0 || m.len < 12 || !span_starts(id, run))
+        return;
+    unsigned long n = strtoul(id.p + run.len, NULL, 10);
+    unsigned cseq = (unsigned)strtoul(number.p, NULL, 10);
+    unsigned status = (unsigned)strtoul(m.p + 8, NULL, 10);
+    if (n >= args.count || status < 200)
+        return;
+    struct reg *r = &regs[n];
+    if ((r->state != ASKED || cseq != 1) && (r->state != PROVING || cseq != 2))
+        return; /* a repeat */
+    r->status = status;
+    if (status == 401) {
+        on_challenge(r, m, now);
+    } else {
+        without_contact += status == 200 && after(m, "\r\nContact: ").len == 0;
+        end(r, status == 200 ? DONE : FAILED, now);
+    }
+}
+
+static void receive(void)
+{
+    char text[65536];
+    ssize_t n;
+    while ((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) >= 0) {
+        text[n] = '\0';
+        if (n > 12 && strncmp(text, "SIP/2.0 ", 8) == 0)
+            on_answer(span_of(text, (size_t)n), now_us());
+    }
+}
+
+/* --- time --- */
+
+static void repeat_due(int64_t now)
+{
+    for (size_t i = 0; i <= TRIES_MAX; i++) {
+        struct reg *r;
+        while ((r = queues[i].first) != NULL && r->due_us <= now) {
+            queues[i].first = r->next;
+            if (r->state != ASKED && r->state != PROVING)
+                continue;
+            if (++r->tries > TRIES_MAX) {
+                r->status = 408;
+                end(r, FAILED, now);
+                continue;
+            }
+            resent++;
+            transmit(r);
+            enqueue(r, now);
+        }
+    }
+}
+
+static void run(void)
+{
+    int64_t started = now_us();
+    unsigned long begun = 0;
+    while (begun < args.count || under_way > 0) {
+        int64_t now = now_us();
+        unsigned long should = (unsigned long)((double)(now - started) * args.rate / 1e6) + 1;
+        for (; begun < args.count && begun < should; begun++)
+            begin(&regs[begun], now);
+        repeat_due(now);
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (poll(&p, 1, 1) > 0)
+            receive();
+    }
+}
+
+/* --- the whole --- */
+
+static double percentile(double share)
+{
+    unsigned long sum = 0;
+    for (size_t i = 0; i < LATENCY_SLOTS; i++) {
+        sum += latency[i];
+        if (sum > 0 && (double)sum >= share * (double)ok)
+            return (double)(i + 1) / 10;
+    }
+    return 0;
+}
+
+static void parse(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"port", 1, NULL, 'p'},    {"users", 1, NULL, 'u'},
+        {"count", 1, NULL, 'n'},   {"rate", 1, NULL, 'r'},
+        {"expires", 1, NULL, 'e'}, {"prefix", 1, NULL, 'x'},
+        {"run", 1, NULL, 'i'},     {"realm", 1, NULL, 'm'},
+        {"query", 0, NULL, 'q'},   {0},
+    };
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 'p')
+            args.port = strtoul(optarg, NULL, 10);
+        else if (c == 'u')
+            args.users = strtoul(optarg, NULL, 10);
+        else if (c == 'n')
+            args.count = strtoul(optarg, NULL, 10);
+        else if (c == 'r')
+            args.rate = strtod(optarg, NULL);
+        else if (c == 'e')
+            args.expires = strtoul(optarg, NULL, 10);
+        else if (c == 'x')
+            args.prefix = optarg;
+        else if (c == 'i')
+            args.run = optarg;
+        else if (c == 'm')
+            args.realm = optarg;
+        else if (c == 'q')
+            args.query = true;
+        else
+            args.port = 0;
+    }
+    if (args.port == 0 || args.port > 65535 || args.users == 0 || args.count == 0 || args.rate <= 0) {
+        (void)fputs(USAGE, stderr);
+        exit(2);
+    }
+}
+
+static void connect_socket(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)args.port)};
+    struct sockaddr_in me = {.sin_family = AF_INET};
+    socklen_t len = sizeof(me);
+    int bytes = RCVBUF_BYTES;
+    to.sin_addr.s_addr = me.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&me, sizeof(me)) != 0 ||
+        connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 || getsockname(fd, (struct sockaddr *)&me, &len) != 0)
+        stop("socket");
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    own_port = ntohs(me.sin_port);
+}
+
+int main(int argc, char **argv)
+{
+    parse(argc, argv);
+    connect_socket();
+    regs = calloc(args.count, sizeof(*regs));
+    if (regs == NULL)
+        stop("memory");
+    int64_t begin = now_us();
+    run();
+    double seconds = (double)(now_us() - begin) / 1e6;
+    printf("{\"ok\":%lu,\"failed\":%lu,\"resent\":%lu,\"without_contact\":%lu,\"seconds\":%.3f,\"p50_ms\":%.1f,"
+           "\"p99_ms\":%.1f}\n",
+           ok, failed, resent, without_contact, seconds, percentile(0.5), percentile(0.99));
+    free(regs);
+    return failed == 0 ? 0 : 1;
+}
