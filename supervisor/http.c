@@ -14,6 +14,9 @@
 #define HTTP_IDLE_MS 5000
 #define OWN_MAX 65536
 
+/* RFC 9110 §15.5.6 wants Allow; nothing else here has a header of its own. */
+#define NOT_ALLOWED "405 Method Not Allowed\r\nAllow: GET, HEAD"
+
 struct http {
     struct sup *sup;
     struct conn_server *server;
@@ -134,7 +137,7 @@ static const char *parse_line(struct span line, struct request *out)
     out->head = span_eq(method, SPAN("HEAD"));
     out->path = span_of(rest.p, sp2);
     out->path.len = span_find(out->path, '?');
-    return out->head || span_eq(method, SPAN("GET")) ? NULL : "405 Method Not Allowed";
+    return out->head || span_eq(method, SPAN("GET")) ? NULL : NOT_ALLOWED;
 }
 
 static void serve(const struct http *h, struct conn *c, const struct request *r)

@@ -309,7 +309,9 @@ static void test_http(void **state)
     assert_memory_equal(http(r.http, "GET /readyz?x=1 HTTP/1.1\r\n\r\n"), "HTTP/1.1 200 OK\r\n", 17);
     assert_null(strstr(http(r.http, "HEAD /healthz HTTP/1.1\r\n\r\n"), "status"));
     assert_memory_equal(http(r.http, "GET /metrics HTTP/1.1\r\n\r\n"), "HTTP/1.1 404", 12);
-    assert_memory_equal(http(r.http, "POST /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 405", 12);
+    const char *refused = http(r.http, "POST /healthz HTTP/1.1\r\n\r\n");
+    assert_memory_equal(refused, "HTTP/1.1 405", 12);
+    assert_non_null(strstr(refused, "\r\nAllow: GET, HEAD\r\n"));
     assert_memory_equal(http(r.http, "rubbish\r\n\r\n"), "HTTP/1.1 400", 12);
     assert_memory_equal(http(r.http, "GET /healthz SIP/2.0\r\n\r\n"), "HTTP/1.1 400", 12);
     memset(big, 'x', sizeof big - 1);
