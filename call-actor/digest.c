@@ -10,8 +10,12 @@ static const struct span hash_names[CRYPT_HASHES] = {
 
 /* --- what came --- */
 
-/* Without the parameter it is MD5 (RFC 7616 §3.3). -1: none we know; "-sess" is not offered, so not taken. */
-static int hash_of(const struct sip_auth *a)
+struct span digest_hash_name(enum crypt_hash h)
+{
+    return hash_names[h];
+}
+
+int digest_hash_of(const struct sip_auth *a)
 {
     if (!sip_auth_has(a, SIP_AUTH_ALGORITHM))
         return CRYPT_MD5;
@@ -68,7 +72,7 @@ static enum digest_found look_at(struct digest_claim *out, struct span value, st
         return DIGEST_BAD;
     if (!span_eq(a.field[SIP_AUTH_REALM], realm))
         return DIGEST_NONE;
-    int hash = hash_of(&a);
+    int hash = digest_hash_of(&a);
     if (hash < 0 || (offered & 1u << hash) == 0)
         return DIGEST_NONE;
     struct digest_claim got;

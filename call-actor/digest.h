@@ -12,6 +12,12 @@
 /* What an offer or a stored secret is made with: bit (1u << CRYPT_MD5). */
 #define DIGEST_MD5_ONLY (1u << CRYPT_MD5)
 
+/** The hash a challenge or credentials name; without a name it is MD5 (RFC 7616 §3.3). -1: none we know; "-sess" is not
+ * offered, so not taken. */
+int digest_hash_of(const struct sip_auth *a);
+/** "SHA-256"; static text. */
+struct span digest_hash_name(enum crypt_hash h);
+
 /* Credentials for our realm, complete in form. Spans point into the message. */
 struct digest_claim {
     enum crypt_hash hash;
