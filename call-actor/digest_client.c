@@ -52,8 +52,9 @@ static bool read_question(struct question *out, struct span value, struct span r
 static bool choose(struct question *out, const struct sip_msg *m, enum sip_hdr_id header, struct span realm)
 {
     bool found = false;
+    *out = (struct question){.hash = CRYPT_MD5};
     for (const struct sip_field *f = sip_msg_first(m, header); f != NULL; f = sip_msg_next(m, f)) {
-        struct question q;
+        struct question q = {.hash = CRYPT_MD5};
         if (!read_question(&q, sip_field_value(m, f), realm) || (found && q.hash <= out->hash))
             continue;
         *out = q;
@@ -138,8 +139,7 @@ enum digest_answered digest_answer(struct buf *out, const struct sip_msg *respon
     struct span r = quoted(&realm, ask->login->realm);
     struct span u = quoted(&user, ask->login->user);
     enum digest_answered is = DIGEST_NOT_OURS;
-    if (r.len > 0 && u.len > 0 &&
-        choose(&q, response, proxy ? SIP_H_PROXY_AUTHENTICATE : SIP_H_WWW_AUTHENTICATE, r))
+    if (r.len > 0 && u.len > 0 && choose(&q, response, proxy ? SIP_H_PROXY_AUTHENTICATE : SIP_H_WWW_AUTHENTICATE, r))
         is = is_refused(&q, ask->used) ? DIGEST_REJECTED : DIGEST_ANSWERED;
     if (is == DIGEST_ANSWERED) {
         write_answer(out, proxy ? SIP_H_PROXY_AUTHORIZATION : SIP_H_AUTHORIZATION, &q, ask, u);

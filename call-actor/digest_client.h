@@ -1,6 +1,6 @@
 /*
- * digest_client: the answer to a challenge to a request of ours. Layer: call-actor, pure (hashes are crypt.h's). RFC 3261
- * §22.2-§22.3, RFC 7616 §3.4, RFC 8760 §2.4; without qop: RFC 2069.
+ * digest_client: the answer to a challenge to a request of ours. Layer: call-actor, pure (hashes are crypt.h's). RFC
+ * 3261 §22.2-§22.3, RFC 7616 §3.4, RFC 8760 §2.4; without qop: RFC 2069.
  *
  * Credentials are for one realm, and nothing is said to any other: a challenge is a question of whoever answers, and
  * whoever collects answers to it can try passwords at leisure.
@@ -35,9 +35,9 @@ enum digest_answered {
 };
 
 /**
- * Answer a 401 (Authorization) or 407 (Proxy-Authorization): append that header line. Of several challenges of our realm
- * the strongest hash we know is answered: SHA-512-256, SHA-256, MD5; qop=auth where it is offered.
- * nonce    of the challenge that was answered; lives as long as the response
+ * Answer a 401 (Authorization) or 407 (Proxy-Authorization): append that header line. Of several challenges of our
+ * realm the strongest hash we know is answered: SHA-512-256, SHA-256, MD5; qop=auth where it is offered. nonce    of
+ * the challenge that was answered; lives as long as the response
  */
 enum digest_answered digest_answer(struct buf *out, const struct sip_msg *response, const struct digest_ask *ask,
                                    struct span *nonce);

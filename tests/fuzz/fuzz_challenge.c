@@ -1,6 +1,6 @@
 /*
- * A response with challenges, as a stranger or a trunk may send it: what we answer is one line that our own reader takes,
- * for our realm only, made with the nonce that was asked with; and the secret does not stand in it.
+ * A response with challenges, as a stranger or a trunk may send it: what we answer is one line that our own reader
+ * takes, for our realm only, made with the nonce that was asked with; and the secret does not stand in it.
  */
 #include "call-actor/digest.h"
 #include "call-actor/digest_client.h"

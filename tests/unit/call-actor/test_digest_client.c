@@ -85,8 +85,7 @@ static void rfc_2617(void **state)
 static void rfc_7616(void **state)
 {
     (void)state;
-    const struct digest_login login = {
-        .user = "Mufasa", .secret = "Circle of Life", .realm = "http-auth@example.org"};
+    const struct digest_login login = {.user = "Mufasa", .secret = "Circle of Life", .realm = "http-auth@example.org"};
     struct digest_ask ask = {.login = &login,
                              .method = SPAN("GET"),
                              .uri = SPAN("/dir/index.html"),
@@ -111,12 +110,12 @@ static void sha512_256(void **state)
                              .uri = SPAN("/doe.json"),
                              .cnonce = SPAN("NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v")};
     struct span nonce;
-    assert_int_equal(answer(RESPONSE("407",
-                                     "Proxy-Authenticate: Digest realm=\"api@example.org\", qop=\"auth\", "
-                                     "algorithm=SHA-512-256, nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", "
-                                     "opaque=\"HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS\", charset=UTF-8\r\n"),
-                            &ask, &nonce),
-                     DIGEST_ANSWERED);
+    assert_int_equal(
+        answer(RESPONSE("407", "Proxy-Authenticate: Digest realm=\"api@example.org\", qop=\"auth\", "
+                               "algorithm=SHA-512-256, nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", "
+                               "opaque=\"HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS\", charset=UTF-8\r\n"),
+               &ask, &nonce),
+        DIGEST_ANSWERED);
     struct sip_auth a = written("Proxy-Authorization");
     assert_span(a.field[SIP_AUTH_RESPONSE], "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5");
 }
@@ -127,8 +126,7 @@ static void the_other_half_agrees(void **state)
     (void)state;
     static const char *const qops[] = {"", ", qop=\"auth\""};
     const struct digest_login login = {.user = "tr\"unk", .secret = "s", .realm = "a \\ b"};
-    struct digest_ask ask = {
-        .login = &login, .method = SPAN("INVITE"), .uri = SPAN("sip:1@h"), .cnonce = SPAN("c0c0")};
+    struct digest_ask ask = {.login = &login, .method = SPAN("INVITE"), .uri = SPAN("sip:1@h"), .cnonce = SPAN("c0c0")};
     for (size_t i = 0; i < 2; i++) {
         char text[1024];
         char ha1[CRYPT_HEX_SIZE];
@@ -181,8 +179,8 @@ static void which_are_answered(void **state)
         {RESPONSE("401", WWW(OURS ", qop=\"auth-int,auth\"")), "", DIGEST_ANSWERED, ""},
         {RESPONSE("401", WWW(OURS ", nonce=\"n2\"")), "", DIGEST_NOT_OURS, NULL},
         /* the strongest, in whatever order; what cannot be answered does not hide what can */
-        {RESPONSE("401", WWW(OURS ", algorithm=MD5") WWW(OURS ", algorithm=SHA-512-256")
-                             WWW(OURS ", algorithm=SHA-256")),
+        {RESPONSE("401",
+                  WWW(OURS ", algorithm=MD5") WWW(OURS ", algorithm=SHA-512-256") WWW(OURS ", algorithm=SHA-256")),
          "", DIGEST_ANSWERED, "SHA-512-256"},
         {RESPONSE("401", WWW(OURS ", algorithm=SHA-999") WWW("realm=\"other\", nonce=\"x\", algorithm=SHA-256")
                              WWW(OURS ", algorithm=md5")),
@@ -235,8 +233,7 @@ static void a_folded_nonce_starts_no_line(void **state)
     struct span nonce;
     const struct digest_login login = {.user = "us", .secret = "s", .realm = "trunk"};
     struct digest_ask ask = {.login = &login, .method = SPAN("INVITE"), .uri = SPAN("sip:1@h"), .cnonce = SPAN("c")};
-    enum digest_answered is =
-        answer(RESPONSE("401", WWW("realm=\"trunk\", nonce=\"a\r\n Evil: x\"")), &ask, &nonce);
+    enum digest_answered is = answer(RESPONSE("401", WWW("realm=\"trunk\", nonce=\"a\r\n Evil: x\"")), &ask, &nonce);
     if (is == DIGEST_ANSWERED)
         (void)written("Authorization");
 }
