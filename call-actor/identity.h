@@ -1,6 +1,6 @@
 /*
- * identity: who our INVITEs say is calling. Layer: call-actor, pure. RFC 3261 §20.20, RFC 3323 (privacy service), RFC 3325
- * (P-Asserted-Identity).
+ * identity: who our INVITEs say is calling. Layer: call-actor, pure. RFC 3261 §20.20, RFC 3323 (privacy service), RFC
+ * 3325 (P-Asserted-Identity).
  *
  * Trusted are the peers of TRUSTED_PEERS, whose P-Asserted-Identity is believed, and the trunk, to whom it is told. A
  * user of ours asserts nothing: what he has shown to be is asserted by us. Nobody else hears of either.
@@ -11,10 +11,10 @@
 #include "call-actor/number.h"
 #include "common/sip/sip_msg.h"
 
-#define IDENTITY_BYTES_MAX 1024u   /* of all that is asserted of one caller */
-#define IDENTITY_VALUES_MAX 2u     /* one sip or sips, one tel (RFC 3325 §9.1) */
-#define IDENTITY_DISPLAY_MAX 256u  /* bytes of a display name; a longer one is left out */
-#define IDENTITY_PRIVACY_MAX 128u  /* bytes of a Privacy value, as we keep it */
+#define IDENTITY_BYTES_MAX 1024u  /* of all that is asserted of one caller */
+#define IDENTITY_VALUES_MAX 2u    /* one sip or sips, one tel (RFC 3325 §9.1) */
+#define IDENTITY_DISPLAY_MAX 256u /* bytes of a display name; a longer one is left out */
+#define IDENTITY_PRIVACY_MAX 128u /* bytes of a Privacy value, as we keep it */
 
 /**
  * Append the P-Asserted-Identity that we believe of this caller: what a trusted peer sent, as far as it is well-formed;
@@ -42,7 +42,6 @@ struct identity_args {
     const char *domain;   /* host of our users */
     bool from_trusted;    /* the caller is behind a trusted peer: a name keeps its host */
     bool to_trusted;      /* the callee may know: the trunk */
-    bool sips;            /* RFC 3261 §26.2.2: From says so too */
 };
 /** Append From, and for the trusted P-Asserted-Identity and Privacy, one header a line. */
 void identity_write(struct buf *out, const struct identity_args *a);
