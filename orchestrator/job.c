@@ -17,11 +17,13 @@ static size_t size_of(const Plane__RunJob *m)
 {
     const char *const texts[] = {m->call_id,    m->trace_id,  m->caller_type,  m->caller, m->destination,
                                  m->rtp_target, m->audio_uri, m->sip_username, m->realm};
-    size_t n = sizeof(struct job) + (m->n_portless_actions + 1) * sizeof(char *);
+    size_t n = sizeof(struct job) + (m->n_portless_actions + m->n_portless_plans + 2) * sizeof(char *);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         n += strlen(texts[i]) + 1;
     for (size_t i = 0; i < m->n_portless_actions; i++)
         n += strlen(m->portless_actions[i]) + 1;
+    for (size_t i = 0; i < m->n_portless_plans; i++)
+        n += strlen(m->portless_plans[i]) + 1;
     return n;
 }
 
@@ -44,10 +46,21 @@ static int64_t budget_ms(const Plane__RunJob *m)
     return m->budget_ms < JOB_BUDGET_MAX_MS ? m->budget_ms : JOB_BUDGET_MAX_MS;
 }
 
+/* returns where the next list may stand */
+static const char **put_list(const char **to, char **at, char *const *list, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i++)
+        to[i] = put_text(at, list[i]);
+    to[cnt] = NULL;
+    return to + cnt + 1;
+}
+
 static void copy_texts(struct job *j, const Plane__RunJob *m)
 {
     j->portless = (const char **)(void *)(j + 1);
-    char *at = (char *)(j->portless + m->n_portless_actions + 1);
+    char *at = (char *)(j->portless + m->n_portless_actions + m->n_portless_plans + 2);
+    j->portless_plans = put_list(j->portless, &at, m->portless_actions, m->n_portless_actions);
+    (void)put_list(j->portless_plans, &at, m->portless_plans, m->n_portless_plans);
     j->call_id = put_text(&at, m->call_id);
     j->trace_id = put_text(&at, m->trace_id);
     j->caller_type = put_text(&at, m->caller_type);
@@ -57,14 +70,11 @@ static void copy_texts(struct job *j, const Plane__RunJob *m)
     j->audio_uri = put_text(&at, m->audio_uri);
     j->sip_username = put_text(&at, m->sip_username);
     j->realm = put_text(&at, m->realm);
-    for (size_t i = 0; i < m->n_portless_actions; i++)
-        j->portless[i] = put_text(&at, m->portless_actions[i]);
-    j->portless[m->n_portless_actions] = NULL;
 }
 
 struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, struct now now)
 {
-    if (m->kind < PLANE__RUN_JOB__KIND__SETUP || m->kind > PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
+    if (m->kind < PLANE__RUN_JOB__KIND__SETUP || m->kind > PLANE__RUN_JOB__KIND__FIND_USER)
         return NULL;
     struct job *j = malloc(size_of(m));
     if (j == NULL)
@@ -120,18 +130,24 @@ static enum job_event start_event(const struct job *j)
     case PLANE__RUN_JOB__KIND__RELEASE_PORT:
         return JOB_EV_RUN_FREE;
     case PLANE__RUN_JOB__KIND__GET_CREDENTIALS:
-        return JOB_EV_RUN_CREDS;
+    case PLANE__RUN_JOB__KIND__FIND_USER:
+        return JOB_EV_RUN_LOOKUP;
     default:
         return JOB_EV_RUN_PLAY;
     }
 }
 
-static bool is_portless(const struct job *j, const Plane__Plan *plan)
+static bool is_in(const char *const *list, const char *text)
 {
-    for (const char *const *a = j->portless; *a != NULL; a++)
-        if (strcmp(*a, plan->action) == 0)
+    for (; *list != NULL; list++)
+        if (strcmp(*list, text) == 0)
             return true;
     return false;
+}
+
+static bool is_portless(const struct job *j, const Plane__Plan *plan)
+{
+    return is_in(j->portless, plan->action) || is_in(j->portless_plans, plan->dialplan_id);
 }
 
 static enum job_event plan_event(const struct job *j, const struct job_result *r)
@@ -174,8 +190,8 @@ static enum job_event end_event(const struct job *j, const struct job_result *r,
         if (r->code == RPC_OK)
             return JOB_EV_PLAYED;
         return has_next_form(j, r) ? JOB_EV_PLAY_NEXT : JOB_EV_PLAY_FAIL;
-    case JOB_ST_CREDS:
-        return JOB_EV_CREDS;
+    case JOB_ST_LOOKUP:
+        return JOB_EV_LOOKED_UP;
     default:
         BUG_ON(true); /* no RPC runs in the other states */
     }

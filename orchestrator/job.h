@@ -1,6 +1,6 @@
 /*
  * job: what call-actor asks for, as one state machine: user -> dialplan -> media port; a port given back; audio played;
- * the credentials of a SIP user.
+ * a look-up at user-service (credentials of a SIP user, whose a contact is).
  * Pure: the RPCs, the timer and the answer are effects that orch.c performs; `now` is an argument.
  *
  * What a port costs decides the shape. AllocatePort is not idempotent and cannot be taken back unanswered, so once it
@@ -26,7 +26,7 @@ enum job_state {
     JOB_ST_FREEING = 6,    /* ReleasePort under way */
     JOB_ST_FREE_WAIT = 7,  /* until ReleasePort is tried again */
     JOB_ST_PLAY = 8,       /* PlayAudio under way */
-    JOB_ST_CREDS = 9,      /* GetSipCredentials under way */
+    JOB_ST_LOOKUP = 9,     /* GetSipCredentials or FindUserByContact under way, and nothing else */
     JOB_ST_WAIT = 10,      /* until AllocatePort may go out */
     JOB_ST_DONE = 11,
     JOB_STATES = 12,
@@ -52,12 +52,12 @@ enum job_event {
     JOB_EV_TIMER =
         16, /* the job's one timer: its budget, the media deadline, or the pause before another ReleasePort */
     JOB_EV_CANCEL = 17,
-    JOB_EV_RUN_CREDS = 18, /* start */
-    JOB_EV_CREDS = 19,     /* GetSipCredentials ended, well or not */
-    JOB_EV_PLAN_WAIT = 20, /* resolved, but other calls' ports are given back first */
-    JOB_EV_PLAN_AWAY = 21, /* resolved, but media-service is away */
-    JOB_EV_OPEN = 22,      /* AllocatePort may go out */
-    JOB_EV_TAKEN = 23,     /* the port to be given back has a new owner */
+    JOB_EV_RUN_LOOKUP = 18, /* start */
+    JOB_EV_LOOKED_UP = 19,  /* its RPC ended, well or not */
+    JOB_EV_PLAN_WAIT = 20,  /* resolved, but other calls' ports are given back first */
+    JOB_EV_PLAN_AWAY = 21,  /* resolved, but media-service is away */
+    JOB_EV_OPEN = 22,       /* AllocatePort may go out */
+    JOB_EV_TAKEN = 23,      /* the port to be given back has a new owner */
     JOB_EVENTS = 24,
 };
 
@@ -124,7 +124,8 @@ struct job {
     struct backoff pause;
     /* What is asked: texts end with NUL, are UTF-8, and live in one block with the job. */
     const char *call_id, *trace_id, *caller_type, *caller, *destination, *rtp_target, *audio_uri, *sip_username, *realm;
-    const char **portless; /* ends with NULL */
+    const char **portless;       /* actions without a port; ends with NULL */
+    const char **portless_plans; /* plan ids; likewise */
     /* What came of it */
     int code;                     /* RPC status of the step that ended the job */
     char detail[JOB_DETAIL_SIZE]; /* for the log; never NULL in a result */
@@ -187,7 +188,7 @@ fsm_act_fn job_act_find_user, job_act_resolve, job_act_user_then_resolve, job_ac
     job_act_fail, job_act_overdue, job_act_cancel, job_act_take_port, job_act_port_fail, job_act_answer_late,
     job_act_hand_back, job_act_cancelled, job_act_cancelled_late, job_act_release, job_act_release_late,
     job_act_port_unknown, job_act_freed, job_act_pause, job_act_leaked, job_act_play, job_act_play_next, job_act_played,
-    job_act_play_fail, job_act_ask_creds, job_act_creds, job_act_wait, job_act_away, job_act_no_media,
+    job_act_play_fail, job_act_look_up, job_act_looked_up, job_act_wait, job_act_away, job_act_no_media,
     job_act_allocate_now, job_act_taken;
 
 #endif

@@ -361,22 +361,24 @@ void job_act_play_fail(void *obj, const void *arg, void *fx, struct now now)
     put_answer(j, fx, result_of(r->code));
 }
 
-/* --- credentials ------------------------------------------------------------------------------------------------- */
+/* --- look-ups ---------------------------------------------------------------------------------------------------- */
 
-void job_act_ask_creds(void *obj, const void *arg, void *fx, struct now now)
+void job_act_look_up(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
     struct job *j = obj;
     j->step = JOB_STEP_USER;
-    put_rpc(fx, JOB_EFF_CREDENTIALS, left_ms(j, j->limits.user_ms, now));
+    bool of_contact = j->kind == PLANE__RUN_JOB__KIND__FIND_USER;
+    put_rpc(fx, of_contact ? JOB_EFF_FIND_USER : JOB_EFF_CREDENTIALS, left_ms(j, j->limits.user_ms, now));
 }
 
-void job_act_creds(void *obj, const void *arg, void *fx, struct now now)
+void job_act_looked_up(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     struct job *j = obj;
     const struct job_result *r = arg;
     j->creds = r->creds;
+    j->user = r->user;
     set_outcome(j, r->code, r->detail);
     put_answer(j, fx, r->code == RPC_NOT_FOUND ? PLANE__JOB_DONE__RESULT__NOT_FOUND : result_of(r->code));
 }

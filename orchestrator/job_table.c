@@ -14,7 +14,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 [JOB_EV_RUN_PLAN] = GO(resolve, PLAN),
                 [JOB_EV_RUN_FREE] = GO(release, FREEING),
                 [JOB_EV_RUN_PLAY] = GO(play, PLAY),
-                [JOB_EV_RUN_CREDS] = GO(ask_creds, CREDS),
+                [JOB_EV_RUN_LOOKUP] = GO(look_up, LOOKUP),
                 [JOB_EV_USER] = CANNOT,
                 [JOB_EV_PLAN_PORT] = CANNOT,
                 [JOB_EV_PLAN_ONLY] = CANNOT,
@@ -27,7 +27,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 [JOB_EV_PLAYED] = CANNOT,
                 [JOB_EV_PLAY_NEXT] = CANNOT,
                 [JOB_EV_PLAY_FAIL] = CANNOT,
-                [JOB_EV_CREDS] = CANNOT,
+                [JOB_EV_LOOKED_UP] = CANNOT,
                 [JOB_EV_PLAN_WAIT] = CANNOT,
                 [JOB_EV_PLAN_AWAY] = CANNOT,
                 [JOB_EV_OPEN] = CANNOT,
@@ -37,7 +37,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
             },
 #define NO_RUN                                                                                                         \
     [JOB_EV_RUN_USER] = CANNOT, [JOB_EV_RUN_PLAN] = CANNOT, [JOB_EV_RUN_FREE] = CANNOT, [JOB_EV_RUN_PLAY] = CANNOT,    \
-    [JOB_EV_RUN_CREDS] = CANNOT
+    [JOB_EV_RUN_LOOKUP] = CANNOT
 #define NO_USER [JOB_EV_USER] = CANNOT
 #define NO_PLAN                                                                                                        \
     [JOB_EV_PLAN_PORT] = CANNOT, [JOB_EV_PLAN_ONLY] = CANNOT, [JOB_EV_PLAN_FAIL] = CANNOT,                             \
@@ -46,12 +46,12 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
 #define NO_TAKEN [JOB_EV_TAKEN] = CANNOT
 #define NO_PORT [JOB_EV_PORT] = CANNOT, [JOB_EV_PORT_FAIL] = CANNOT
 #define NO_FREE [JOB_EV_FREED] = CANNOT, [JOB_EV_FREE_FAIL] = CANNOT, [JOB_EV_FREE_GIVE_UP] = CANNOT
-#define NO_CREDS [JOB_EV_CREDS] = CANNOT
+#define NO_LOOKUP [JOB_EV_LOOKED_UP] = CANNOT
 #define NO_PLAY [JOB_EV_PLAYED] = CANNOT, [JOB_EV_PLAY_NEXT] = CANNOT, [JOB_EV_PLAY_FAIL] = CANNOT
         [JOB_ST_USER] =
             {
                 NO_RUN,
-                NO_CREDS,
+                NO_LOOKUP,
                 NO_PLAN,
                 NO_OPEN,
                 NO_PORT,
@@ -65,7 +65,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
         [JOB_ST_PLAN] =
             {
                 NO_RUN,
-                NO_CREDS,
+                NO_LOOKUP,
                 NO_USER,
                 NO_OPEN,
                 NO_PORT,
@@ -83,7 +83,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
         [JOB_ST_WAIT] =
             {
                 NO_RUN,
-                NO_CREDS,
+                NO_LOOKUP,
                 NO_USER,
                 NO_PLAN,
                 NO_PORT,
@@ -96,27 +96,27 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
             },
         [JOB_ST_PORT] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_RUN, NO_LOOKUP, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
                 NO_PLAY, [JOB_EV_PORT] = GO(take_port, DONE), [JOB_EV_PORT_FAIL] = GO(port_fail, DONE),
                 [JOB_EV_TIMER] = GO(answer_late, LATE), [JOB_EV_CANCEL] = QUIET(CANCELLING), /* not aborted: the port
                                                                                                 may be taken already */
             },
         [JOB_ST_CANCELLING] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_RUN, NO_LOOKUP, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
                 NO_PLAY, [JOB_EV_PORT] = GO(hand_back, DONE), [JOB_EV_PORT_FAIL] = GO(cancelled, DONE),
                 [JOB_EV_TIMER] = GO(cancelled_late, LATE), [JOB_EV_CANCEL] = IGNORED, /* asked twice */
             },
         [JOB_ST_LATE] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
+                NO_RUN, NO_LOOKUP, NO_USER, NO_PLAN, NO_OPEN, NO_FREE, NO_TAKEN,
                 NO_PLAY, [JOB_EV_PORT] = GO(release_late, FREEING), [JOB_EV_PORT_FAIL] = GO(port_unknown, DONE),
                 [JOB_EV_TIMER] = CANNOT,   /* the RPC's own deadline ends this */
                 [JOB_EV_CANCEL] = IGNORED, /* crossed our answer */
             },
         [JOB_ST_FREEING] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_PORT,
+                NO_RUN, NO_LOOKUP, NO_USER, NO_PLAN, NO_OPEN, NO_PORT,
                 NO_PLAY, [JOB_EV_FREED] = GO(freed, DONE), [JOB_EV_FREE_FAIL] = GO(pause, FREE_WAIT),
                 [JOB_EV_FREE_GIVE_UP] = GO(leaked, DONE), [JOB_EV_TAKEN] = GO(taken, DONE), [JOB_EV_TIMER] = CANNOT,
                 [JOB_EV_CANCEL] = IGNORED, /* giving a port back is not taken back */
@@ -124,7 +124,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
         [JOB_ST_FREE_WAIT] =
             {
                 NO_RUN,
-                NO_CREDS,
+                NO_LOOKUP,
                 NO_USER,
                 NO_PLAN,
                 NO_OPEN,
@@ -138,7 +138,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
         [JOB_ST_PLAY] =
             {
                 NO_RUN,
-                NO_CREDS,
+                NO_LOOKUP,
                 NO_USER,
                 NO_PLAN,
                 NO_OPEN,
@@ -151,7 +151,7 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 [JOB_EV_TIMER] = CANNOT, /* the RPC's own deadline ends this */
                 [JOB_EV_CANCEL] = GO(cancel, DONE),
             },
-        [JOB_ST_CREDS] =
+        [JOB_ST_LOOKUP] =
             {
                 NO_RUN,
                 NO_USER,
@@ -161,13 +161,13 @@ static const struct fsm_cell cells[JOB_STATES][JOB_EVENTS] =
                 NO_FREE,
                 NO_TAKEN,
                 NO_PLAY,
-                [JOB_EV_CREDS] = GO(creds, DONE),
+                [JOB_EV_LOOKED_UP] = GO(looked_up, DONE),
                 [JOB_EV_TIMER] = CANNOT, /* the RPC's own deadline ends this */
                 [JOB_EV_CANCEL] = GO(cancel, DONE),
             },
         [JOB_ST_DONE] =
             {
-                NO_RUN, NO_CREDS, NO_USER, NO_PLAN, NO_OPEN, NO_PORT, NO_FREE, NO_TAKEN,
+                NO_RUN, NO_LOOKUP, NO_USER, NO_PLAN, NO_OPEN, NO_PORT, NO_FREE, NO_TAKEN,
                 NO_PLAY, [JOB_EV_TIMER] = CANNOT, [JOB_EV_CANCEL] = IGNORED, /* crossed our answer */
             },
 };
@@ -182,7 +182,7 @@ static const char *const state_names[JOB_STATES] = {
     [JOB_ST_FREEING] = "freeing",
     [JOB_ST_FREE_WAIT] = "free-wait",
     [JOB_ST_PLAY] = "play",
-    [JOB_ST_CREDS] = "creds",
+    [JOB_ST_LOOKUP] = "look-up",
     [JOB_ST_WAIT] = "wait",
     [JOB_ST_DONE] = "done",
 };
@@ -194,7 +194,7 @@ static const char *const event_names[JOB_EVENTS] = {
     [JOB_EV_PORT_FAIL] = "port-fail",       [JOB_EV_FREED] = "freed",         [JOB_EV_FREE_FAIL] = "free-fail",
     [JOB_EV_FREE_GIVE_UP] = "free-give-up", [JOB_EV_PLAYED] = "played",       [JOB_EV_PLAY_NEXT] = "play-next",
     [JOB_EV_PLAY_FAIL] = "play-fail",       [JOB_EV_TIMER] = "timer",         [JOB_EV_CANCEL] = "cancel",
-    [JOB_EV_RUN_CREDS] = "run-creds",       [JOB_EV_CREDS] = "creds",         [JOB_EV_PLAN_WAIT] = "plan-wait",
+    [JOB_EV_RUN_LOOKUP] = "run-look-up",    [JOB_EV_LOOKED_UP] = "looked-up", [JOB_EV_PLAN_WAIT] = "plan-wait",
     [JOB_EV_PLAN_AWAY] = "plan-away",       [JOB_EV_OPEN] = "open",           [JOB_EV_TAKEN] = "taken",
 };
 

@@ -32,6 +32,12 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
     case PLANE_CALL_REGISTRATION_DONE:
         orch_reg_answered(s, (const void *)m);
         break;
+    case PLANE_ORCH_PASS_WHERE:
+        orch_where_asked(s, (const void *)m);
+        break;
+    case PLANE_CALL_WHEREABOUTS:
+        orch_where_told(s, (const void *)m);
+        break;
     default:
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
     }

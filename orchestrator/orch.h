@@ -12,9 +12,9 @@
 #include "orchestrator/svc.h"
 
 #define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
-#define ORCH_SETUPS_MAX 8192      /* set-ups at once; one more is answered UNAVAILABLE */
-#define ORCH_CREDENTIALS_MAX 4096 /* look-ups of credentials at once; registrations must not crowd out calls */
-#define ORCH_JOB_KINDS (PLANE__RUN_JOB__KIND__GET_CREDENTIALS + 1)
+#define ORCH_SETUPS_MAX 8192  /* set-ups at once; one more is answered UNAVAILABLE */
+#define ORCH_LOOKUPS_MAX 4096 /* look-ups of one kind at once; registrations must not crowd out calls */
+#define ORCH_JOB_KINDS (PLANE__RUN_JOB__KIND__FIND_USER + 1)
 #define ORCH_JOBS_MAX 65536   /* jobs of any kind at once, waiting releases included */
 #define ORCH_STEP_AFTER_MS 20 /* a set-up quicker than this reports no steps: its answer says it all */
 #define ORCH_GATHER_MS 25     /* releases and hole punches wait this long for others, and so do answers to the latter */
@@ -111,7 +111,7 @@ struct orch {
     Plane__Dependency *dep_list[SVC_COUNT];
     struct timer tick;
     int64_t lookup_warned_ms;
-    uint32_t lookups_unsaid; /* failed look-ups of credentials that no line told of since then */
+    uint32_t lookups_unsaid; /* failed look-ups that no line told of since then */
     bool draining;
     bool stopping;
     struct timer stop_timer;
@@ -135,6 +135,8 @@ void orch_job_feed(struct orch_job *x, orch_event_fn *event);
 void orch_job_go(struct orch_job *x);
 /** Nobody waits for its end. */
 bool orch_is_patient(const struct job *j);
+/** Asking again costs nothing and changes nothing: its answer is not kept. */
+bool orch_is_lookup(const struct job *j);
 void orch_set_gather_timer(struct orch *o);
 
 /* orch_answer.c: what the actors are told */
@@ -211,6 +213,12 @@ void orch_reg_on_register(void *user, struct serve_call *c, const ProtobufCMessa
 void orch_reg_on_unregister(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_reg_on_lookup(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_reg_answered(struct shard *s, const Plane__RegistrationDone *m);
+
+/* orch_where.c: what one call-actor asks another */
+/** Where a user is registered: passed on to the shard that owns him. */
+void orch_where_asked(struct shard *s, const Plane__Where *m);
+/** Its answer: passed back. */
+void orch_where_told(struct shard *s, const Plane__Whereabouts *m);
 
 /* orch_ctl.c */
 int orch_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);

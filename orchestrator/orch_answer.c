@@ -65,7 +65,9 @@ static void log_failed_lookup(struct orch *o, const struct job *j, const Plane__
         o->lookups_unsaid++;
         return;
     }
-    log_ev(LOG_WARN, "credentials cannot be had", log_z("call_id", j->call_id), log_z("user", j->sip_username),
+    bool of_contact = j->kind == PLANE__RUN_JOB__KIND__FIND_USER;
+    log_ev(LOG_WARN, of_contact ? "a user cannot be looked up" : "credentials cannot be had",
+           log_z("call_id", j->call_id), log_z("user", of_contact ? j->caller : j->sip_username),
            log_z("status", d->grpc_status), log_z("detail", d->detail), log_n("unsaid", o->lookups_unsaid));
     o->lookup_warned_ms = now_ms;
     o->lookups_unsaid = 0;
@@ -79,17 +81,11 @@ static void log_answer(const struct orch_job *x, const Plane__JobDone *d)
         log_ev(LOG_DEBUG, "job done", log_z("call_id", j->call_id), log_n("kind", j->kind), log_n("port", j->rtp_port));
     else if (j->kind == PLANE__RUN_JOB__KIND__PUNCH) /* harmless: many servers can do neither form */
         log_ev(LOG_DEBUG, "hole punch failed", log_z("call_id", j->call_id), log_z("status", d->grpc_status));
-    else if (j->kind == PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
+    else if (orch_is_lookup(j))
         log_failed_lookup(x->orch, j, d);
     else
         log_ev(LOG_WARN, "job failed", log_z("call_id", j->call_id), log_z("step", d->step),
                log_z("status", d->grpc_status), log_z("detail", d->detail));
-}
-
-/* Secrets are not kept: a question about credentials costs nothing when it is asked again. */
-static bool is_kept(const struct job *j)
-{
-    return j->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
 }
 
 void orch_answer(struct orch_job *x, Plane__JobDone__Result result)
@@ -98,7 +94,7 @@ void orch_answer(struct orch_job *x, Plane__JobDone__Result result)
     job_answer(x->job, result, &d);
     d.id.data = (uint8_t *)(uintptr_t)x->id.p;
     d.id.len = x->id.len;
-    struct answer *a = is_kept(x->job) ? keep(x, &d) : NULL;
+    struct answer *a = orch_is_lookup(x->job) ? NULL : keep(x, &d); /* no secret lies about */
     if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
         orch_set_gather_timer(x->orch); /* it goes along with the next one, or then */
     } else {

@@ -32,6 +32,11 @@ bool orch_is_patient(const struct job *j)
     return j->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT || j->kind == PLANE__RUN_JOB__KIND__PUNCH;
 }
 
+bool orch_is_lookup(const struct job *j)
+{
+    return j->kind == PLANE__RUN_JOB__KIND__GET_CREDENTIALS || j->kind == PLANE__RUN_JOB__KIND__FIND_USER;
+}
+
 void orch_set_gather_timer(struct orch *o)
 {
     if (!timer_is_set(&o->gather_timer))
@@ -264,7 +269,7 @@ static bool repeat(struct shard *s, const Plane__RunJob *m, struct span key)
         (void)orch_send_kept(s, a);
     else if (x->job->answered) /* long ago; it only gives its late port back by now */
         orch_answer_at_once(s, m->id, PLANE__JOB_DONE__RESULT__UNAVAILABLE, "answered before");
-    else if (!is_gathered(x) && x->job->kind != PLANE__RUN_JOB__KIND__GET_CREDENTIALS)
+    else if (!is_gathered(x) && !orch_is_lookup(x->job))
         orch_tell_steps(x);
     return true;
 }
@@ -272,7 +277,8 @@ static bool repeat(struct shard *s, const Plane__RunJob *m, struct span key)
 static bool is_full(const struct orch *o, const Plane__RunJob *m)
 {
     static const uint32_t most[ORCH_JOB_KINDS] = {[PLANE__RUN_JOB__KIND__SETUP] = ORCH_SETUPS_MAX,
-                                                  [PLANE__RUN_JOB__KIND__GET_CREDENTIALS] = ORCH_CREDENTIALS_MAX};
+                                                  [PLANE__RUN_JOB__KIND__GET_CREDENTIALS] = ORCH_LOOKUPS_MAX,
+                                                  [PLANE__RUN_JOB__KIND__FIND_USER] = ORCH_LOOKUPS_MAX};
     uint32_t kind = (uint32_t)m->kind < ORCH_JOB_KINDS ? (uint32_t)m->kind : 0;
     return o->job_cnt >= ORCH_JOBS_MAX || (most[kind] != 0 && o->cnt_of[kind] >= most[kind]);
 }

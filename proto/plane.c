@@ -33,6 +33,8 @@
 #define D_Terminated plane__terminated__descriptor
 #define D_Registration plane__registration__descriptor
 #define D_RegistrationDone plane__registration_done__descriptor
+#define D_Where plane__where__descriptor
+#define D_Whereabouts plane__whereabouts__descriptor
 #define D_Event plane__event__descriptor
 #define D_Confirmed plane__confirmed__descriptor
 #define D_Refused plane__refused__descriptor

@@ -11,6 +11,8 @@
 #define CONTACTS_MAX 1024u /* of one answer of the registrar */
 #define NOTE_MAX 256u      /* what an actor pins to a connection */
 #define RAW_MAX 65535u
+#define ROW_MAX (1u << 20) /* of a user's bindings */
+#define SHARD_MAX 255u
 
 static bool key_ok(ProtobufCBinaryData d)
 {
@@ -116,6 +118,20 @@ static const char *check_registration_done(const Plane__RegistrationDone *m)
     return NULL;
 }
 
+static const char *check_where(const Plane__Where *m)
+{
+    if (!key_ok(m->id) || m->user[0] == '\0' || strlen(m->user) > NAME_MAX_BYTES)
+        return "id or user out of range";
+    return m->asker <= SHARD_MAX ? NULL : "shard out of range";
+}
+
+static const char *check_whereabouts(const Plane__Whereabouts *m)
+{
+    if (!key_ok(m->id) || m->row.len > ROW_MAX)
+        return "id or row out of range";
+    return m->asker <= SHARD_MAX ? NULL : "shard out of range";
+}
+
 const char *plane_check(uint16_t type, const ProtobufCMessage *m)
 {
     switch (type) {
@@ -155,6 +171,12 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
         return check_registration((const void *)m);
     case PLANE_CALL_REGISTRATION_DONE:
         return check_registration_done((const void *)m);
+    case PLANE_ORCH_PASS_WHERE:
+    case PLANE_CALL_WHERE:
+        return check_where((const void *)m);
+    case PLANE_ORCH_WHEREABOUTS:
+    case PLANE_CALL_WHEREABOUTS:
+        return check_whereabouts((const void *)m);
     case PLANE_PUB_EVENT: {
         const Plane__Event *e = (const void *)m;
         return e->message_id[0] != '\0' && e->routing_key[0] != '\0' && strlen(e->routing_key) < 256
