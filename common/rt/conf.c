@@ -338,7 +338,7 @@ int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *e
     load_environment(&l, envp);
     check_all(&l);
     if (l.faults == 0)
-        l.faults = conf_check_ports(c, err);
+        l.faults = conf_check_cross(c, err);
     return l.faults == 0 ? 0 : -1;
 }
 
@@ -346,7 +346,7 @@ int conf_check_files(const struct conf *c, struct buf *err)
 {
     unsigned faults = 0;
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        if (conf_rows[i].kind != KIND_PATH)
+        if (conf_rows[i].kind != KIND_PATH || conf_is_no_path(&conf_rows[i], c->value[i]))
             continue;
         struct buf text;
         buf_init_whole(&text, CONF_FILE_MAX);

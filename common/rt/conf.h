@@ -71,6 +71,13 @@ uint32_t conf_u32(const struct conf *c, enum setting s);
 bool conf_is(const struct conf *c, enum setting s, const char *word);
 const char *conf_name(enum setting s);
 
+/**
+ * Append the first line, without blanks around it, of the file that a PATH row names: a secret that stands in no
+ * setting. out      buf_init_whole, so that no copy of a secret is left behind; its room bounds the line returns  0, or
+ * -1: the file cannot be read, the line is empty, too long or has a NUL in it
+ */
+int conf_read_line(const struct conf *c, enum setting s, struct buf *out);
+
 /** A URL of a secret kind with the password replaced, for logs: "amqp://guest:***@host". out_size bytes. */
 void conf_mask_url(const char *url, char *out, size_t out_size);
 

@@ -178,6 +178,23 @@ static bool is_host_byte(char c)
            c == '_';
 }
 
+/* A name or an address, as it stands in a URI; no port. */
+static int check_host(struct span in)
+{
+    bool any = false;
+    size_t n = 0;
+    if (in.len > 2 && in.p[0] == '[' && in.p[in.len - 1] == ']')
+        return ip_family(span_of(in.p + 1, in.len - 2), &any) == AF_INET6 ? 0 : -1;
+    while (n < in.len && is_host_byte(in.p[n]))
+        n++;
+    return in.len > 0 && (n == in.len || ip_family(in, &any) == AF_INET6) ? 0 : -1;
+}
+
+static int check_hosts(const struct conf_row *r, struct span in, struct buf *out)
+{
+    return check_list(r, in, out, check_host);
+}
+
 /* host, [v6] or either with :port. returns 0, or -1 */
 static int check_authority(struct span in, bool port_required)
 {
@@ -257,11 +274,15 @@ static int check_sipuri(const struct conf_row *r, struct span in, struct buf *ou
     return check_authority(rest, false);
 }
 
+bool conf_is_no_path(const struct conf_row *r, const char *value)
+{
+    return r->def != NULL && value[0] == '\0';
+}
+
 static int check_path(const struct conf_row *r, struct span in, struct buf *out)
 {
-    (void)r;
     buf_put_span(out, in);
-    return in.len > 0 ? 0 : -1;
+    return in.len > 0 || r->def != NULL ? 0 : -1;
 }
 
 /* Absolute: the workers and sigctl must mean the same place. */
@@ -286,7 +307,7 @@ static check_fn *const checks[KIND_COUNT] = {
     [KIND_STR] = check_str,   [KIND_IP] = check_ip,         [KIND_CIDRS] = check_cidrs, [KIND_ADDRS] = check_addrs,
     [KIND_PORT] = check_u32,  [KIND_U32] = check_u32,       [KIND_ENUM] = check_enum,   [KIND_TARGET] = check_target,
     [KIND_AMQP] = check_amqp, [KIND_SIPURI] = check_sipuri, [KIND_PATH] = check_path,   [KIND_DIR] = check_dir,
-    [KIND_NONE] = check_none, [KIND_CODECS] = check_codecs,
+    [KIND_NONE] = check_none, [KIND_CODECS] = check_codecs, [KIND_HOSTS] = check_hosts,
 };
 
 static bool has_control_byte(struct span s)
@@ -308,9 +329,9 @@ int conf_check_value(const struct conf_row *r, struct span in, struct buf *out)
 
 bool conf_may_be_empty(const struct conf_row *r)
 {
-    bool list = r->kind == KIND_CIDRS || r->kind == KIND_ADDRS;
+    bool list = r->kind == KIND_CIDRS || r->kind == KIND_ADDRS || r->kind == KIND_HOSTS;
     bool text = list || r->kind == KIND_STR || r->kind == KIND_SIPURI;
-    return (text && r->min == 0) || r->kind == KIND_NONE;
+    return (text && r->min == 0) || (r->kind == KIND_PATH && r->def != NULL) || r->kind == KIND_NONE;
 }
 
 static void put_words(struct buf *out, const char *words)
@@ -338,6 +359,9 @@ void conf_put_expected(struct buf *out, const struct conf_row *r)
         break;
     case KIND_ADDRS:
         buf_printf(out, "at most %u addresses like 192.0.2.1,192.0.2.2:5353,[2001:db8::1]:53", r->max);
+        break;
+    case KIND_HOSTS:
+        buf_printf(out, "at most %u names or addresses like sip.example.com,192.0.2.1,[2001:db8::1]", r->max);
         break;
     case KIND_PORT:
         buf_printf(out, "a port number from %u to %u", r->min, r->max);

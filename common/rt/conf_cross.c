@@ -4,7 +4,7 @@
 static const enum setting listeners[] = {SET_SIP_PORT, SET_SIPS_PORT, SET_GRPC_PORT, SET_HTTP_PORT, SET_METRICS_PORT};
 #define LISTENERS (sizeof listeners / sizeof listeners[0])
 
-unsigned conf_check_ports(const struct conf *c, struct buf *err)
+static unsigned check_ports(const struct conf *c, struct buf *err)
 {
     unsigned faults = 0;
     for (size_t i = 0; i < LISTENERS; i++) {
@@ -19,6 +19,36 @@ unsigned conf_check_ports(const struct conf *c, struct buf *err)
         }
     }
     return faults;
+}
+
+static bool is_set(const struct conf *c, enum setting s)
+{
+    return c->value[s][0] != '\0';
+}
+
+static unsigned check_trunk(const struct conf *c, struct buf *err)
+{
+    unsigned secrets = (unsigned)is_set(c, SET_TRUNK_SECRET) + (unsigned)is_set(c, SET_TRUNK_SECRET_FILE);
+    unsigned faults = 0;
+    if (secrets == 2) {
+        faults++;
+        buf_printf(err, "%s: %s and %s (%s) are both set; leave one of them\n", c->origin[SET_TRUNK_SECRET_FILE],
+                   conf_name(SET_TRUNK_SECRET_FILE), conf_name(SET_TRUNK_SECRET), c->origin[SET_TRUNK_SECRET]);
+    }
+    if (is_set(c, SET_TRUNK_USER) != (secrets > 0)) {
+        enum setting has = is_set(c, SET_TRUNK_USER)          ? SET_TRUNK_USER
+                           : is_set(c, SET_TRUNK_SECRET_FILE) ? SET_TRUNK_SECRET_FILE
+                                                              : SET_TRUNK_SECRET;
+        faults++;
+        buf_printf(err, "%s: %s is set, and %s is not; set both or none\n", c->origin[has], conf_name(has),
+                   conf_name(has == SET_TRUNK_USER ? SET_TRUNK_SECRET : SET_TRUNK_USER));
+    }
+    return faults;
+}
+
+unsigned conf_check_cross(const struct conf *c, struct buf *err)
+{
+    return check_ports(c, err) + check_trunk(c, err);
 }
 
 void conf_put_ignored(const struct conf *c, struct buf *out)

@@ -4,6 +4,15 @@
 
 #define HELP_INDENT "      "
 
+/* A URL shows where it leads; of a text nothing is left, but that there is one. */
+static void mask(const struct conf_row *r, const char *value, char *out, size_t out_size)
+{
+    if (r->kind == KIND_AMQP)
+        conf_mask_url(value, out, out_size);
+    else
+        (void)span_copy(out, out_size, value[0] != '\0' ? SPAN("***") : SPAN(""));
+}
+
 void conf_print(const struct conf *c, struct buf *out)
 {
     char masked[CONF_VALUE_MAX + 1];
@@ -13,7 +22,7 @@ void conf_print(const struct conf *c, struct buf *out)
         if (r->kind == KIND_NONE || value == NULL)
             continue;
         if ((r->flags & ROW_SECRET) != 0) {
-            conf_mask_url(value, masked, sizeof masked);
+            mask(r, value, masked, sizeof masked);
             value = masked;
         }
         buf_printf(out, "# %s\n%s=\"%s\"\n", c->origin[i], r->name, value);

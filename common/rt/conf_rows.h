@@ -19,6 +19,7 @@ enum conf_kind {
     KIND_IP,
     KIND_CIDRS,
     KIND_ADDRS,
+    KIND_HOSTS,
     KIND_PORT,
     KIND_U32,
     KIND_ENUM,
@@ -67,9 +68,12 @@ bool conf_may_be_empty(const struct conf_row *r);
 /** A value as people may see it: passwords masked, control bytes escaped, long text cut. */
 void conf_put_shown(struct buf *out, const struct conf_row *r, struct span value);
 
-/** What holds between rows (conf_cross.c): no two listeners on one port. One line per fault in `err`; returns how many.
- */
-unsigned conf_check_ports(const struct conf *c, struct buf *err);
+/** A PATH row that names no file: it need not. */
+bool conf_is_no_path(const struct conf_row *r, const char *value);
+
+/** What holds between rows (conf_cross.c): no two listeners on one port, a trunk's user has one password. One line per
+ * fault in `err`; returns how many. */
+unsigned conf_check_cross(const struct conf *c, struct buf *err);
 
 /** The next word of a blank-separated list, cut from *rest; an empty span at the end. */
 struct span conf_next_word(struct span *rest);

@@ -114,8 +114,9 @@ static void run_golden(const char *name)
 static void test_golden(void **state)
 {
     (void)state;
-    static const char *const names[] = {"least",  "aliases", "precedence", "empty", "missing", "faults",
-                                        "limits", "normal",  "twice",      "ports", "ignored", "brokers"};
+    static const char *const names[] = {"least",  "aliases",      "precedence", "empty", "missing", "faults",
+                                        "limits", "normal",       "twice",      "ports", "ignored", "brokers",
+                                        "trunk",  "trunk_faults", "trunk_user", "hosts"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         run_golden(names[i]);
 }
