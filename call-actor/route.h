@@ -1,10 +1,10 @@
 /*
- * route: where a call goes. Layer: call-actor, pure: (settings, caller, destination or plan) -> way. docs/routing.md says
- * it in words.
+ * route: where a call goes. Layer: call-actor, pure: (settings, caller, destination or plan) -> way. docs/routing.md
+ * says it in words.
  *
  * Nobody reaches by a plan, a redirection or a registration what he could not reach by calling it: numbers outside cost
- * money, so each function that may lead there is told on whose behalf it asks (struct route_caller). What a stranger wrote
- * (the Contact of a 3xx, of a REGISTER) is held against who calls; what the dialplan says is the operator's word.
+ * money, so each function that may lead there is told on whose behalf it asks (struct route_caller). What a stranger
+ * wrote (the Contact of a 3xx, of a REGISTER) is held against who calls; what the dialplan says is the operator's word.
  */
 #ifndef CALL_ACTOR_ROUTE_H
 #define CALL_ACTOR_ROUTE_H
@@ -69,10 +69,9 @@ struct route route_plan(const struct route_conf *conf, const struct route_caller
 struct route route_redirect(const struct route_conf *conf, const struct route_caller *caller, const Store__Target *by,
                             struct span uri);
 /**
- * A registered contact as somebody to ring. Reached by its flow where it keeps one, or by the address it registered from
- * (RFC 5626 §5.3, RFC 3581), else as its URI says, along its Path (RFC 3327).
- * returns  owned; NULL: it leads back to us, to the trunk, or to something that is dialled elsewhere by a caller that may
- *          not leave
+ * A registered contact as somebody to ring. Reached by its flow where it keeps one, or by the address it registered
+ * from (RFC 5626 §5.3, RFC 3581), else as its URI says, along its Path (RFC 3327). returns  owned; NULL: it leads back
+ * to us, to the trunk, or to something that is dialled elsewhere by a caller that may not leave
  */
 Store__Target *route_binding(const struct route_conf *conf, const struct route_caller *caller, const char *user,
                              const Store__Binding *b);

@@ -117,6 +117,13 @@ static inline void resolves(struct run *r, const char *action)
     rpc_result(r, &(struct job_result){.detail = "", .plan = plan(action)}, t0);
 }
 
+static inline void resolves_to(struct run *r, const char *id, const char *action)
+{
+    Plane__Plan *p = plan(action);
+    p->dialplan_id = strdup(id);
+    rpc_result(r, &(struct job_result){.detail = "", .plan = p}, t0);
+}
+
 static inline void allocates(struct run *r, uint32_t port)
 {
     rpc_result(r, &(struct job_result){.detail = "", .port = port}, t0);

@@ -58,6 +58,24 @@ static inline void rig_on_registration(const Plane__Registration *m)
     (void)bus_send(rig.actor, PLANE_CALL_REGISTRATION_DONE, &d.base);
 }
 
+static inline void rig_on_where(const Plane__Where *m)
+{
+    Plane__Whereabouts told = PLANE__WHEREABOUTS__INIT;
+    uint8_t row[] = "row";
+    rig.where_cnt++;
+    (void)snprintf(rig.where_user, sizeof rig.where_user, "%.30s@%u", m->user, m->asker);
+    told.id = m->id;
+    told.asker = rig.where_answers_to;
+    told.row = (ProtobufCBinaryData){.len = 3, .data = row};
+    (void)bus_send(rig.actor, PLANE_CALL_WHEREABOUTS, &told.base);
+}
+
+static inline void rig_on_whereabouts(const Plane__Whereabouts *m)
+{
+    rig.whereabouts_cnt++;
+    (void)snprintf(rig.where_row, sizeof rig.where_row, "%.*s", (int)m->row.len, (const char *)m->row.data);
+}
+
 static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     (void)k;
@@ -79,6 +97,12 @@ static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufC
         break;
     case PLANE_CALL_REGISTRATION:
         rig_on_registration((const void *)m);
+        break;
+    case PLANE_CALL_WHERE:
+        rig_on_where((const void *)m);
+        break;
+    case PLANE_ORCH_WHEREABOUTS:
+        rig_on_whereabouts((const void *)m);
         break;
     default:
         break;
@@ -212,6 +236,7 @@ static inline void rig_forget(void)
     rig.terminated = -1;
     rig.terminate_cnt = 0;
     rig.registered = -1;
+    rig.where_cnt = rig.whereabouts_cnt = rig.where_answers_to = 0;
     rig.registration_cnt = 0;
     rig.contact_cnt = 0;
     plane__registration__free_unpacked(rig.registration, NULL);

@@ -75,6 +75,10 @@ static struct rig {
     unsigned registration_cnt;
     char *contacts[2]; /* the answer's */
     size_t contact_cnt;
+    unsigned where_cnt, whereabouts_cnt; /* questions as a user's shard, answers as the one that asked */
+    char where_user[40];
+    uint32_t where_answers_to; /* shard the answer is for */
+    char where_row[16];        /* as it came back */
 } rig;
 
 /* --- waiting -------------------------------------------------------------------------------------------------------

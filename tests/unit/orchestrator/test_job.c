@@ -68,6 +68,34 @@ static void test_portless_action(void **state)
     end(&r);
 }
 
+/* A user's call to what is not served: the plan is named by its id, whatever it would have us do. */
+static void test_portless_plan(void **state)
+{
+    (void)state;
+    char *actions[] = {(char *)"BRIDGE_CALL"};
+    char *plans[] = {(char *)"DP_1", (char *)"DP_2\xff"};
+    Plane__RunJob m = setup_job();
+    m.portless_actions = actions;
+    m.n_portless_actions = 1;
+    m.portless_plans = plans;
+    m.n_portless_plans = 2;
+    static const struct {
+        const char *id, *action;
+        bool port;
+    } rows[] = {{"DP_1", "ECHO_TEST", false},
+                {"DP_2?", "ECHO_TEST", false},
+                {"DP_3", "BRIDGE_CALL", false},
+                {"DP_3", "ECHO_TEST", true},
+                {"BRIDGE_CALL", "DP_1", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct run r = begin_with(&m);
+        finds_user(&r);
+        resolves_to(&r, rows[i].id, rows[i].action);
+        assert_int_equal(find(&r, JOB_EFF_ALLOCATE) != NULL, rows[i].port);
+        end(&r);
+    }
+}
+
 static void test_any_user_failure_makes_a_guest(void **state)
 {
     (void)state;
@@ -231,6 +259,38 @@ static void test_credentials_failures(void **state)
     }
 }
 
+/* --- whose a contact is ------------------------------------------------------------------------------------------- */
+
+static void test_find_user(void **state)
+{
+    (void)state;
+    Plane__RunJob m = PLANE__RUN_JOB__INIT;
+    m.kind = PLANE__RUN_JOB__KIND__FIND_USER;
+    m.caller_type = (char *)"extension";
+    m.caller = (char *)"1001";
+    m.budget_ms = 700;
+    struct run r = begin_with(&m);
+    assert_int_equal(ms_of(&r, JOB_EFF_FIND_USER), 700);
+    assert_null(find(&r, JOB_EFF_ARM));
+    Plane__User *u = malloc(sizeof *u);
+    plane__user__init(u);
+    u->id = strdup("u1");
+    rpc_result(&r, &(struct job_result){.detail = "", .user = u}, t0);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_null(find(&r, JOB_EFF_RESOLVE));
+    Plane__JobDone d;
+    job_answer(r.j, PLANE__JOB_DONE__RESULT__OK, &d);
+    assert_string_equal(d.user->id, "u1");
+    end(&r);
+    for (int code = RPC_OK + 1; code < RPC_CODES; code++) {
+        r = begin_with(&m);
+        fails(&r, code);
+        answered(&r, code == RPC_NOT_FOUND ? PLANE__JOB_DONE__RESULT__NOT_FOUND : wanted(code), 0);
+        assert_int_equal(r.j->state, JOB_ST_DONE);
+        end(&r);
+    }
+}
+
 /* --- making one ----------------------------------------------------------------------------------------------------
  */
 
@@ -269,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_setup),
         cmocka_unit_test(test_setup_without_look_up),
         cmocka_unit_test(test_portless_action),
+        cmocka_unit_test(test_portless_plan),
         cmocka_unit_test(test_any_user_failure_makes_a_guest),
         cmocka_unit_test(test_dialplan_failures),
         cmocka_unit_test(test_media_failures),
@@ -276,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_budget_bounds),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_credentials_failures),
+        cmocka_unit_test(test_find_user),
         cmocka_unit_test(test_texts_are_mended),
         cmocka_unit_test(test_refused),
     };

@@ -332,6 +332,61 @@ static void test_credentials_failures(void **state)
     }
 }
 
+/* --- look-ups and questions between actors --------------------------------------------------------------------------
+ */
+
+static void test_find_user(void **state)
+{
+    (void)state;
+    rig_ask("w1", PLANE__RUN_JOB__KIND__FIND_USER, 0);
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_non_null(rig.done[0]->user);
+    assert_null(rig.done[0]->plan);
+    assert_int_equal(rig.resolve.cnt, 0);
+    rig_forget_answers();
+    rig.find.next[0] = RPC_NOT_FOUND;
+    rig_ask("w1", PLANE__RUN_JOB__KIND__FIND_USER, 0); /* not kept: looked up again */
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__NOT_FOUND, 0);
+    assert_int_equal(rig.find.cnt, 2);
+    assert_int_equal(rig.step_cnt, 0);
+}
+
+static void send_where(const char *user)
+{
+    Plane__Where m = PLANE__WHERE__INIT;
+    m.id = (ProtobufCBinaryData){.len = 2, .data = (uint8_t *)(uintptr_t) "q1"};
+    m.user = (char *)(uintptr_t)user;
+    m.asker = 200; /* it is the orchestrator who knows */
+    assert_int_equal(bus_send(rig.actor, PLANE_ORCH_PASS_WHERE, &m.base), 0);
+}
+
+static bool where_told(void)
+{
+    return rig.whereabouts_cnt >= 1;
+}
+
+static bool where_asked_twice(void)
+{
+    return rig.where_cnt >= 2;
+}
+
+static void test_where_is_passed_on(void **state)
+{
+    (void)state;
+    send_where("alice");
+    rig_wait(where_told, "the answer");
+    assert_string_equal(rig.where_user, "alice@0");
+    assert_string_equal(rig.where_row, "row");
+    rig.where_answers_to = 7; /* a shard there is not */
+    send_where("bob");
+    rig_wait(where_asked_twice, "the second question");
+    rig_ask("after", PLANE__RUN_JOB__KIND__FIND_USER, 0);
+    rig_wait(rig_one_done, "what was said later");
+    assert_int_equal(rig.whereabouts_cnt, 1);
+}
+
 /* --- stop ------------------------------------------------------------------------------------------------------------
  */
 
@@ -392,6 +447,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_layout_is_learned, fresh),
         cmocka_unit_test_setup(test_credentials, fresh),
         cmocka_unit_test_setup(test_credentials_failures, fresh),
+        cmocka_unit_test_setup(test_find_user, fresh),
+        cmocka_unit_test_setup(test_where_is_passed_on, fresh),
         cmocka_unit_test_setup(test_stop_waits_for_a_port, fresh),
         cmocka_unit_test_setup(test_port_in_use, fresh),
     };

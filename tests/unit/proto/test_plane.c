@@ -163,6 +163,36 @@ static void credentials_are_asked_and_answered_in_full(void **state)
     assert_non_null(plane_check(PLANE_ORCH_JOB_DONE, &d.base));
 }
 
+static void questions_between_actors_are_bounded(void **state)
+{
+    (void)state;
+    static char name[514];
+    static uint8_t row[(1u << 20) + 1];
+    memset(name, 'n', 513);
+    Plane__Where q = PLANE__WHERE__INIT;
+    assert_non_null(plane_check(PLANE_ORCH_PASS_WHERE, &q.base)); /* no id, nobody */
+    q.id = an_id();
+    assert_non_null(plane_check(PLANE_CALL_WHERE, &q.base));
+    q.user = name;
+    assert_non_null(plane_check(PLANE_ORCH_PASS_WHERE, &q.base));
+    name[512] = '\0';
+    assert_null(plane_check(PLANE_ORCH_PASS_WHERE, &q.base));
+    q.asker = 256;
+    assert_non_null(plane_check(PLANE_CALL_WHERE, &q.base));
+
+    Plane__Whereabouts a = PLANE__WHEREABOUTS__INIT;
+    assert_non_null(plane_check(PLANE_CALL_WHEREABOUTS, &a.base));
+    a.id = an_id();
+    assert_null(plane_check(PLANE_CALL_WHEREABOUTS, &a.base)); /* not registered */
+    a.row = (ProtobufCBinaryData){.len = 1u << 20, .data = row};
+    assert_null(plane_check(PLANE_ORCH_WHEREABOUTS, &a.base));
+    a.row.len++;
+    assert_non_null(plane_check(PLANE_ORCH_WHEREABOUTS, &a.base));
+    a.row.len = 0;
+    a.asker = 256;
+    assert_non_null(plane_check(PLANE_CALL_WHEREABOUTS, &a.base));
+}
+
 static const char *fault_of_registration(Plane__Registration__Op op, size_t aor, size_t contact, int32_t expires)
 {
     char texts[2][514];
@@ -230,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_damaged_batch_is_refused_where_it_is_damaged),
         cmocka_unit_test(bodies_out_of_range_are_named),
         cmocka_unit_test(credentials_are_asked_and_answered_in_full),
+        cmocka_unit_test(questions_between_actors_are_bounded),
         cmocka_unit_test(registrations_out_of_range_are_named),
         cmocka_unit_test(a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before),
     };
