@@ -188,7 +188,7 @@ static void on_job_step(struct actor *a, const Plane__JobStep *m)
 
 static void on_job_done(struct actor *a, const Plane__JobDone *m)
 {
-    if (gate_on_job_done(a->gate, m))
+    if (users_on_job_done(gate_users(a->gate), m))
         return;
     struct entry *e = call_for_id(a, m->id);
     if (e != NULL)
@@ -285,7 +285,7 @@ static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     if (fresh)
         admit_meet_orchestrator(a);
     recover_ask(a, PLANE__PROC__PROC_ORCH);
-    gate_ask_again(a->gate);
+    users_ask_again(gate_users(a->gate));
     admit_update(a, false);
 }
 

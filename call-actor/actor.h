@@ -3,6 +3,7 @@
  *
  *   actor.c   a message from another process -> the call it is for -> call_handle
  *   gate.c    who must show who he is; registrar.c: REGISTER; answer.c: replies that belong to no call
+ *   users.c   questions to user-service about SIP users
  *   turn.c    what a step wants done; rows committed at the end of the turn, before anything leaves (rule 2)
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour

@@ -6,16 +6,13 @@
 #include "common/base/id.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
-#include <stdio.h>
 #include <stdlib.h>
-
-#define JOB_ID_PREFIX "auth-"
-#define JOB_ID_SIZE 32
 
 /* One request that waits. */
 struct held {
     struct map_node by_txn;
-    struct list of_question;
+    struct users_wait wait;
+    struct gate *gate;
     bool registration; /* packed: a Plane__Registration; else a Plane__RxRequest */
     size_t len;
     size_t txn_len;
@@ -23,25 +20,13 @@ struct held {
     uint8_t packed[];
 };
 
-/* One user that user-service is asked about. */
-struct question {
-    struct map_node by_user;
-    struct map_node by_id;
-    struct list held;
-    struct timer timer;
-    struct gate *gate;
-    char id[JOB_ID_SIZE];
-    char user[AOR_USER_MAX + 1];
-};
-
 struct gate {
     struct actor *actor;
     gate_again_fn *again;
     gate_told_fn *told;
     struct auth auth;
+    struct users *users;
     struct map held;
-    struct map by_user;
-    struct map by_id;
     size_t held_bytes;
 };
 
@@ -59,35 +44,14 @@ static struct stat_series stat_verdict[AUTH_VERDICTS] = {
 static struct stat_series stat_unchecked = {.name = "sip_signaling_auth_unchecked_total",
                                             .help = "requests answered 503 because user-service could not be asked"};
 
-/* --- questions to user-service --- */
-
-static void send_question(struct question *q)
-{
-    struct actor *a = q->gate->actor;
-    Plane__RunJob job = PLANE__RUN_JOB__INIT;
-    job.id = (ProtobufCBinaryData){.len = strlen(q->id), .data = (uint8_t *)q->id};
-    job.kind = PLANE__RUN_JOB__KIND__GET_CREDENTIALS;
-    job.budget_ms = GATE_JOB_MS;
-    job.sip_username = q->user;
-    job.realm = (char *)(uintptr_t)conf_str(worker_conf(a->worker), SET_REALM);
-    (void)bus_send(a->orch, PLANE_ORCH_RUN_JOB, &job.base); /* down or full: asked again when it is up, or 503 */
-}
+/* --- requests that wait --- */
 
 static void drop_held(struct gate *g, struct held *h)
 {
     map_del(&g->held, &h->by_txn);
-    list_remove(&h->of_question);
+    list_remove(&h->wait.link);
     g->held_bytes -= h->len;
     free(h);
-}
-
-static void close_question(struct question *q)
-{
-    struct gate *g = q->gate;
-    loop_timer_cancel(g->actor->loop, &q->timer);
-    map_del(&g->by_user, &q->by_user);
-    map_del(&g->by_id, &q->by_id);
-    free(q);
 }
 
 /* The bytes were checked when they came. */
@@ -132,50 +96,13 @@ static void let_request_go(struct gate *g, struct held *h, const struct cred *to
     plane__rx_request__free_unpacked(rx, NULL);
 }
 
-static void let_go(struct gate *g, struct held *h, const struct cred *told)
+static void on_told(struct users_wait *w, const struct cred *told)
 {
+    struct held *h = LIST_ENTRY(w, struct held, wait);
     if (h->registration)
-        let_registration_go(g, h, told);
+        let_registration_go(h->gate, h, told);
     else
-        let_request_go(g, h, told);
-}
-
-static void settle(struct question *q, const struct cred *told)
-{
-    struct gate *g = q->gate;
-    struct list *n;
-    while ((n = list_take_first(&q->held)) != NULL)
-        let_go(g, LIST_ENTRY(n, struct held, of_question), told);
-    close_question(q);
-}
-
-static void on_no_answer(struct timer *t, int64_t now_ms)
-{
-    (void)now_ms;
-    settle(t->owner, NULL);
-}
-
-static struct question *ask(struct gate *g, struct span user)
-{
-    struct map_node *n = map_get(&g->by_user, user);
-    if (n != NULL)
-        return MAP_ENTRY(n, struct question, by_user);
-    struct question *q = calloc(1, sizeof(*q));
-    if (q == NULL)
-        return NULL;
-    q->gate = g;
-    list_init(&q->held);
-    timer_init(&q->timer, on_no_answer, q);
-    memcpy(q->user, user.p, user.len);
-    snprintf(q->id, sizeof(q->id), JOB_ID_PREFIX "%016llx", (unsigned long long)id_random_u64());
-    if (map_put(&g->by_user, &q->by_user, span_cstr(q->user)) != 0 ||
-        map_put(&g->by_id, &q->by_id, span_cstr(q->id)) != 0) {
-        close_question(q);
-        return NULL;
-    }
-    loop_timer_in(g->actor->loop, &q->timer, GATE_ANSWER_MS);
-    send_question(q);
-    return q;
+        let_request_go(h->gate, h, told);
 }
 
 static struct held *held_new(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id)
@@ -187,12 +114,14 @@ static struct held *held_new(struct gate *g, const ProtobufCMessage *m, Protobuf
     if (h == NULL)
         return NULL;
     (void)protobuf_c_message_pack(m, h->packed);
+    h->gate = g;
+    h->wait.told = on_told;
     h->len = len;
     h->txn = h->packed + len;
     h->txn_len = id.len;
     h->registration = m->descriptor == &plane__registration__descriptor;
     memcpy(h->txn, id.data, id.len);
-    list_init(&h->of_question);
+    list_init(&h->wait.link);
     return h;
 }
 
@@ -202,20 +131,20 @@ static bool hold(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData 
     if (map_get(&g->held, span_of((const char *)id.data, id.len)) != NULL)
         return true; /* asked again: its answer is on the way */
     struct held *h = held_new(g, m, id);
-    struct question *ask_for = h != NULL ? ask(g, user) : NULL;
-    if (ask_for == NULL || map_put(&g->held, &h->by_txn, span_of((const char *)h->txn, h->txn_len)) != 0) {
-        free(h);
-        return false; /* a question without requests: its answer is learnt */
-    }
+    if (h == NULL)
+        return false;
     g->held_bytes += h->len;
-    list_append(&ask_for->held, &h->of_question);
-    return true;
+    if (map_put(&g->held, &h->by_txn, span_of((const char *)h->txn, h->txn_len)) == 0 &&
+        users_ask(g->users, user, &h->wait))
+        return true;
+    drop_held(g, h);
+    return false;
 }
 
 void gate_ask_user(struct gate *g, const Plane__Registration *m, struct span user)
 {
     struct cred cred;
-    if (creds_find(&g->auth.creds, user, loop_now(g->actor->loop), &cred) && cred.known)
+    if (users_find(g->users, user, &cred) && cred.known)
         g->told(g->actor, m, &cred);
     else if (!hold(g, &m->base, m->id, user))
         g->told(g->actor, m, NULL);
@@ -323,43 +252,12 @@ bool gate_cancel(struct gate *g, struct span txn)
     return true;
 }
 
-/* --- answers --- */
-
-static bool read_cred(struct cred *out, const Plane__JobDone *m)
-{
-    *out = (struct cred){.known = false};
-    if (m->result == PLANE__JOB_DONE__RESULT__NOT_FOUND)
-        return true;
-    out->known = m->result == PLANE__JOB_DONE__RESULT__OK && m->credentials != NULL &&
-                 span_copy(out->ha1, sizeof(out->ha1), span_cstr(m->credentials->ha1));
-    return out->known;
-}
-
-bool gate_on_job_done(struct gate *g, const Plane__JobDone *m)
-{
-    struct span id = span_of((const char *)m->id.data, m->id.len);
-    if (!span_starts(id, SPAN(JOB_ID_PREFIX)))
-        return false;
-    struct map_node *n = map_get(&g->by_id, id);
-    if (n == NULL)
-        return true; /* asked before a restart of ours, or given up */
-    struct question *q = MAP_ENTRY(n, struct question, by_id);
-    struct cred cred;
-    bool told = read_cred(&cred, m);
-    if (told)
-        creds_learn(&g->auth.creds, span_cstr(q->user), &cred, loop_now(g->actor->loop));
-    settle(q, told ? &cred : NULL);
-    creds_wipe(&cred);
-    return true;
-}
-
-void gate_ask_again(struct gate *g)
-{
-    for (struct map_node *n = map_next(&g->by_id, NULL); n != NULL; n = map_next(&g->by_id, n))
-        send_question(MAP_ENTRY(n, struct question, by_id));
-}
-
 /* --- life --- */
+
+struct users *gate_users(const struct gate *g)
+{
+    return g->users;
+}
 
 struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
 {
@@ -375,8 +273,6 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
     g->again = again;
     g->told = told;
     map_init(&g->held);
-    map_init(&g->by_user);
-    map_init(&g->by_id);
     auth_init(&g->auth, &(struct auth_args){.realm = conf_str(c, SET_REALM),
                                             .nonce_key = key,
                                             .seed = seed,
@@ -385,6 +281,12 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
                                             .failures_max = conf_u32(c, SET_AUTH_FAILURES_MAX),
                                             .now = loop_now(a->loop)});
     explicit_bzero(key, sizeof(key));
+    g->users = users_new(a, &g->auth.creds);
+    if (g->users == NULL) {
+        auth_fini(&g->auth);
+        free(g);
+        return NULL;
+    }
     for (size_t i = 0; i < AUTH_VERDICTS; i++)
         stat_register(&stat_verdict[i]);
     stat_register(&stat_unchecked);
@@ -396,11 +298,8 @@ void gate_free(struct gate *g)
     struct map_node *n;
     while ((n = map_next(&g->held, NULL)) != NULL)
         drop_held(g, MAP_ENTRY(n, struct held, by_txn));
-    while ((n = map_next(&g->by_id, NULL)) != NULL)
-        close_question(MAP_ENTRY(n, struct question, by_id));
     map_fini(&g->held);
-    map_fini(&g->by_user);
-    map_fini(&g->by_id);
+    users_free(g->users);
     auth_fini(&g->auth);
     free(g);
 }

@@ -2,7 +2,7 @@
  * gate: requests that must show who sends them. Layer: call-actor (shell around auth.h).
  *
  * What can be decided is: it passes, or is answered here (401, 407, 400, 403, 503). Where user-service must be asked
- * the request is held, and brought again with the answer. Requests for one user share one question. Held requests and
+ * (users.h) the request is held, and brought again with the answer. Held requests and
  * their bytes are bounded; over the bound, and when no answer comes, it is 503: a digest that cannot be checked is
  * never called wrong. What is held is lost with the process, and told again by the edge.
  */
@@ -11,11 +11,10 @@
 
 #include "call-actor/answer.h"
 #include "call-actor/auth.h"
+#include "call-actor/users.h"
 
 #define GATE_HELD_MAX 8192u
 #define GATE_HELD_BYTES_MAX (32u << 20)
-#define GATE_JOB_MS 4000u   /* for the orchestrator */
-#define GATE_ANSWER_MS 5000 /* then 503, whatever became of the question */
 
 struct gate;
 
@@ -39,9 +38,7 @@ bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told)
 bool gate_cancel(struct gate *g, struct span txn);
 /** Is there such a user? The answer comes to gate_told_fn, now or later; the message is copied. */
 void gate_ask_user(struct gate *g, const Plane__Registration *m, struct span user);
-/** An answer of the orchestrator. false: it is to no question of the gate. */
-bool gate_on_job_done(struct gate *g, const Plane__JobDone *m);
-/** The orchestrator is back: every open question once more. */
-void gate_ask_again(struct gate *g);
+/** Who asks user-service for it. */
+struct users *gate_users(const struct gate *g);
 
 #endif
