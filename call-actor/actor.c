@@ -6,6 +6,7 @@
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -333,6 +334,18 @@ static bool open_links(struct actor *a)
 /* --- life
  * ------------------------------------------------------------------------------------------------------------------ */
 
+/* "192.0.2.1,2001:db8::1", or one of them. */
+static void read_public_addrs(struct call_conf *conf, struct span list)
+{
+    static char first[INET6_ADDRSTRLEN];
+    static char other[INET6_ADDRSTRLEN];
+    size_t n = span_find(list, ',');
+    (void)span_copy(first, sizeof(first), span_of(list.p, n));
+    (void)span_copy(other, sizeof(other), span_from(list, n + 1));
+    conf->contact_addr = first;
+    conf->contact_addr_other = other;
+}
+
 /* returns false, with the fault logged, when the codec list is none. */
 static bool read_conf(struct actor *a)
 {
@@ -343,10 +356,10 @@ static bool read_conf(struct actor *a)
     const char *media = conf_str(c, SET_MEDIA_IP);
     bool both = conf_is(c, SET_EVENT_FORMAT, "both");
     a->conf = (struct call_conf){
-        .contact_addr = conf_str(c, SET_PUBLIC_IP),
         .contact_port = advertised != 0 ? advertised : conf_u32(c, SET_SIP_PORT),
         .contact_sips_port = advertised_sips != 0 ? advertised_sips : conf_u32(c, SET_SIPS_PORT),
-        .media_addr = *media != '\0' ? media : conf_str(c, SET_PUBLIC_IP),
+        .listen_port = conf_u32(c, SET_SIP_PORT),
+        .listen_sips_port = conf_u32(c, SET_SIPS_PORT),
         .agent = "sentiric-sip-signaling/" SIG_VERSION,
         .t1_ms = conf_u32(c, SET_SIP_T1_MS),
         .setup_ms = conf_u32(c, SET_SETUP_S) * 1000,
@@ -357,6 +370,8 @@ static bool read_conf(struct actor *a)
         .portless_actions = portless,
         .shard = worker_instance(a->worker),
     };
+    read_public_addrs(&a->conf, span_cstr(conf_str(c, SET_PUBLIC_IP)));
+    a->conf.media_addr = *media != '\0' ? media : a->conf.contact_addr;
     a->calls_max = conf_u32(c, SET_CALLS_MAX);
     a->realm = conf_str(c, SET_REALM);
     struct span bad;

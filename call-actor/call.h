@@ -124,12 +124,15 @@ struct call_effects {
 
 /* What the machine must know of the settings; one per process, built at start. */
 struct call_conf {
-    const char *contact_addr; /* public address, IPv6 without brackets */
+    const char *contact_addr;       /* public address, the one named first; IPv6 without brackets */
+    const char *contact_addr_other; /* of the other family; empty or NULL: none */
     uint32_t contact_port;
-    uint32_t contact_sips_port; /* of calls that came over TLS */
-    const char *media_addr;     /* address in SDP */
-    struct codec_list codecs;   /* codecs_parse() */
-    const char *agent;          /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */
+    uint32_t contact_sips_port; /* of calls that came over TLS; 0: there is no TLS */
+    uint32_t listen_port;       /* with an address of our own, where there is no public one */
+    uint32_t listen_sips_port;
+    const char *media_addr;   /* address in SDP */
+    struct codec_list codecs; /* codecs_parse() */
+    const char *agent;        /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */
     uint32_t t1_ms;
     uint32_t setup_ms;
     bool hole_punch;

@@ -46,6 +46,7 @@ Plane__Endpoint *row_endpoint(const Plane__Endpoint *from)
     plane__endpoint__init(e);
     row_text(&e->transport, span_cstr(from->transport));
     row_text(&e->addr, span_cstr(from->addr));
+    row_text(&e->local, span_cstr(from->local));
     e->port = from->port;
     e->flow = from->flow;
     return e;
@@ -54,7 +55,7 @@ Plane__Endpoint *row_endpoint(const Plane__Endpoint *from)
 bool row_endpoint_eq(const Plane__Endpoint *a, const Plane__Endpoint *b)
 {
     return a->port == b->port && a->flow == b->flow && strcmp(a->addr, b->addr) == 0 &&
-           strcmp(a->transport, b->transport) == 0;
+           strcmp(a->transport, b->transport) == 0 && strcmp(a->local, b->local) == 0;
 }
 
 void row_list_add(void *list, size_t *count, void *item)

@@ -57,16 +57,37 @@ static void put_host(struct buf *out, const char *addr)
     buf_puts(out, ip6 ? "]" : "");
 }
 
+static bool is_ip6(const char *addr)
+{
+    return strchr(addr, ':') != NULL;
+}
+
+/* An address that this peer can reach: the public one of its family, or without one the address it reached us at. */
+static void put_own(struct buf *out, const struct call_conf *conf, const Plane__Endpoint *peer, bool tls)
+{
+    bool ip6 = is_ip6(peer->addr);
+    bool has_other = conf->contact_addr_other != NULL && conf->contact_addr_other[0] != '\0';
+    bool own = false;
+    const char *addr = conf->contact_addr;
+    if (is_ip6(addr) != ip6 && has_other)
+        addr = conf->contact_addr_other;
+    else if (is_ip6(addr) != ip6 && peer->local[0] != '\0' && is_ip6(peer->local) == ip6)
+        own = true;
+    put_host(out, own ? peer->local : addr);
+    buf_putc(out, ':');
+    if (own)
+        buf_put_u64(out, tls ? conf->listen_sips_port : conf->listen_port);
+    else
+        buf_put_u64(out, tls ? conf->contact_sips_port : conf->contact_port);
+}
+
 void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
 {
-    const struct call_conf *conf = c->conf;
     bool tls = strcmp(peer->transport, "TLS") == 0;
     bool sips = c->row->a != NULL && c->row->a->sips;
     sip_write_hdr_begin(out, SIP_H_CONTACT);
     buf_puts(out, sips ? "<sips:sentiric@" : "<sip:sentiric@");
-    put_host(out, conf->contact_addr);
-    buf_putc(out, ':');
-    buf_put_u64(out, sips || tls ? conf->contact_sips_port : conf->contact_port);
+    put_own(out, c->conf, peer, sips || tls);
     if (!sips && strcmp(peer->transport, "UDP") != 0) {
         buf_puts(out, ";transport=");
         for (const char *p = peer->transport; *p != '\0'; p++)

@@ -129,7 +129,7 @@ def main():
     a.add_argument("--seconds", type=int, default=2)
     args = a.parse_args()
     env = os.environ
-    ip = env["SIP_SIGNALING_SERVICE_PUBLIC_IP"]
+    ip = env["SIP_SIGNALING_SERVICE_PUBLIC_IP"].split(",")[0]
     target = f"{ip}:{env['SIP_SIGNALING_SERVICE_SIP_PORT']}"
     ledger_mark, log_mark = len(lines_of(f"{DEV}/ledger.jsonl")), len(lines_of(f"{DEV}/service.log"))
 

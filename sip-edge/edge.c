@@ -11,12 +11,10 @@
 #include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
 #include "sip-edge/edge_txn.h"
-#include <stdio.h>
 
 #define SHORTEST 10 /* bytes; no SIP message is shorter, and what is gets no thought */
 #define KEY_TEXT_MAX (SIP_TXN_KEY_BYTES_MAX + SIP_METHOD_BYTES_MAX)
-#define SIPS_PORT 5061 /* RFC 3261 §19.1.2 */
-#define STUN_HEAD 20   /* RFC 8489 §5 */
+#define STUN_HEAD 20 /* RFC 8489 §5 */
 #define STUN_COOKIE "\x21\x12\xa4\x42"
 
 void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_out *out, struct timers *timers,
@@ -30,11 +28,8 @@ void edge_init(struct edge *e, const struct edge_conf *conf, const struct edge_o
     e->times = txn_times_of(conf->t1_ms);
     e->kept_bytes_max = conf->kept_bytes_max > 0 ? conf->kept_bytes_max : EDGE_KEPT_BYTES_MAX;
     e->shard_cnt = conf->shards;
-    e->port = conf->public_port;
     e->sw.udp_bytes_max = conf->udp_bytes_max;
-    e->sips_port = conf->public_sips_port != 0 ? conf->public_sips_port : SIPS_PORT;
-    bool v6 = strchr(conf->public_ip, ':') != NULL;
-    (void)snprintf(e->host, sizeof(e->host), v6 ? "[%s]" : "%s", conf->public_ip);
+    edge_own_init(&e->own, conf);
     id_random_bytes(e->tag_key, sizeof(e->tag_key));
     edge_hops_init(e, &conf->means);
     edge_backs_init(e);

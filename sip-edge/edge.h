@@ -16,6 +16,7 @@
 #include "sip-edge/edge_addr.h"
 #include "sip-edge/edge_guard.h"
 #include "sip-edge/edge_notes.h"
+#include "sip-edge/edge_own.h"
 #include "sip-edge/edge_switch.h"
 #include "sip-edge/locate.h"
 #include "sip-edge/locate_bad.h"
@@ -42,6 +43,8 @@ struct edge_out {
     /* Pin a call-actor's note to the connection of this path (edge_notes.h). false: there is no such connection. NULL:
      * there are none at all. */
     bool (*watch)(void *user, const struct edge_path *to, unsigned shard, struct span note);
+    /* Our address on the way to a peer. false: it cannot be told. NULL: nor can any. */
+    bool (*local)(void *user, const struct edge_path *to, struct in6_addr *out);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
     int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
     /* Ask a name server. The answer, borrowed until the next call, or NULL: it comes through edge_on_dns, later. NULL
@@ -50,11 +53,13 @@ struct edge_out {
 };
 
 struct edge_conf {
-    const char *public_ip;     /* in our Via; without brackets */
+    const char *public_ip;     /* in our Via; without brackets; one, or one of each family: "192.0.2.1,2001:db8::1" */
     uint16_t public_port;      /* UDP and TCP */
-    uint32_t udp_bytes_max;    /* longer requests go over TCP; 0: none does */
-    uint16_t public_sips_port; /* TLS; 0: 5061 */
-    unsigned shards;           /* 1..EDGE_SHARDS_MAX */
+    uint16_t public_sips_port; /* TLS; 0: there is none */
+    uint16_t listen_port;      /* of the sockets themselves; 0: as the public ones */
+    uint16_t listen_sips_port;
+    uint32_t udp_bytes_max; /* longer requests go over TCP; 0: none does */
+    unsigned shards;        /* 1..EDGE_SHARDS_MAX */
     uint32_t t1_ms;
     uint32_t txn_max;          /* 0: EDGE_TXN_MAX */
     size_t kept_bytes_max;     /* 0: EDGE_KEPT_BYTES_MAX */
@@ -106,10 +111,8 @@ struct edge {
     struct edge_shard shard[EDGE_SHARDS_MAX];
     bool draining;
     struct edge_guard guard;
-    uint64_t tag_key[2];                /* secret of the tags of stateless replies */
-    char host[EDGE_ADDR_TEXT_SIZE + 2]; /* public address as it stands in Via */
-    uint16_t port;
-    uint16_t sips_port;
+    uint64_t tag_key[2]; /* secret of the tags of stateless replies */
+    struct edge_own own;
     struct edge_switch sw;
 
     /* Working memory of one step, kept to spare allocations. */

@@ -52,11 +52,12 @@ static struct edge_txn *adopt(struct edge_shard *s, const Plane__SendReply *m, c
     return x;
 }
 
-/* The challenge to a stranger's INVITE goes over UDP once, and nothing stays (RFC 3261 §26.3.2.4): repeated until an
- * ACK comes it would be many times what a forged sender sent. A caller that missed it repeats its INVITE. */
+/* The challenge to a stranger goes over UDP once, and nothing stays (RFC 3261 §26.3.2.4): that of an INVITE, repeated
+ * until an ACK comes, would be many times what a forged sender sent, and that of a REGISTER would stay for 64*T1. Who
+ * missed it repeats its request, and is challenged anew. */
 static bool is_challenge(const Plane__SendReply *m, uint8_t transport)
 {
-    return m->status == 407 && transport == SIP_TP_UDP;
+    return (m->status == 407 || m->status == 401) && transport == SIP_TP_UDP;
 }
 
 static void on_unknown_reply(struct edge_shard *s, const Plane__SendReply *m, const struct edge_word *w)
@@ -111,7 +112,7 @@ static bool own_target(struct edge *e, const Plane__SendRequest *m, const struct
     struct sip_addr route;
     struct sip_uri uri;
     struct span value;
-    edge_via_insert(e, &e->line, edge_span(m->raw), edge_span(m->txn), dest->transport);
+    edge_via_insert(e, &e->line, edge_span(m->raw), edge_span(m->txn), dest);
     if (e->line.failed || sip_msg_decode(&e->again, buf_span(&e->line)) != 0)
         return false;
     sip_values_init(&it, &e->again, SIP_H_ROUTE);

@@ -142,6 +142,15 @@ static void connect_failed(struct edge_conn *c, int err)
     edge_conn_end(c, EDGE_GONE_CONNECT);
 }
 
+static void note_local(struct edge_conn *c)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof(ss);
+    uint16_t port;
+    if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
+        (void)edge_addr_from_sockaddr(&ss, &c->path.local, &port);
+}
+
 void edge_conn_connected(struct edge_conn *c)
 {
     int err = 0;
@@ -150,6 +159,7 @@ void edge_conn_connected(struct edge_conn *c)
         connect_failed(c, err);
         return;
     }
+    note_local(c);
     if (c->path.transport != SIP_TP_TLS) {
         edge_conn_enter(c, EDGE_CONN_OPEN);
         return;

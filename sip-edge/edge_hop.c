@@ -14,6 +14,8 @@
 /* Not secret and never changed: a restarted edge must choose as its predecessor did. */
 static const uint64_t seed_key[2] = {UINT64_C(0x7369702d65646765), UINT64_C(0x6e6578742d686f70)};
 
+static const struct edge_path nowhere = {.transport = SIP_TP_UDP};
+
 /* --- writing and sending --- */
 
 static bool branch_is_good(struct span branch)
@@ -40,9 +42,9 @@ struct span edge_hop_txn_of(struct span branch)
 }
 
 /* Writes the request with our Via into e->line and decodes it into e->again. method: ";METHOD" as in the key */
-static bool prepare(struct edge *e, struct span raw, struct span branch, struct span method, uint8_t transport)
+static bool prepare(struct edge *e, struct span raw, struct span branch, struct span method, const struct edge_path *to)
 {
-    edge_via_insert(e, &e->line, raw, branch, transport);
+    edge_via_insert(e, &e->line, raw, branch, to);
     return !e->line.failed && sip_msg_decode(&e->again, buf_span(&e->line)) == 0 && e->again.is_request &&
            span_eq(e->again.method_text, span_from(method, 1));
 }
@@ -52,13 +54,13 @@ static bool prepare_for(struct edge *e, struct span raw, struct span branch, str
                         bool *switched)
 {
     *switched = false;
-    if (!prepare(e, raw, branch, method, to->transport))
+    if (!prepare(e, raw, branch, method, to))
         return false;
     *switched = edge_switch_wants(e, to, e->line.len);
     if (!*switched)
         return true;
     to->transport = SIP_TP_TCP;
-    return prepare(e, raw, branch, method, to->transport);
+    return prepare(e, raw, branch, method, to);
 }
 
 /* e->line and e->again hold the request. false: no room */
@@ -229,6 +231,7 @@ static void try_candidate(struct edge_hop *h)
     struct edge_path to = {.peer = c->ip,
                            .port = c->port,
                            .flow = is_dest(h, c) ? h->dest.flow : 0,
+                           .local = is_dest(h, c) ? h->dest.local : (struct in6_addr)IN6ADDR_ANY_INIT,
                            .transport = c->transport,
                            .name =
                                span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
@@ -297,6 +300,12 @@ static const struct dns_answer *ask(struct edge *e, const struct dns_question *q
     return e->out.ask != NULL ? e->out.ask(e->out.user, q) : &dns_answer_failed;
 }
 
+/* It may go where its peer is known to be, when its name leads nowhere. Not in clear what must not (§26.2.2). */
+static bool has_last_resort(const struct edge_hop *h)
+{
+    return h->dest.port != 0 && (!h->secure || h->dest.transport == SIP_TP_TLS);
+}
+
 static void settle(struct edge_hop *h, const struct locate *loc)
 {
     struct edge *e = h->shard->edge;
@@ -306,14 +315,12 @@ static void settle(struct edge_hop *h, const struct locate *loc)
     stop_waiting(h);
     locate_bad_sort(&e->bad, h->candidate, h->cnt, e->now);
     const struct edge_path *d = &h->dest;
-    bool in_clear = h->secure && d->port != 0 && d->transport != SIP_TP_TLS;
-    if (h->cnt == 0 && d->port != 0 && !in_clear) {
+    if (h->cnt == 0 && has_last_resort(h))
         h->candidate[h->cnt++] = (struct locate_candidate){.ip = d->peer, .port = d->port, .transport = d->transport};
-    }
     if (h->cnt > 0)
         try_candidate(h);
-    else
-        fail(h, in_clear ? PLANE__TXN_FAILED__CAUSE__TRANSPORT : PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
+    else /* with a last resort in clear it is the transport that is not there */
+        fail(h, d->port != 0 ? PLANE__TXN_FAILED__CAUSE__TRANSPORT : PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
 }
 
 static void on_due(struct timer *t, int64_t now_ms)
@@ -328,13 +335,14 @@ static void on_due(struct timer *t, int64_t now_ms)
 static bool begin_waiting(struct edge_hop *h)
 {
     struct edge *e = h->shard->edge;
+    int64_t patience_ms = has_last_resort(h) ? EDGE_HOP_WAIT_IN_DIALOG_MS : EDGE_HOP_WAIT_MS;
     h->loc = e->waiting_cnt < EDGE_HOPS_WAITING_MAX ? malloc(sizeof(*h->loc)) : NULL;
     if (h->loc == NULL)
         return false;
     *h->loc = e->loc;
     timer_init(&h->due, on_due, h);
     edge_stat_waiting(++e->waiting_cnt);
-    return timer_set(e->timers, &h->due, e->now.mono_ms + EDGE_HOP_WAIT_MS) == 0;
+    return timer_set(e->timers, &h->due, e->now.mono_ms + patience_ms) == 0;
 }
 
 /* What will be asked next is asked now too: the answers come together. */
@@ -383,7 +391,7 @@ const char *edge_hop_locate(const struct edge_hop_args *args, struct span text)
         return "bad branch";
     if (sip_uri_decode(&uri, text) != 0)
         return "no destination";
-    if (!prepare(e, a->raw, a->txn, span_from(a->key, a->txn.len), SIP_TP_UDP))
+    if (!prepare(e, a->raw, a->txn, span_from(a->key, a->txn.len), &nowhere)) /* to see what it says */
         return "malformed request";
     if (span_casestarts(e->again.uri, SPAN("sips:"))) /* RFC 3261 §8.1.2: as if the route were sips too */
         uri.scheme = SIP_SCHEME_SIPS;

@@ -11,9 +11,10 @@
 
 #include "sip-edge/edge_txn.h"
 
-#define EDGE_HOPS_WAITING_MAX 4096 /* requests that wait for name servers; more are told NO_ROUTE */
-#define EDGE_HOP_WAIT_MS 10000     /* … this long together; then with what was found, or NO_ROUTE */
-#define EDGE_HOP_MORE_MS 500       /* … for further candidates when there is one */
+#define EDGE_HOPS_WAITING_MAX 4096      /* requests that wait for name servers; more are told NO_ROUTE */
+#define EDGE_HOP_WAIT_MS 10000          /* … this long together; then with what was found, or NO_ROUTE */
+#define EDGE_HOP_WAIT_IN_DIALOG_MS 2000 /* … those that may go where their peer is known to be */
+#define EDGE_HOP_MORE_MS 500            /* … for further candidates when there is one */
 
 struct edge_hop {
     struct map_node node; /* in edge.hops, under key */

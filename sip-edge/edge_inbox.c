@@ -41,9 +41,12 @@ static int take_one(struct edge_inbox *in, struct span s, const struct edge_inbo
     return 0;
 }
 
+/* What can be told of the message that ends it: its head, or as much as a head may be. */
 static int fault(const struct edge_inbox *in, struct span s, int err, struct span *head)
 {
-    if (err != -SIP_ESTARTLINE && in->frame.head_len <= s.len)
+    if (err == -SIP_ELIMIT && in->frame.head_len == 0)
+        *head = span_of(s.p, SIP_HEAD_BYTES_MAX);
+    else if (err != -SIP_ESTARTLINE && in->frame.head_len <= s.len)
         *head = span_of(s.p, in->frame.head_len);
     return err;
 }

@@ -29,8 +29,8 @@ void edge_inbox_init(struct edge_inbox *in);
 void edge_inbox_fini(struct edge_inbox *in);
 /**
  * Bytes of the stream, in order.
- * head     after a fault: start line and headers of the message that cannot be followed, or empty; borrows in->part or
- *          `bytes`
+ * head     after a fault: start line and headers of the message that cannot be followed, as far as a head may reach, or
+ *          empty; borrows in->part or `bytes`
  * returns  0, or the stream cannot be followed and must be closed: a fault of sip_frame_next,
  * -SIP_ESTARTLINE (this is no SIP), -SIP_ESPACE (no memory)
  */

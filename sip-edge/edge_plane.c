@@ -17,13 +17,20 @@ static char *transport_name(uint8_t t)
     return t == SIP_TP_TLS ? tls : t == SIP_TP_TCP ? tcp : udp;
 }
 
-/* Reads nothing but `path`; `addr` (EDGE_ADDR_TEXT_SIZE) holds the text. */
-static Plane__Endpoint endpoint_of(const struct edge_path *path, char *addr)
+struct endpoint_text {
+    char addr[EDGE_ADDR_TEXT_SIZE];
+    char local[EDGE_ADDR_TEXT_SIZE];
+};
+
+/* Reads nothing but `path`; `text` holds the texts. */
+static Plane__Endpoint endpoint_of(const struct edge_path *path, struct endpoint_text *text)
 {
     Plane__Endpoint ep = PLANE__ENDPOINT__INIT;
-    (void)edge_addr_text(&path->peer, addr);
+    (void)edge_addr_text(&path->peer, text->addr);
+    (void)edge_addr_text(&path->local, text->local);
     ep.transport = transport_name(path->transport);
-    ep.addr = addr;
+    ep.addr = text->addr;
+    ep.local = text->local;
     ep.port = path->port;
     ep.flow = path->flow;
     return ep;
@@ -34,6 +41,8 @@ bool edge_path_from_plane(const Plane__Endpoint *ep, struct edge_path *out)
     *out = (struct edge_path){.transport = SIP_TP_UDP, .flow = ep->flow, .port = (uint16_t)ep->port};
     if (ep->transport[0] != '\0')
         out->transport = (uint8_t)sip_transport_lookup(span_cstr(ep->transport));
+    if (ep->local[0] != '\0' && !edge_addr_parse(span_cstr(ep->local), &out->local))
+        return false;
     bool known = out->transport == SIP_TP_UDP || out->transport == SIP_TP_TCP || out->transport == SIP_TP_TLS;
     return known && ep->port > 0 && edge_addr_parse(span_cstr(ep->addr), &out->peer);
 }
@@ -52,11 +61,10 @@ static struct span index_of(struct edge *e, const struct sip_msg *m)
 
 int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
 {
-    char peer[EDGE_ADDR_TEXT_SIZE];
-    char local[EDGE_ADDR_TEXT_SIZE];
+    struct endpoint_text text;
     if (!s->up)
         return -BUS_EDOWN; /* spares the encoding */
-    Plane__Endpoint source = endpoint_of(a->from, peer);
+    Plane__Endpoint source = endpoint_of(a->from, &text);
     Plane__RxRequest r = PLANE__RX_REQUEST__INIT;
     r.txn = data_of(a->txn);
     r.raw = data_of(a->msg->raw);
@@ -65,17 +73,16 @@ int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
     r.cancels = data_of(a->cancels);
     r.repeated = a->repeated;
     r.must_authenticate = edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
-    (void)edge_addr_text(&a->from->local, local);
-    r.local_addr = local;
+    r.local_addr = text.local;
     return say(s, PLANE_EDGE_RX_REQUEST, &r.base);
 }
 
 int edge_tell_response(struct edge_shard *s, struct span txn, const struct sip_msg *m, const struct edge_path *from)
 {
-    char peer[EDGE_ADDR_TEXT_SIZE];
+    struct endpoint_text text;
     if (!s->up)
         return -BUS_EDOWN;
-    Plane__Endpoint source = endpoint_of(from, peer);
+    Plane__Endpoint source = endpoint_of(from, &text);
     Plane__RxResponse r = PLANE__RX_RESPONSE__INIT;
     r.txn = data_of(txn);
     r.status = m->status;

@@ -122,19 +122,22 @@ void edge_via_set_transport(char *request, size_t len, enum sip_transport t)
     memcpy(request + at, name.p, name.len);
 }
 
-void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch, uint8_t transport)
+void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch,
+                     const struct edge_path *to)
 {
+    struct edge_sent_by by;
     size_t line_len = span_find_span(raw, SPAN("\r\n"));
     buf_reset(out);
     if (line_len == raw.len) {
         out->failed = true;
         return;
     }
+    edge_own_sent_by(e, to, &by);
     buf_put_span(out, span_of(raw.p, line_len + 2));
     sip_write_hdr_begin(out, SIP_H_VIA);
-    sip_via_write(out, &(struct sip_via_args){.transport = (enum sip_transport)transport,
-                                              .host = span_cstr(e->host),
-                                              .port = transport == SIP_TP_TLS ? e->sips_port : e->port,
+    sip_via_write(out, &(struct sip_via_args){.transport = (enum sip_transport)to->transport,
+                                              .host = by.host,
+                                              .port = by.port,
                                               .branch = branch,
                                               .rport = true});
     sip_write_hdr_end(out);

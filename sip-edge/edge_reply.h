@@ -34,6 +34,7 @@ void edge_cancel_write(struct buf *out, const struct sip_msg *invite, struct spa
 /** Another transport in the Via that edge_via_insert wrote; UDP and TCP only: they are as long. */
 void edge_via_set_transport(char *request, size_t len, enum sip_transport t);
 /** Our Via with this branch, put after the request line of `raw`. out->failed when raw has no line or is too long. */
-void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch, uint8_t transport);
+void edge_via_insert(const struct edge *e, struct buf *out, struct span raw, struct span branch,
+                     const struct edge_path *to);
 
 #endif

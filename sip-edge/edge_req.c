@@ -2,6 +2,7 @@
  * Requests, RFC 3261 §8.2 and §17.2. A request of a known transaction goes to it. A new one is answered here, with no
  * state left behind, when the answer needs no call; else it opens a transaction and goes to its call-actor.
  */
+#include "common/sip/sip_addr.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_txn_key.h"
 #include "sip-edge/edge_acks.h"
@@ -104,10 +105,35 @@ static bool policy_passes(const struct fresh *f)
     return false;
 }
 
+static bool is_sips(struct span uri)
+{
+    return span_casestarts(uri, SPAN("sips:"));
+}
+
+/* The first URI of a header that has any. */
+static struct span first_uri(const struct sip_msg *m, enum sip_hdr_id id)
+{
+    struct sip_values it;
+    struct sip_addr addr;
+    struct span value;
+    sip_values_init(&it, m, id);
+    return sip_values_next(&it, &value) && sip_addr_decode(&addr, value) == 0 ? addr.uri : SPAN("");
+}
+
+/* §12.1.1: our Contact would have to be a sips URI, by which nobody could reach us. */
+static bool wants_sips(const struct fresh *f)
+{
+    const struct sip_msg *m = f->m;
+    if (f->in_dialog || is_sips(m->uri) || m->method != SIP_M_INVITE)
+        return !f->in_dialog && is_sips(m->uri);
+    return is_sips(first_uri(m, sip_msg_has(m, SIP_H_RECORD_ROUTE) ? SIP_H_RECORD_ROUTE : SIP_H_CONTACT));
+}
+
 static bool scheme_passes(const struct fresh *f)
 {
     struct span u = f->m->uri;
-    if (span_casestarts(u, SPAN("sip:")) || span_casestarts(u, SPAN("sips:")) || span_casestarts(u, SPAN("tel:")))
+    bool known = span_casestarts(u, SPAN("sip:")) || is_sips(u) || span_casestarts(u, SPAN("tel:"));
+    if (known && (f->e->own.sips_port != 0 || !wants_sips(f)))
         return true;
     refuse(f, 416, SPAN("")); /* §8.2.2.1 */
     return false;

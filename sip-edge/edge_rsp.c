@@ -3,19 +3,12 @@
  * dropped; but a 2xx to an INVITE goes to its actor all the same, which must acknowledge it (§13.2.2.4).
  */
 #include "common/sip/sip_txn_key.h"
-#include "common/sip/sip_uri.h"
 #include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
 #include "sip-edge/edge_txn.h"
-
-static bool is_ours(const struct edge *e, const struct sip_via *via)
-{
-    uint16_t port = sip_via_port(via);
-    return sip_host_eq(via->host, span_cstr(e->host)) && (port == e->port || port == e->sips_port);
-}
 
 /* §8.1.3.3: a response to a request of ours has our Via and no other. */
 static bool is_alone(const struct sip_msg *m)
@@ -42,7 +35,7 @@ void edge_on_response(struct edge *e, const struct edge_path *from)
     const struct sip_msg *m = &e->msg;
     edge_stat_response(m->status);
     buf_reset(&e->key);
-    if (!is_ours(e, &m->via) || !is_alone(m) || sip_txn_key_client(&e->key, m) != 0) {
+    if (!edge_own_has(e, &m->via, from) || !is_alone(m) || sip_txn_key_client(&e->key, m) != 0) {
         edge_stat_drop(EDGE_DROP_NOT_OURS);
         return;
     }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define RX_BATCH 32
 #define RX_BYTES 65536 /* the largest datagram there is, and one more */
@@ -40,6 +41,7 @@ struct edge_udp {
     int fd;
     int family;
     uint16_t port;
+    struct in6_addr bound; /* all zero: every address */
     bool reading;
     int dirs;           /* watched now */
     struct tx_item *tx; /* EDGE_UDP_TX_MAX */
@@ -179,6 +181,16 @@ static void head_failed(struct edge_udp *u, int why)
         edge_unsent_put(&u->unsent, span_of(u->tx_bytes.p + it->off + it->len, it->owner_len), it->is_server);
 }
 
+/* The address it was to leave from may not be ours any more. false: it was the kernel's choice already */
+static bool leave_from_elsewhere(struct edge_udp *u)
+{
+    struct in6_addr *local = &u->tx[u->tx_head].to.local;
+    if (IN6_IS_ADDR_UNSPECIFIED(local))
+        return false;
+    *local = (struct in6_addr)IN6ADDR_ANY_INIT;
+    return true;
+}
+
 /* false: the kernel takes no more now. */
 static bool send_batch(struct edge_udp *u)
 {
@@ -197,7 +209,7 @@ static bool send_batch(struct edge_udp *u)
     /* It may be a report about an earlier datagram, given in this one's place: tried again it tells. A refused port can
      * be nothing else. */
     bool own = u->suspect == u->tx_head + 1 && why != ECONNREFUSED;
-    if (why == EINTR)
+    if (why == EINTR || (own && leave_from_elsewhere(u)))
         return true;
     if (own) {
         head_failed(u, why);
@@ -291,12 +303,13 @@ static void link_rx(struct edge_udp *u)
 static bool set_socket(struct edge_udp *u)
 {
     struct sockaddr_storage ss = {0};
-    struct in6_addr ip;
     socklen_t len = sizeof(ss);
     int on = 1;
-    if (getsockname(u->fd, (struct sockaddr *)&ss, &len) != 0 || !edge_addr_from_sockaddr(&ss, &ip, &u->port))
+    if (getsockname(u->fd, (struct sockaddr *)&ss, &len) != 0 || !edge_addr_from_sockaddr(&ss, &u->bound, &u->port))
         return false;
     u->family = ss.ss_family;
+    if (u->family == AF_INET && ((struct sockaddr_in *)&ss)->sin_addr.s_addr == htonl(INADDR_ANY))
+        u->bound = (struct in6_addr)IN6ADDR_ANY_INIT;
     bool ok = u->family == AF_INET ? setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0
                                    : setsockopt(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) == 0;
     int flags = fcntl(u->fd, F_GETFL);
@@ -349,4 +362,23 @@ void edge_udp_pause(struct edge_udp *u, bool on)
 uint16_t edge_udp_port(const struct edge_udp *u)
 {
     return u->port;
+}
+
+bool edge_udp_local(const struct edge_udp *u, const struct edge_path *to, struct in6_addr *out)
+{
+    struct sockaddr_storage ss;
+    uint16_t port;
+    int family = edge_addr_is_v4(&to->peer) ? AF_INET : AF_INET6;
+    socklen_t len = edge_addr_to_sockaddr(&to->peer, to->port != 0 ? to->port : u->port, family, &ss);
+    if (!IN6_IS_ADDR_UNSPECIFIED(&u->bound)) {
+        *out = u->bound;
+        return edge_addr_is_v4(out) == (family == AF_INET);
+    }
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool known = fd >= 0 && connect(fd, (const struct sockaddr *)&ss, len) == 0;
+    len = sizeof(ss);
+    known = known && getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && edge_addr_from_sockaddr(&ss, out, &port);
+    if (fd >= 0)
+        (void)close(fd);
+    return known;
 }

@@ -29,5 +29,8 @@ void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span b
 void edge_udp_pause(struct edge_udp *u, bool on);
 /** Port the socket is bound to. */
 uint16_t edge_udp_port(const struct edge_udp *u);
+/** Our address on the way to a peer: the socket's own, or the one the kernel would choose. Asks the kernel, but sends
+ * nothing. false: there is no way to it. */
+bool edge_udp_local(const struct edge_udp *u, const struct edge_path *to, struct in6_addr *out);
 
 #endif

@@ -52,6 +52,12 @@ static bool watch_connection(void *user, const struct edge_path *to, unsigned sh
     return edge_stream_watch(self.stream, to, shard, note);
 }
 
+static bool local_address(void *user, const struct edge_path *to, struct in6_addr *out)
+{
+    (void)user;
+    return edge_udp_local(self.udp, to, out);
+}
+
 static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
 {
     (void)user;
@@ -132,21 +138,25 @@ static bool open_link(struct worker *w, unsigned shard)
 
 /* --- start --- */
 
-/* Which addresses our listeners can send to. A name that has both gets the family that peers know us by first. */
-static struct locate_means means_of(const struct conf *c)
-{
-    struct span listen = span_cstr(conf_str(c, SET_LISTEN_ADDRESS));
-    bool v6 = span_find(listen, ':') < listen.len;
-    return (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP) | LOCATE_CAN(SIP_TP_TCP) | LOCATE_CAN(SIP_TP_TLS),
-                                 .v4 = !v6 || span_eq(listen, SPAN("::")),
-                                 .v6 = v6,
-                                 .v6_first = strchr(conf_str(c, SET_PUBLIC_IP), ':') != NULL};
-}
-
+/* 0: there is no TLS, in neither direction: who calls us by sips must be able to reach us so again. */
 static uint32_t sips_port(const struct conf *c)
 {
     uint32_t port = conf_u32(c, SET_ADVERTISED_SIPS_PORT);
     return port != 0 ? port : conf_u32(c, SET_SIPS_PORT);
+}
+
+/* Which addresses our listeners can send to. A name that has both gets the family that peers know us by first. */
+static struct locate_means means_of(const struct conf *c)
+{
+    struct span listen = span_cstr(conf_str(c, SET_LISTEN_ADDRESS));
+    struct span first = span_cstr(conf_str(c, SET_PUBLIC_IP));
+    bool v6 = span_find(listen, ':') < listen.len;
+    first.len = span_find(first, ',');
+    unsigned tls = sips_port(c) != 0 ? LOCATE_CAN(SIP_TP_TLS) : 0;
+    return (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP) | LOCATE_CAN(SIP_TP_TCP) | tls,
+                                 .v4 = !v6 || span_eq(listen, SPAN("::")),
+                                 .v6 = v6,
+                                 .v6_first = span_find(first, ':') < first.len};
 }
 
 static void init_edge(struct worker *w)
@@ -157,6 +167,8 @@ static void init_edge(struct worker *w)
                              .public_port = (uint16_t)(port != 0 ? port : conf_u32(c, SET_SIP_PORT)),
                              .udp_bytes_max = conf_u32(c, SET_UDP_BYTES_MAX),
                              .public_sips_port = (uint16_t)sips_port(c),
+                             .listen_port = (uint16_t)conf_u32(c, SET_SIP_PORT),
+                             .listen_sips_port = (uint16_t)conf_u32(c, SET_SIPS_PORT),
                              .shards = conf_u32(c, SET_CALL_ACTORS),
                              .t1_ms = conf_u32(c, SET_SIP_T1_MS),
                              .means = means_of(c),
@@ -164,8 +176,12 @@ static void init_edge(struct worker *w)
                              .rate_limit = conf_u32(c, SET_RATE_LIMIT),
                              .block_s = conf_u32(c, SET_BLOCK_S),
                              .calls_max = conf_u32(c, SET_CALLS_MAX)};
-    struct edge_out out = {
-        .send = send_message, .has = has_connection, .watch = watch_connection, .say = say, .ask = ask};
+    struct edge_out out = {.send = send_message,
+                           .has = has_connection,
+                           .watch = watch_connection,
+                           .local = local_address,
+                           .say = say,
+                           .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
 }
 

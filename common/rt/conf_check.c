@@ -93,17 +93,40 @@ static int ip_family(struct span in, bool *any)
     return -1;
 }
 
-static int check_ip(const struct conf_row *r, struct span in, struct buf *out)
+/* One address into `out`, without brackets. returns its family, or -1 */
+static int put_ip(const struct conf_row *r, struct span in, struct buf *out)
 {
     bool any = false;
     if (in.len > 2 && in.p[0] == '[' && in.p[in.len - 1] == ']')
         in = span_of(in.p + 1, in.len - 2);
     buf_put_span(out, in);
+    int family = ip_family(in, &any);
+    return any && (r->flags & ROW_UNICAST) != 0 ? -1 : family;
+}
+
+static int check_ip(const struct conf_row *r, struct span in, struct buf *out)
+{
     if (in.len == 0)
         return 0; /* conf_may_be_empty let it through */
-    if (ip_family(in, &any) < 0)
-        return -1;
-    return any && (r->flags & ROW_UNICAST) != 0 ? -1 : 0;
+    return put_ip(r, in, out) >= 0 ? 0 : -1;
+}
+
+/* One address, or one of each family. */
+static int check_ips(const struct conf_row *r, struct span in, struct buf *out)
+{
+    unsigned seen = 0;
+    for (bool more = true; more;) {
+        size_t n = span_find(in, ',');
+        buf_puts(out, seen != 0 ? "," : "");
+        int family = put_ip(r, span_trim(span_of(in.p, n)), out);
+        unsigned bit = family == AF_INET ? 1 : 2;
+        if (family < 0 || (seen & bit) != 0)
+            return -1;
+        seen |= bit;
+        more = n < in.len;
+        in = span_from(in, n + 1);
+    }
+    return 0;
 }
 
 static int check_cidr(struct span in)
@@ -307,7 +330,7 @@ static check_fn *const checks[KIND_COUNT] = {
     [KIND_STR] = check_str,   [KIND_IP] = check_ip,         [KIND_CIDRS] = check_cidrs, [KIND_ADDRS] = check_addrs,
     [KIND_PORT] = check_u32,  [KIND_U32] = check_u32,       [KIND_ENUM] = check_enum,   [KIND_TARGET] = check_target,
     [KIND_AMQP] = check_amqp, [KIND_SIPURI] = check_sipuri, [KIND_PATH] = check_path,   [KIND_DIR] = check_dir,
-    [KIND_NONE] = check_none, [KIND_CODECS] = check_codecs, [KIND_HOSTS] = check_hosts,
+    [KIND_NONE] = check_none, [KIND_CODECS] = check_codecs, [KIND_HOSTS] = check_hosts, [KIND_IPS] = check_ips,
 };
 
 static bool has_control_byte(struct span s)
@@ -353,6 +376,9 @@ void conf_put_expected(struct buf *out, const struct conf_row *r)
     case KIND_IP:
         buf_puts(out, "an IPv4 or IPv6 address");
         buf_puts(out, (r->flags & ROW_UNICAST) != 0 ? " that others can reach (not 0.0.0.0 or ::)" : "");
+        break;
+    case KIND_IPS:
+        buf_puts(out, "an IPv4 or IPv6 address that others can reach (not 0.0.0.0 or ::), or one of each with a comma");
         break;
     case KIND_CIDRS:
         buf_printf(out, "at most %u networks like 192.0.2.0/24,2001:db8::/32", r->max);

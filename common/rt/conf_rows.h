@@ -17,6 +17,7 @@
 enum conf_kind {
     KIND_STR = 0,
     KIND_IP,
+    KIND_IPS,
     KIND_CIDRS,
     KIND_ADDRS,
     KIND_HOSTS,

@@ -42,20 +42,18 @@ static void clear(struct sip_msg *m, struct span raw)
     m->expires_s = -1;
     m->have_via = false;
     m->fault_hdr = SIP_H_OTHER;
+    m->left_out = 0;
     m->field_cnt = 0;
     memset(m->present, 0, sizeof m->present);
 }
 
-static bool add_field(struct sip_msg *m, const struct sip_field *f)
+static void add_field(struct sip_msg *m, const struct sip_field *f)
 {
-    if (m->field_cnt == SIP_HEADERS_MAX)
-        return false;
     if (!sip_msg_has(m, (enum sip_hdr_id)f->id)) {
         m->present[f->id / 64u] |= (uint64_t)1 << (f->id % 64u);
         m->first[f->id] = m->field_cnt;
     }
     m->field[m->field_cnt++] = *f;
-    return true;
 }
 
 /* --- start line ------------------------------------------------------------------------------------------------ */
@@ -105,13 +103,32 @@ static size_t read_start_line(struct decoding *d)
 
 /* --- headers --------------------------------------------------------------------------------------------------- */
 
+static const enum sip_hdr_id needed[SIP_MSG_SPARE] = {SIP_H_VIA, SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ};
+
+static bool is_needed(enum sip_hdr_id id)
+{
+    for (size_t i = 0; i < SIP_MSG_SPARE; i++) {
+        if (needed[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* Of too many only what a refusal copies is kept; its further Vias are found again by sip_write_reply. */
 static void keep_field(struct decoding *d, const struct sip_field *f)
 {
+    struct sip_msg *m = d->m;
     enum sip_hdr_id id = (enum sip_hdr_id)f->id;
-    if (sip_hdr_kind(id) == SIP_HDR_ONE && sip_msg_has(d->m, id))
+    if (sip_hdr_kind(id) == SIP_HDR_ONE && sip_msg_has(m, id))
         found(d, -SIP_EDUP, id);
-    if (!add_field(d->m, f))
+    if (m->field_cnt >= SIP_HEADERS_MAX) {
         found(d, -SIP_ELIMIT, SIP_H_OTHER);
+        if (m->left_out == 0)
+            m->left_out = f->name_off;
+        if (sip_msg_has(m, id) || !is_needed(id))
+            return;
+    }
+    add_field(m, f);
 }
 
 static void read_field(struct decoding *d, size_t at, const struct sip_line *line)
@@ -127,23 +144,22 @@ static void read_field(struct decoding *d, size_t at, const struct sip_line *lin
         keep_field(d, &field);
 }
 
-/* returns where the body begins */
+/* returns where the body begins. Past a limit reading goes on: whoever sent too much is to be told so. */
 static size_t read_fields(struct decoding *d, size_t at)
 {
     struct sip_line line;
     enum sip_line_kind kind;
-    size_t head_max = d->m->raw.len < SIP_HEAD_BYTES_MAX ? d->m->raw.len : SIP_HEAD_BYTES_MAX;
-    struct span head = span_of(d->m->raw.p, head_max);
-    while ((kind = sip_line_next(head, at, true, &line)) == SIP_LINE_TEXT) {
+    while ((kind = sip_line_next(d->m->raw, at, true, &line)) == SIP_LINE_TEXT) {
+        if (line.next > SIP_HEAD_BYTES_MAX)
+            found(d, -SIP_ELIMIT, SIP_H_OTHER);
         read_field(d, at, &line);
-        if (d->m->field_cnt == SIP_HEADERS_MAX && d->fault == -SIP_ELIMIT)
-            return d->m->raw.len;
         at = line.next;
     }
-    if (kind == SIP_LINE_BLANK)
-        return line.next;
-    found(d, head.len < d->m->raw.len ? -SIP_ELIMIT : -SIP_ETRUNC, SIP_H_OTHER);
-    return d->m->raw.len;
+    if (line.next > SIP_HEAD_BYTES_MAX)
+        found(d, -SIP_ELIMIT, SIP_H_OTHER);
+    if (kind == SIP_LINE_CUT)
+        found(d, -SIP_ETRUNC, SIP_H_OTHER);
+    return line.next;
 }
 
 /* --- what is decoded once -------------------------------------------------------------------------------------- */
@@ -228,9 +244,8 @@ static int64_t read_number(struct decoding *d, enum sip_hdr_id id, uint32_t max,
 
 static void read_known(struct decoding *d)
 {
-    static const enum sip_hdr_id needed[] = {SIP_H_VIA, SIP_H_FROM, SIP_H_TO, SIP_H_CALL_ID, SIP_H_CSEQ};
     struct sip_msg *m = d->m;
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+    for (size_t i = 0; i < SIP_MSG_SPARE; i++) {
         if (!sip_msg_has(m, needed[i]))
             found(d, -SIP_EMISSING, needed[i]);
     }

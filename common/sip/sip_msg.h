@@ -24,6 +24,8 @@ struct sip_field {
 };
 
 #define SIP_HDR_WORDS ((SIP_H_CNT + 63) / 64)
+#define SIP_MSG_SPARE                                                                                                  \
+    5 /* fields beyond the limit: what a refusal needs (Via, From, To, Call-ID, CSeq) is still found */
 
 struct sip_msg {
     struct span raw; /* from the start line to the end of the body: what goes with the index */
@@ -51,10 +53,12 @@ struct sip_msg {
     bool have_via;             /* top Via decoded: it is known where a reply goes */
     enum sip_hdr_id fault_hdr; /* the header the returned fault is about; SIP_H_OTHER: none or unknown */
 
+    size_t left_out; /* over SIP_HEADERS_MAX: where in `raw` the first line not in `field` begins; 0: none */
+
     uint16_t field_cnt;
     uint64_t present[SIP_HDR_WORDS]; /* bit per header id */
     uint16_t first[SIP_H_CNT];       /* index of the first field with an id; only where its bit is set */
-    struct sip_field field[SIP_HEADERS_MAX];
+    struct sip_field field[SIP_HEADERS_MAX + SIP_MSG_SPARE];
 };
 
 /**

@@ -38,10 +38,12 @@ static int read_status_line(struct sip_start *out, struct span line)
 static int read_request_line(struct sip_start *out, struct span line)
 {
     size_t n = sip_lex_run(line, SIP_C_TOKEN);
-    if (n == 0 || n > SIP_METHOD_BYTES_MAX || n == line.len || line.p[n] != ' ')
+    if (n == 0 || n == line.len || line.p[n] != ' ')
         return -SIP_EMETHOD;
     out->is_request = true;
     out->method = span_of(line.p, n);
+    if (n > SIP_METHOD_BYTES_MAX) /* a request all the same, which can be refused */
+        return -SIP_EMETHOD;
     struct span rest = span_from(line, n + 1);
     size_t space = span_find(rest, ' ');
     out->uri = span_of(rest.p, space);

@@ -1,6 +1,7 @@
 #include "common/sip/sip_write.h"
 
 #include "common/sip/sip_addr.h"
+#include "common/sip/sip_line.h"
 #include "common/sip/sip_status.h"
 #include "common/sip/sip_uri.h"
 
@@ -87,6 +88,20 @@ void sip_write_body(struct buf *out, struct span content_type, struct span body)
     buf_put_span(out, body);
 }
 
+/* Vias of a request that has too many headers, behind those that were kept: the reply has them all (§8.2.6.2). */
+static void write_left_out_vias(struct buf *out, const struct sip_msg *m, const struct sip_field *top)
+{
+    struct sip_line line;
+    for (size_t at = m->left_out; at > 0; at = line.next) {
+        struct sip_field f;
+        if (sip_line_next(m->raw, at, true, &line) != SIP_LINE_TEXT)
+            return;
+        bool via = !line.dirty && sip_line_split(m->raw, at, &line, &f) && f.id == SIP_H_VIA;
+        if (via && f.name_off != top->name_off)
+            sip_write_field(out, m, &f);
+    }
+}
+
 /* The top value is patched; what shares its line follows it unchanged. */
 static void write_vias(struct buf *out, const struct sip_reply_args *a)
 {
@@ -101,6 +116,7 @@ static void write_vias(struct buf *out, const struct sip_reply_args *a)
     put_eol(out);
     for (const struct sip_field *f = sip_msg_next(m, top); f != NULL; f = sip_msg_next(m, f))
         sip_write_field(out, m, f);
+    write_left_out_vias(out, m, top);
 }
 
 /* RFC 3261 §8.2.6.2: every response but 100 carries a To tag. */

@@ -131,6 +131,7 @@ static void deliver_some(void)
 static void edge_begins(void)
 {
     struct edge_conf conf = {.public_ip = "192.0.2.1",
+                             .public_sips_port = 5061,
                              .public_port = 5060,
                              .shards = 1,
                              .t1_ms = 500,

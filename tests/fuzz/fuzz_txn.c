@@ -311,6 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         raw_datagram, request,     response,   actor_replies, actor_requests, actor_cancels,       actor_admits,
         time_passes,  actor_comes, actor_goes, link_fills,    send_fails,     name_server_answers, network_reports};
     struct edge_conf conf = {.public_ip = "192.0.2.1",
+                             .public_sips_port = 5061,
                              .public_port = 5060,
                              .shards = 1,
                              .t1_ms = 500,

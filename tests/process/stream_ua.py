@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 
-from ua import Ua, parse
+from ua import Ua, as_bytes, parse
 
 
 def tls_context(pki, cert=None):
@@ -36,7 +36,7 @@ class StreamUa(Ua):
         self.closed = False
 
     def send(self, text):
-        self.sock.sendall(text if isinstance(text, bytes) else text.encode())
+        self.sock.sendall(as_bytes(text))
 
     def wait_bytes(self, seconds):
         """False: none came in time."""
@@ -81,3 +81,21 @@ class StreamUa(Ua):
         while not self.closed and time.monotonic() < deadline:
             self.wait_bytes(deadline - time.monotonic())
         return self.closed
+
+
+class SplitUa(StreamUa):
+    """Every byte in a packet of its own; of long messages those at both ends, between them pieces of an odd length."""
+
+    ENDS, PIECE = 1500, 97
+
+    def take_connection(self, sock, target):
+        super().take_connection(sock, target)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, text):
+        data = as_bytes(text)
+        at = 0
+        while at < len(data):
+            step = self.PIECE if self.ENDS <= at < len(data) - self.ENDS - self.PIECE else 1
+            self.sock.sendall(data[at:at + step])
+            at += step

@@ -293,21 +293,22 @@ class TestSlow(Named):
     def test_a_slow_answer_holds_nobody_else(self):
         self.srv(10, self.proxy)
         self.host()
-        self.ns.behave(f"_sip._udp.{self.domain}", delay=2)
+        self.ns.behave(f"_sip._udp.{self.domain}", delay=1.5)
         call = self.call()
         began = time.monotonic()
         with self.options_meanwhile() as took:
             self.hang_up(call)
             self.expect_bye(self.proxy, call)
-        self.assertGreater(time.monotonic() - began, 1.9)
+        self.assertGreater(time.monotonic() - began, 1.4)
         self.over()
         took.sort()
-        print(f"    OPTIONS while a name server takes 2 s: {len(took)} answered, median {took[len(took) // 2] * 1e3:.2f} ms, "
+        print(f"    OPTIONS while a name server takes 1.5 s: {len(took)} answered, median {took[len(took) // 2] * 1e3:.2f} ms, "
               f"longest {took[-1] * 1e3:.1f} ms", flush=True)
         self.assertGreater(len(took), 100 / harness.SLOW)
         self.assertLess(took[-1], 0.5 * harness.SLOW)
 
     def test_a_silent_server_ends_the_waiting(self):
+        """A BYE goes where its peer is known to be after 2 s."""
         self.ns.behave(self.domain, silent=True)
         for kind in ("_sip._udp.", "h."):
             self.ns.behave(kind + self.domain, silent=True)
@@ -316,14 +317,15 @@ class TestSlow(Named):
         with self.options_meanwhile() as took:
             self.hang_up(call)
             self.expect_bye(self.caller, call, 15)
-        self.assertLess(time.monotonic() - began, 11 * harness.SLOW)
+        self.assertGreater(time.monotonic() - began, 1.9)
+        self.assertLess(time.monotonic() - began, 2.5 * harness.SLOW)
         self.assertLess(max(took), 0.5 * harness.SLOW)
         self.over()
-        call = self.call()  # and is not asked again for a while
+        call = self.call()
         began = time.monotonic()
         self.hang_up(call)
         self.expect_bye(self.caller, call)
-        self.assertLess(time.monotonic() - began, 4 * harness.SLOW)
+        self.assertLess(time.monotonic() - began, 2.5 * harness.SLOW)
         self.over()
 
     def test_many_wait_together_for_one_answer(self):

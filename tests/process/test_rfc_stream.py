@@ -1,26 +1,12 @@
 """The rules of test_rfc_uas.py once more over TCP, each message in pieces of one byte, and over TLS."""
-import socket
 import unittest
 
 import harness
 import test_rfc_uas as uas
 from raw import FAST, RawTest, header, status
-from stream_ua import StreamUa, tls_context
+from stream_ua import SplitUa, StreamUa, tls_context
 
 TLS_PORT = harness.free_port()
-
-
-class SplitUa(StreamUa):
-    """Every byte in a packet of its own."""
-
-    def take_connection(self, sock, target):
-        super().take_connection(sock, target)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send(self, text):
-        data = text if isinstance(text, bytes) else text.encode()
-        for i in range(len(data)):
-            self.sock.sendall(data[i:i + 1])
 
 
 class Tcp(RawTest):

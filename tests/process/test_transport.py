@@ -350,9 +350,43 @@ class TestCertificates(unittest.TestCase):
     def test_no_tls(self):
         with Stack(SIPS_PORT=0, events=False).start() as stack, StreamUa(stack.sip_port) as ua:
             self.assertEqual(status(ua.ask("OPTIONS")), 200)
+            call = Call(ua)
+            call.uri = call.uri.replace("sip:", "sips:")
+            self.assertEqual(status(call.invite().final()), 416)
+
+
+class Ua6(Ua):
+    """A caller over UDP and IPv6, which says so wherever it names itself."""
+
+    def __init__(self, port):
+        super().__init__(port)
+        self.sock.close()
+        self.target = ("::1", port)
+        self.sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.sock.bind(("::1", 0))
+        self.port = self.contact_port = self.sock.getsockname()[1]
+
+    def send(self, text):
+        head, blank, body = text.partition("\r\n\r\n")
+        super().send(head.replace("127.0.0.1", "[::1]") + blank + body)
 
 
 class TestIp6(unittest.TestCase):
+    def test_each_family_is_told_an_address_of_its_own(self):
+        """§8.1.1.8, §18.1.1: Contact of the 200 and Via of our BYE."""
+        for public in ("127.0.0.1", "::1", "::1,127.0.0.1"):
+            settings = {"LISTEN_ADDRESS": "::", "PUBLIC_IP": public, "MEDIA_SERVICE_PUBLIC_IP": "127.0.0.1"}
+            with self.subTest(public), Stack(events=False, **settings).start() as stack:
+                for make, host in ((Ua, "127.0.0.1"), (Ua6, "[::1]")):
+                    with make(stack.sip_port) as ua:
+                        call = Call(ua, host=host)
+                        answer = call.answered()
+                        self.assertEqual(header(answer, "Contact"), f"<sip:sentiric@{host}:{stack.sip_port}>")
+                        stack.wait_established(call)
+                        stack.ctl("hangup", call.call_id)
+                        self.assertIn(f"UDP {host}:{stack.sip_port};", header(call.expect_bye(), "Via"))
+                        stack.wait_no_calls()  # its answer was taken for ours
+
     def test_udp_and_tcp(self):
         for listen in ("::1", "::"):
             settings = {"LISTEN_ADDRESS": listen, "PUBLIC_IP": "::1", "MEDIA_SERVICE_PUBLIC_IP": "127.0.0.1"}

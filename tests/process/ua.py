@@ -15,6 +15,11 @@ OFFER = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\
          "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n")
 
 
+def as_bytes(text):
+    """Bytes as they are; of a text "\\udcff" is the byte 0xff."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
 def parse(data, source):
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("utf-8", "replace").split("\r\n")
@@ -50,7 +55,7 @@ class Ua:
         self.sock.close()
 
     def send(self, text):
-        self.sock.sendto(text if isinstance(text, bytes) else text.encode(), self.target)
+        self.sock.sendto(as_bytes(text), self.target)
 
     def receive(self, seconds):
         """The next message, unread ones first; None when none comes in time."""

@@ -272,6 +272,34 @@ static void contact_tells_a_stream_transport(void **s)
     kit_assert_has(kit_effect(k, CALL_EFF_REPLY, 1), "Contact: <sip:sentiric@[2001:db8::5]:5060;transport=tcp>\r\n");
 }
 
+/* RFC 3261 §8.1.1.8: one the peer can reach. */
+static void contact_is_of_the_peers_family(void **state)
+{
+    static const struct {
+        const char *peer, *local, *first, *other, *contact;
+    } rows[] = {
+        {"192.0.2.7", "10.0.0.1", "203.0.113.5", "2001:db8::5", "<sip:sentiric@203.0.113.5:5060>"},
+        {"2001:db8::7", "2001:db8::1", "203.0.113.5", "2001:db8::5", "<sip:sentiric@[2001:db8::5]:5060>"},
+        {"2001:db8::7", "2001:db8::1", "203.0.113.5", "", "<sip:sentiric@[2001:db8::1]:5070>"},
+        {"2001:db8::7", "", "203.0.113.5", "", "<sip:sentiric@203.0.113.5:5060>"},
+        {"192.0.2.7", "10.0.0.1", "2001:db8::5", "", "<sip:sentiric@10.0.0.1:5070>"},
+        {"192.0.2.7", "10.0.0.1", "2001:db8::5", "203.0.113.5", "<sip:sentiric@203.0.113.5:5060>"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct kit k;
+        kit_init(&k);
+        k.source.addr = (char *)(uintptr_t)rows[i].peer;
+        k.source.local = (char *)(uintptr_t)rows[i].local;
+        k.conf.contact_addr = rows[i].first;
+        k.conf.contact_addr_other = rows[i].other;
+        k.conf.listen_port = 5070;
+        kit_answered(&k);
+        kit_assert_has(kit_effect(&k, CALL_EFF_REPLY, 1), rows[i].contact);
+        kit_fini(&k);
+    }
+}
+
 static void started_tells_all(void **s)
 {
     struct kit *k = *s;
@@ -401,6 +429,7 @@ int main(void)
         KIT_TEST(replies_open_the_dialog),
         KIT_TEST(received_and_rport_as_needed),
         KIT_TEST(contact_tells_a_stream_transport),
+        cmocka_unit_test(contact_is_of_the_peers_family),
         KIT_TEST(started_tells_all),
         KIT_TEST(both_formats_are_two_events),
         KIT_TEST(answered_tells_the_tenant),

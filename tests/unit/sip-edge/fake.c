@@ -49,7 +49,8 @@ static struct now now(void)
 
 void fake_begin(unsigned shards, const struct edge_conf *conf)
 {
-    struct edge_conf c = {.public_ip = "192.0.2.1", .public_port = 5060, .shards = shards, .t1_ms = 500};
+    struct edge_conf c = {
+        .public_ip = "192.0.2.1", .public_port = 5060, .public_sips_port = 5061, .shards = shards, .t1_ms = 500};
     if (conf != NULL)
         c = *conf;
     if (c.trusted == NULL) /* what is not about strangers is about trusted peers */

@@ -33,6 +33,21 @@ static void a_stranger_must_authenticate(void **state)
     assert_string_equal(guard_last_line(), "SIP/2.0 100 Trying");
 }
 
+/* Ten thousand sources that ask for a challenge leave nothing behind. */
+static void a_challenged_register_leaves_nothing(void **state)
+{
+    (void)state;
+    fake_rx(REQ("REGISTER", "z9hG4bKr", "", "1 REGISTER"));
+    assert_true(must_authenticate());
+    for (int i = 0; i < 2; i++) { /* asked again, and late */
+        kit_answer("z9hG4bKr;192.0.2.10:5062;REGISTER", 401, RESP("401 Unauthorized", "z9hG4bKr", "1 REGISTER"));
+        assert_string_equal(guard_last_line(), "SIP/2.0 401 Unauthorized");
+        assert_int_equal(txn_index_count(&fake.edge.index), 0);
+    }
+    fake_rx(REQ("REGISTER", "z9hG4bKr", "", "1 REGISTER"));
+    assert_true(must_authenticate());
+}
+
 static void what_a_stranger_gets(void **state)
 {
     (void)state;
@@ -306,6 +321,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, guard_begin, kit_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_stranger_must_authenticate),
+        TEST(a_challenged_register_leaves_nothing),
         TEST(what_a_stranger_gets),
         TEST(over_the_limit_503_a_few_times_then_silence),
         TEST(repeats_are_limited_too),

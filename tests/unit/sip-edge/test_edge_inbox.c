@@ -149,6 +149,26 @@ static void faults_give_the_head(void **state)
     assert_int_equal(t.msgs, 0);
 }
 
+/* Of one that has no end as much as a head may have: what stands first in it may be enough to refuse it. */
+static void a_head_that_is_too_long_is_given_as_far_as_it_may_reach(void **state)
+{
+    static char big[SIP_MSG_BYTES_MAX];
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    for (size_t step = 1; step < sizeof(big); step = step * 7 + 4000) {
+        struct edge_inbox in;
+        struct span head = SPAN("");
+        int err = 0;
+        edge_inbox_init(&in);
+        for (size_t at = 0; err == 0 && at < sizeof(big); at += step)
+            err = edge_inbox_take(&in, span_of(big + at, sizeof(big) - at < step ? sizeof(big) - at : step), &sink,
+                                  &head);
+        assert_int_equal(err, -SIP_ELIMIT);
+        assert_int_equal(head.len, SIP_HEAD_BYTES_MAX);
+        edge_inbox_fini(&in);
+    }
+}
+
 static void the_largest_message_passes(void **state)
 {
     static char big[SIP_MSG_BYTES_MAX + 1];
@@ -192,9 +212,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-        CASE(a_stream_read_at_once),      CASE(cut_in_three_anywhere),           CASE(byte_by_byte),
-        CASE(no_more_after_a_stop),       CASE(what_is_no_sip_is_known_at_once), CASE(faults_give_the_head),
-        CASE(the_largest_message_passes), CASE(a_head_without_end_is_refused),
+        CASE(a_stream_read_at_once),
+        CASE(cut_in_three_anywhere),
+        CASE(byte_by_byte),
+        CASE(no_more_after_a_stop),
+        CASE(what_is_no_sip_is_known_at_once),
+        CASE(faults_give_the_head),
+        CASE(the_largest_message_passes),
+        CASE(a_head_without_end_is_refused),
+        CASE(a_head_that_is_too_long_is_given_as_far_as_it_may_reach),
 #undef CASE
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,26 @@ static void the_reply_leaves_from_the_address_that_was_asked(void **state)
     assert_int_equal(last_from.sin_addr.s_addr, t.edge_addr.sin_addr.s_addr);
 }
 
+/* The call is older than this host's addresses. */
+static void an_address_that_is_ours_no_more_is_left_to_the_kernel(void **state)
+{
+    (void)state;
+    struct edge_path to = {.transport = SIP_TP_UDP};
+    struct sockaddr_in peer;
+    socklen_t len = sizeof(peer);
+    assert_int_equal(getsockname(t.peer_fd, (struct sockaddr *)&peer, &len), 0);
+    to.port = ntohs(peer.sin_port);
+    to.peer = edge_addr_from_v4(peer.sin_addr);
+    assert_true(edge_addr_parse(SPAN("192.0.2.123"), &to.local));
+    got = 0;
+    edge_udp_send(t.udp, &to, SPAN("hello"), SPAN(""), false);
+    wait_until(hears_one);
+    assert_string_equal(last, "hello");
+    struct in6_addr local;
+    assert_true(edge_udp_local(t.udp, &to, &local));
+    assert_true(edge_addr_is_v4(&local) && local.s6_addr[12] == 127);
+}
+
 /* Empty, tiny and huge datagrams, keep-alives, and a peer whose port is closed when the reply (and the ICMP error for
  * it) is on the way: the next request is answered as if nothing had been. */
 static void nothing_stops_it(void **state)
@@ -321,6 +341,7 @@ int main(void)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
         CASE(datagrams_are_answered),
         CASE(the_reply_leaves_from_the_address_that_was_asked),
+        CASE(an_address_that_is_ours_no_more_is_left_to_the_kernel),
         CASE(nothing_stops_it),
         CASE(an_address_out_of_reach_fails_its_transaction),
         CASE(a_closed_port_ends_an_invite),

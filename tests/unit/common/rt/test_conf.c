@@ -331,6 +331,12 @@ static void test_values_as_workers_want_them(void **state)
         {SET_RABBITMQ_URL, "amqp://", NULL},
         {SET_OUTBOUND_TRUNK, "sip:trunk.example.com:5060;transport=tcp", "sip:trunk.example.com:5060;transport=tcp"},
         {SET_OUTBOUND_TRUNK, "sips:us@[2001:db8::1]", "sips:us@[2001:db8::1]"},
+        {SET_PUBLIC_IP, "2001:db8::1 ,192.0.2.1", "2001:db8::1,192.0.2.1"},
+        {SET_PUBLIC_IP, "[2001:db8::1]", "2001:db8::1"},
+        {SET_PUBLIC_IP, "192.0.2.1,192.0.2.2", NULL},
+        {SET_PUBLIC_IP, "192.0.2.1,::", NULL},
+        {SET_PUBLIC_IP, "192.0.2.1,", NULL},
+        {SET_PUBLIC_IP, "192.0.2.1,2001:db8::1,192.0.2.2", NULL},
         {SET_OUTBOUND_TRUNK, "sip:@", NULL},
         {SET_OUTBOUND_TRUNK, "sip:trunk:99999", NULL},
     };

@@ -116,7 +116,7 @@ static void floods(void **state)
     (void)state;
     build(&(struct shape){.headers = 10000});
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ELIMIT);
-    assert_true(msg.field_cnt <= SIP_HEADERS_MAX);
+    assert_true(msg.field_cnt <= SIP_HEADERS_MAX + SIP_MSG_SPARE);
     build(&(struct shape){.via_cnt = 4000});
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ELIMIT);
     build(&(struct shape){.method = 8192});
@@ -135,6 +135,31 @@ static void floods(void **state)
     for (unsigned i = 0; i < 20000; i++)
         buf_puts(&b, "\r\n ");
     assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_EMETHOD);
+}
+
+/* Behind too many headers, or past the longest head: what a refusal copies is found all the same. */
+static void what_a_refusal_needs_is_found_behind_a_flood(void **state)
+{
+    static const char needed[] = "v: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@b>;tag=1\r\nt: <sip:b@c>\r\n"
+                                 "i: c\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n";
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        buf_reset(&b);
+        buf_puts(&b, "OPTIONS sip:h SIP/2.0\r\n");
+        for (unsigned n = i == 0 ? SIP_HEADERS_MAX : i == 1 ? 9000 : 0; n > 0; n--)
+            buf_puts(&b, "a: b\r\n");
+        for (unsigned n = i == 2 ? 10 : 0; n > 0; n--) {
+            buf_puts(&b, "a: ");
+            kit_fill(&b, 'v', 4000);
+            buf_puts(&b, "\r\n");
+        }
+        buf_puts(&b, needed);
+        assert_err(sip_msg_decode(&msg, kit_buf(&b)), -SIP_ELIMIT);
+        assert_true(sip_msg_answerable(&msg));
+        assert_int_equal(msg.cseq.num, 1);
+        assert_true(span_eq(msg.call_id, SPAN("c")) && span_eq(msg.from_tag, SPAN("1")));
+        assert_true(msg.field_cnt <= SIP_HEADERS_MAX + SIP_MSG_SPARE);
+    }
 }
 
 static void head(void **state)
@@ -253,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(of_a_message, setup, teardown),
         cmocka_unit_test_setup_teardown(floods, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_refusal_needs_is_found_behind_a_flood, setup, teardown),
         cmocka_unit_test_setup_teardown(head, setup, teardown),
         cmocka_unit_test_setup_teardown(of_values, setup, teardown),
         cmocka_unit_test_setup_teardown(of_the_iterator, setup, teardown),
