@@ -105,8 +105,8 @@ int edge_tell_failed(struct edge_shard *s, struct span txn, Plane__TxnFailed__Ca
 
 int edge_tell_flow_gone(struct edge_shard *s, const struct edge_path *flow, struct span note, bool ended)
 {
-    char peer[EDGE_ADDR_TEXT_SIZE];
-    Plane__Endpoint ep = endpoint_of(flow, peer);
+    struct endpoint_text text;
+    Plane__Endpoint ep = endpoint_of(flow, &text);
     Plane__FlowGone r = PLANE__FLOW_GONE__INIT;
     r.flow = &ep;
     r.note = data_of(note);
