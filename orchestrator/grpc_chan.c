@@ -353,6 +353,14 @@ static grpc_channel *make_channel(const struct grpc_chan_args *a)
         NUMBER(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* new certificates must mean a new connection */
         NUMBER(GRPC_ARG_ENABLE_HTTP_PROXY, 0),         /* the environment's proxy is not for the platform's traffic */
         NUMBER(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        /* What an RPC need not pay for (docs/decisions.md 27). The library retries nothing that a server may have seen,
+         * messages are too small to compress, and the name stands at each method. */
+        NUMBER(GRPC_ARG_ENABLE_RETRIES, 0),
+        NUMBER(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),
+        NUMBER(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        NUMBER(GRPC_ARG_DISABLE_CLIENT_AUTHORITY_FILTER, 1),
+        NUMBER(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        NUMBER(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
     };
 #undef NUMBER
 #undef STRING
@@ -375,9 +383,9 @@ struct grpc_chan *grpc_chan_open(const struct grpc_chan_args *a)
     c->channel = make_channel(a);
     for (size_t i = 0; a->methods[i] != NULL; i++) {
         BUG_ON(i == GRPC_LINK_METHODS_MAX);
-        c->method[i] = grpc_channel_register_call(c->channel, a->methods[i], NULL, NULL);
+        c->method[i] = grpc_channel_register_call(c->channel, a->methods[i], a->tls_name, NULL);
     }
-    c->probe = grpc_channel_register_call(c->channel, PROBE_PATH, NULL, NULL);
+    c->probe = grpc_channel_register_call(c->channel, PROBE_PATH, a->tls_name, NULL);
     c->seen = grpc_channel_check_connectivity_state(c->channel, 1);
     hurry(c, true);
     watch(c);

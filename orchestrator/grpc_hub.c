@@ -168,6 +168,23 @@ void grpc_hub_unwant(struct grpc_hub *h, enum hub_pace pace)
     h->wanted[pace]--;
 }
 
+/* --- the library's locks --- */
+
+/*
+ * Debian builds Abseil, whose locks gRPC takes, with its search for deadlocks: each lock taken is entered in a graph, a
+ * twelfth of what an RPC costs. Abseil's function turns it off; there is no name for it in C, and where it has another
+ * one the search stays.
+ */
+enum deadlock_search { DEADLOCK_IGNORED };
+void absl_set_deadlock_search(enum deadlock_search mode) __asm__(
+    "_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE") __attribute__((weak));
+
+static void stop_deadlock_search(void)
+{
+    if (absl_set_deadlock_search != NULL)
+        absl_set_deadlock_search(DEADLOCK_IGNORED);
+}
+
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
 struct grpc_hub *grpc_hub_new(struct loop *l)
@@ -182,6 +199,7 @@ struct grpc_hub *grpc_hub_new(struct loop *l)
     the_hub = h;
     gpr_set_log_function(on_library_log);
     gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+    stop_deadlock_search();
     grpc_init();
     h->queue = grpc_completion_queue_create_for_next(NULL);
     timer_init(&h->tick, on_tick, h);
