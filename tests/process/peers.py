@@ -72,6 +72,8 @@ def tone(path, seconds):
 
 
 BARESIP_CONFIG = """sip_listen 127.0.0.1:0
+sip_cafile {ca}
+sip_verify_server yes
 audio_player aubridge,nowhere
 audio_source aufile,{folder}/tone.wav
 audio_alert aubridge,alert
@@ -101,15 +103,15 @@ class Heard:
         return math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0
 
 
-def baresip(port, folder, number, seconds, codec="PCMU/8000/1"):
+def baresip(port, folder, number, seconds, codec="PCMU/8000/1", transport="udp", ca=""):
     """A real softphone without a sound card calls, plays a tone, records what it hears, hangs up after `seconds`."""
     tone(os.path.join(folder, "tone.wav"), seconds + 5)
-    files = {"config": BARESIP_CONFIG.format(folder=folder), "contacts": "",
+    files = {"config": BARESIP_CONFIG.format(folder=folder, ca=ca), "contacts": "",
              "accounts": f"<sip:905551234567@127.0.0.1>;regint=0;audio_codecs={codec}\n"}
     for name, text in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
             f.write(text)
-    r = harness.run("baresip", "-f", folder, "-t", str(seconds), "-e", f"/dial sip:{number}@127.0.0.1:{port}",
+    r = harness.run("baresip", "-f", folder, "-t", str(seconds), "-e", f"/dial sip:{number}@127.0.0.1:{port};transport={transport}",
                     stdin=subprocess.DEVNULL, timeout=seconds + 15, env={**os.environ, "HOME": folder})
     samples = ()
     for path in glob.glob(os.path.join(folder, "dump*-dec.wav")):

@@ -1,12 +1,25 @@
-"""Whole calls with software that is not ours: grpcio serves the platform, pika reads events, baresip and sipsak call."""
+"""Whole calls with software that is not ours: grpcio serves the platform, pika reads events, baresip, linphone, SIPp and sipsak call, and
+sipvicious looks for what it can find."""
+import glob
+import os
+import shutil
+import socket
+import subprocess
 import tempfile
+import threading
 import unittest
+import wave
 
 import harness
 import peers
+import sipp
 from harness import KINDS, Stack
+from phones import Linphone
 from test_call import OneCall
 from ua import Call, Ua
+
+TLS_PORT = harness.free_port()
+LINPHONE_USER = {"id": "p0", "tenant": "t", "sip": {"username": "p0", "password": "p0-secret"}}
 
 
 class TestPythonPlatform(unittest.TestCase):
@@ -57,11 +70,25 @@ class TestPythonPlatform(unittest.TestCase):
 
 
 class TestPhones(OneCall):
+    """Softphones hear themselves over each transport."""
+
+    settings = {"SIPS_PORT": TLS_PORT}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(**cls.settings)
+        cls.stack.platform.config["users"].append(LINPHONE_USER)
+        cls.stack.platform.write_config()
+        cls.stack.start()
+
+    def port(self, transport):
+        return TLS_PORT if transport == "tls" else self.stack.sip_port
+
     def test_baresip_hears_itself(self):
-        for codec in ("PCMU/8000/1", "PCMA/8000/1"):
-            with self.subTest(codec=codec), tempfile.TemporaryDirectory(prefix="sig-phone-") as folder:
+        for codec, transport in (("PCMU/8000/1", "udp"), ("PCMA/8000/1", "tcp"), ("PCMU/8000/1", "tls")):
+            with self.subTest(codec=codec, transport=transport), tempfile.TemporaryDirectory(prefix="sig-phone-") as folder:
                 before = self.stack.platform.status()
-                heard = peers.baresip(self.stack.sip_port, folder, "902121230001", 4, codec)
+                heard = peers.baresip(self.port(transport), folder, "902121230001", 4, codec, transport, f"{self.stack.pki}/ca.crt")
                 self.assertTrue(heard.established, heard.text[-1500:])
                 self.assertGreater(len(heard.samples), 8000 * 2, "at least two seconds came back")
                 self.assertGreater(heard.loudness(), 1000, "a tone, not silence")
@@ -70,9 +97,160 @@ class TestPhones(OneCall):
                 self.assertEqual(after["released"], before["released"] + 1)
                 self.assertGreater(after["packets_out"] - before["packets_out"], 100)
         started = [e for e in self.stack.events.all() if e.key == "call.ended"]
-        self.assertGreaterEqual(len(started), 2)
+        self.assertGreaterEqual(len(started), 3)
+
+    def test_linphone_hears_itself(self):
+        """It registers first: without an account it does not know its own address."""
+        for transport in ("udp", "tcp", "tls"):
+            with self.subTest(transport), tempfile.TemporaryDirectory(prefix="sig-phone-") as folder:
+                phone = Linphone(folder, "p0", self.port(transport), transport, f"{self.stack.pki}/ca.crt", expires=60)
+                self.addCleanup(phone.stop)
+                harness.wait_for("it is registered", 10, lambda: self.stack.ctl("registrations")["registrations"])
+                heard = os.path.join(phone.folder, "heard.wav")
+                peers.tone(os.path.join(phone.folder, "tone.wav"), 8)
+                host = "localhost" if transport == "tls" else "127.0.0.1"
+                before = self.stack.platform.status()["packets_out"]
+                self.say(phone, "soundcard use files", f"play {phone.folder}/tone.wav", f"record {heard}",
+                         f"call sip:902121230001@{host}:{self.port(transport)};transport={transport}")
+                harness.wait_for("a second of echo", 15, lambda: self.stack.platform.status()["packets_out"] > before + 50)
+                self.say(phone, "terminate")
+                self.stack.assert_clean()
+                phone.stop()
+                harness.wait_for("it has left", 5, lambda: not self.stack.ctl("registrations")["registrations"])
+                self.assertIn("Media streams established", phone.text())
+                with wave.open(heard) as w:
+                    self.assertGreater(w.getnframes() / w.getframerate(), 0.5)
+
+    def say(self, phone, *lines):
+        phone.process.stdin.write("".join(line + "\n" for line in lines).encode())
+        phone.process.stdin.flush()
 
     def test_sipsak_options(self):
-        r = harness.run("sipsak", "-vv", "-s", f"sip:ping@127.0.0.1:{self.stack.sip_port}")
-        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
-        self.assertIn("200 OK", r.stdout)
+        for transport in ("udp", "tcp", "tls"):
+            with self.subTest(transport):
+                r = harness.run("sipsak", "-vv", "-E", transport, "--tls-ca-cert", f"{self.stack.pki}/ca.crt", "-s",
+                                f"sip:ping@127.0.0.1:{self.port(transport)}")
+                self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+                self.assertIn("200 OK", r.stdout)
+
+
+class TestSipp(OneCall):
+    """The scenarios that are built into SIPp and call somebody. Debian's SIPp has no TLS; `branchc` wants a registrar that asks for no
+    password, `regexp` an o= line whose user is a word."""
+
+    def run_one(self, *args):
+        r = sipp.call(self.stack.sip_port, calls=5, rate=5, hold_ms=100, service="902121234567", extra=args)
+        self.assertEqual((r.ok, r.failed), (5, 0), r.text)
+
+    def test_uac_over_udp_and_tcp(self):
+        for mode in ("u1", "un", "t1", "tn"):
+            with self.subTest(mode):
+                self.run_one("-t", mode, "-max_socket", "100")
+        self.stack.assert_clean()
+
+    def test_uac_with_media(self):
+        """A recorded voice; it is sent through a raw socket, which needs root."""
+        if os.geteuid() != 0:
+            return
+        with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            os.mkdir(f"{folder}/pcap")
+            for path in glob.glob("/usr/share/sip-tester/*.pcap"):
+                shutil.copy(path, f"{folder}/pcap")
+            before = self.stack.platform.status()["packets_in"]
+            self.finish_all([self.start(folder, "uac_pcap")])
+            self.assertGreater(self.stack.platform.status()["packets_in"], before + 100)
+        self.stack.assert_clean()
+
+    def test_third_party_call_control(self):
+        """One side is called without an offer, the other with the first one's: a controller that joins two calls."""
+        twin = f"127.0.0.1:{harness.free_port()}"
+        with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            b = self.start(folder, "3pcc-C-B", "-3pcc", twin)
+            harness.wait_for("the second half listens", 10, lambda: not harness.is_free(int(twin.split(":")[1]), socket.SOCK_STREAM))
+            self.finish_all([self.start(folder, "3pcc-C-A", "-3pcc", twin), b])
+        self.stack.assert_clean()
+
+    def start(self, folder, name, *args):
+        ports = [str(harness.free_port(socket.SOCK_DGRAM)) for _ in range(2)]
+        return subprocess.Popen(["sipp", f"127.0.0.1:{self.stack.sip_port}", "-sn", name, "-s", "902121234567", "-i", "127.0.0.1",
+                                 "-p", ports[0], "-mp", ports[1], "-m", "3", "-r", "3", "-nostdin", "-timeout", "30s", *args],
+                                cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def finish_all(self, processes):
+        for process in processes:
+            out, _ = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, out[-800:])
+
+
+class Disguise(threading.Thread):
+    """What a scanner says reaches the service under another product's name, and from another address."""
+
+    def __init__(self, target):
+        super().__init__(daemon=True)
+        self.target, self.ending = target, False
+        self.inner, self.outer = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        self.inner.bind(("127.0.0.1", 0))
+        self.outer.bind(("127.0.0.7", 0))
+        self.port, self.client = self.inner.getsockname()[1], None
+        for s in (self.inner, self.outer):
+            s.settimeout(0.05)
+        self.start()
+
+    def run(self):
+        while not self.ending:
+            for here, there in ((self.inner, self.outer), (self.outer, self.inner)):
+                try:
+                    data, source = here.recvfrom(65535)
+                except TimeoutError:
+                    continue
+                if here is self.inner:
+                    self.client = source
+                    there.sendto(data.replace(b"friendly-scanner", b"Linksys/SPA942-6"), self.target)
+                else:
+                    there.sendto(data, self.client)
+
+    def stop(self):
+        self.ending = True
+        self.join()
+        self.inner.close()
+        self.outer.close()
+
+
+class TestVisitor(unittest.TestCase):
+    """sipvicious at a service where it is a stranger: what it learns. Its svcrack: test_register_abuse.py."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(events=False, TRUSTED_PEERS="192.0.2.0/24", BLOCK_S=60).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def visit(self, tool, port, *args):
+        with tempfile.TemporaryDirectory() as folder:
+            r = harness.run(tool, "-p", str(port), *args, "127.0.0.1", cwd=folder, env={**os.environ, "HOME": folder},
+                            stdin=subprocess.DEVNULL)
+        return r.stdout + r.stderr
+
+    def test_as_itself_it_finds_nothing(self):
+        self.assertIn("found nothing", self.visit("svmap", self.stack.sip_port))
+        self.assertIn("found nothing", self.visit("svwar", self.stack.sip_port, "-e", "100-110", "--maximumtime=2", "--force"))
+        row, = self.stack.ctl("blocked")["blocked"]
+        self.assertEqual((row["source"], row["reason"]), ("127.0.0.1", "scanner"))
+
+    def test_in_disguise_it_finds_a_sip_port_and_no_user(self):
+        """That something answers, not what it is; a user who is there is answered as one who is not."""
+        disguise = Disguise(("127.0.0.1", self.stack.sip_port))
+        self.addCleanup(disguise.stop)
+        found = self.visit("svmap", disguise.port)
+        self.assertRegex(found, rf"127\.0\.0\.1:{disguise.port} *\| *unknown")
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as words:
+            words.write("alice\nnobody\nbob\n1001\nnobody2\n")
+            words.flush()
+            self.assertIn("authentication request for an unknown extension", self.visit("svwar", disguise.port, "-d", words.name))
+            self.assertIn("found nothing", self.visit("svwar", disguise.port, "-d", words.name, "--force"))
+
+
+if __name__ == "__main__":
+    unittest.main()
