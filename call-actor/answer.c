@@ -1,15 +1,32 @@
 #include "call-actor/answer.h"
 
 #include "common/base/id.h"
+#include "common/base/map.h"
 #include "common/sip/sip_write.h"
+#include <inttypes.h>
+#include <stdio.h>
 
 #define RETRY_AFTER_S 5
 #define RETRY_SPREAD_S 10 /* who was refused together does not come back together */
 
+/* What is answered here leaves no state, over UDP not even at the edge: the tag is the same each time (RFC 3261
+ * §8.2.7), and nobody's to guess. */
+static void stateless_tag(const struct actor *a, const struct sip_msg *m, char out[ID_MAX])
+{
+    static uint64_t secret[2];
+    if (secret[0] == 0)
+        id_random_bytes(secret, sizeof(secret));
+    const struct span parts[] = {m->call_id, m->from_tag, m->via.branch};
+    uint64_t h = m->cseq.num;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        h = map_siphash((const uint64_t[]){secret[0] ^ h, secret[1] + i}, parts[i]);
+    (void)snprintf(out, ID_MAX, "a%u-%016" PRIx64, a->conf.shard, h);
+}
+
 void answer_begin(struct actor *a, struct buf *out, const struct asked *q, unsigned status, const char *reason)
 {
     char tag[ID_MAX];
-    id_make(tag, a->conf.shard, 10);
+    stateless_tag(a, q->msg, tag);
     struct sip_reply_args args = {
         .req = q->msg, .status = status, .reason = span_cstr(reason), .to_tag = span_cstr(tag)};
     sip_reply_note_source(&args, span_cstr(q->rx->source->addr), (uint16_t)q->rx->source->port);

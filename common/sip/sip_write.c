@@ -158,7 +158,7 @@ void sip_write_reply(struct buf *out, const struct sip_reply_args *a)
     const struct sip_msg *m = a->req;
     sip_write_status_line(out, a->status, a->reason);
     write_vias(out, a);
-    if (a->status > 100 && a->status < 300)
+    if (a->status > 100 && a->status < 300 && m->method != SIP_M_REGISTER) /* §10.3: in no response to that */
         sip_write_copy(out, m, SIP_H_RECORD_ROUTE);
     copy_one(out, m, SIP_H_FROM);
     if (sip_msg_has(m, SIP_H_TO))

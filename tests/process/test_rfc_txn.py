@@ -2,6 +2,7 @@
 import unittest
 
 import harness
+from digest_ua import Phone
 from raw import Raw, RawTest, header, status, tag, token, values
 from ua import Ua
 
@@ -163,6 +164,28 @@ class TestServer(RawTest):
         self.assertEqual(status(got), 481)
         self.assertIn(f";rport={self.ua.port}", header(got, "Via"))
         self.assertEqual(status(invite.bye(answer)), 200)
+
+
+class TestRegistrar(RawTest):
+    def phone(self):
+        phone = Phone(self.stack.sip_port)
+        self.addCleanup(phone.sock.close)
+        return phone
+
+    def test_8_2_7_a_challenge_has_the_same_tag_each_time(self):
+        phone = self.phone()
+        first = phone.ask_register()
+        phone.send(phone.sent)
+        again = phone.expect("401 again", 5, lambda m: status(m) == 401)
+        self.assertTrue(tag(header(first, "To")))
+        self.assertEqual(header(again, "To"), header(first, "To"))
+        self.assertNotEqual(tag(header(phone.ask_register(), "To")), tag(header(first, "To")))
+
+    def test_10_3_a_registrar_writes_no_record_route(self):
+        phone = self.phone()
+        answer = phone.register(extra=["Record-Route: <sip:p.example;lr>"])
+        self.assertEqual((status(answer), values(answer, "Record-Route")), (200, []))
+        self.assertEqual(status(phone.register(["*"], ["Expires: 0"])), 200)
 
 
 class TestClient(RawTest):
