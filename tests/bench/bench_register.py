@@ -48,13 +48,13 @@ modparam("auth", "qop", "auth")
 modparam("auth", "nid_pool_no", {children})
 modparam("auth", "nc_array_size", 1048576)
 request_route {{
-    if (!is_method("REGISTER")) {{
+    if (method != "REGISTER") {{
         sl_send_reply("405", "Method Not Allowed");
         exit;
     }}
     $var(password) = $tU + "-secret";
-    if (!pv_www_authenticate("$td", "$var(password)", "0")) {{
-        www_challenge("$td", "1");
+    if (!pv_www_authenticate("sentiric_demo", "$var(password)", "0")) {{
+        www_challenge("sentiric_demo", "1");
         exit;
     }}
     if ($au != $tU) {{
@@ -79,6 +79,7 @@ class Kamailio:
         self.process = subprocess.Popen([*harness.WITH_US, "kamailio", "-f", config, "-DD", "-E", "-m", "1024", "-M", "16",
                                          "-Y", self.dir], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
                                         start_new_session=True)
+        harness.wait_for("Kamailio listens", 10, lambda: not harness.is_free(self.sip_port, socket.SOCK_DGRAM))
 
     def pids(self):
         return {f"{name}.{pid}": pid for pid, name in harness.processes_of_session(self.process.pid)}

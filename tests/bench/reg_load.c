@@ -122,9 +122,9 @@ static void transmit(const struct reg *r)
     int len = snprintf(
         text, sizeof(text),
         "REGISTER sip:registrar SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%s-%lu-%u;rport\r\n"
-        "Max-Forwards: 70\r\nFrom: <sip:%s@%s>;tag=%s%lu\r\nTo: <sip:%s@%s>\r\nCall-ID: %s-%lu@phone\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:%s@h.example>;tag=%s%lu\r\nTo: <sip:%s@h.example>\r\nCall-ID: %s-%lu@phone\r\n"
         "CSeq: %u REGISTER\r\nUser-Agent: reg_load\r\n%sContent-Length: 0\r\n\r\n",
-        own_port, args.run, n, cseq, user, args.realm, args.run, n, user, args.realm, args.run, n, cseq, extra);
+        own_port, args.run, n, cseq, user, args.run, n, user, args.run, n, cseq, extra);
     if (len > 0 && send(fd, text, (size_t)len, 0) < 0 && errno != ECONNREFUSED && errno != EAGAIN)
         stop("send");
 }
