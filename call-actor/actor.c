@@ -275,6 +275,7 @@ static void on_edge_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     struct actor *a = bus_link_user(k);
     if (fresh)
         keepalive_forget(registrar_keepalive(a->registrar));
+    gate_tell_edge(a->gate);
     admit_update(a, true);
     recover_ask(a, PLANE__PROC__PROC_EDGE);
 }

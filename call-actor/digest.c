@@ -131,35 +131,15 @@ bool digest_matches(const struct digest_claim *c, struct span method, struct spa
 
 /* --- what is asked --- */
 
-static void write_one(struct buf *out, enum sip_hdr_id header, const struct digest_challenge *c, enum crypt_hash hash)
-{
-    struct sip_auth a = {.scheme = SPAN("Digest"), .digest = true};
-    const struct {
-        enum sip_auth_field field;
-        struct span value;
-    } fields[] = {
-        {SIP_AUTH_REALM, c->realm},
-        {SIP_AUTH_NONCE, c->nonce},
-        {SIP_AUTH_ALGORITHM, hash_names[hash]},
-        {SIP_AUTH_QOP, SPAN("auth")},
-        {SIP_AUTH_STALE, c->stale ? SPAN("true") : SPAN("")},
-    };
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (fields[i].value.len == 0)
-            continue;
-        a.have |= 1u << fields[i].field;
-        a.field[fields[i].field] = fields[i].value;
-    }
-    sip_write_hdr_begin(out, header);
-    sip_auth_write(out, &a, true);
-    sip_write_hdr_end(out);
-}
-
 void digest_write_challenge(struct buf *out, enum sip_hdr_id header, const struct digest_challenge *c)
 {
     static const enum crypt_hash strongest_first[] = {CRYPT_SHA512_256, CRYPT_SHA256, CRYPT_MD5};
     for (size_t i = 0; i < sizeof(strongest_first) / sizeof(strongest_first[0]); i++) {
         if ((c->offered & 1u << strongest_first[i]) != 0)
-            write_one(out, header, c, strongest_first[i]);
+            sip_auth_write_challenge(out, header,
+                                     &(struct sip_challenge){.realm = c->realm,
+                                                             .nonce = c->nonce,
+                                                             .algorithm = hash_names[strongest_first[i]],
+                                                             .stale = c->stale});
     }
 }

@@ -164,6 +164,17 @@ static void challenge(struct gate *g, const struct asked *q, bool stale)
     (void)answer_end(a, &a->reply_buf, q, status);
 }
 
+void gate_tell_edge(struct gate *g)
+{
+    char *algorithms[] = {(char *)(uintptr_t)digest_hash_name(CRYPT_MD5).p};
+    Plane__Challenge m = PLANE__CHALLENGE__INIT;
+    m.nonce_key = (ProtobufCBinaryData){.len = CRYPT_KEY_BYTES, .data = g->auth.nonces.key};
+    m.realm = g->auth.realm;
+    m.algorithms = algorithms;
+    m.n_algorithms = sizeof(algorithms) / sizeof(algorithms[0]);
+    (void)bus_send(g->actor->edge, PLANE_EDGE_CHALLENGE, &m.base); /* lost: REGISTERs are challenged here */
+}
+
 static void note_last(const struct asked *q, struct span user)
 {
     log_ev(LOG_WARN, "too many wrong passwords: refused for the rest of this minute",

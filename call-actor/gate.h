@@ -34,6 +34,8 @@ void gate_free(struct gate *g);
  * returns  it passes; false: it is answered, or held
  */
 bool gate_passes(struct gate *g, const struct asked *q, const struct cred *told);
+/** The edge is there: it may challenge who registers without credentials. */
+void gate_tell_edge(struct gate *g);
 /** A CANCEL has come for a request that is held: it gets its 487 and is forgotten. false: none is. */
 bool gate_cancel(struct gate *g, struct span txn);
 /** Is there such a user? The answer comes to gate_told_fn, now or later; the message is copied. */

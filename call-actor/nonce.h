@@ -2,10 +2,10 @@
  * nonce: nonces that need no table while nobody has used them, and a bounded one of those in use. Layer: call-actor,
  * pure (the key and the times are given). RFC 7616 §3.3, §3.4.5, §5.4.
  *
- * A nonce is base64url of its time of birth, a random number, and a MAC of both and the realm. Whoever has the key
- * can say that it is ours and how old it is, also after a restart. A nonce that has proven something is entered with
- * its count; nc must grow from then on, and a request without nc uses its nonce up. When the table is full its oldest
- * entry goes, and with it every nonce born before that one: a count that is forgotten is never accepted again.
+ * What a nonce is says nonce_text.h: whoever has the key can say that it is ours and how old it is, also after a
+ * restart. A nonce that has proven something is entered with its count; nc must grow from then on, and a request
+ * without nc uses its nonce up. When the table is full its oldest entry goes, and with it every nonce born before that
+ * one: a count that is forgotten is never accepted again.
  *
  * What was in the table is lost with the process. Nonces born before it started are therefore taken only while the
  * request they were made for can still be under way (NONCE_OLD_MS).
@@ -16,11 +16,11 @@
 #include "common/base/clock.h"
 #include "common/base/list.h"
 #include "common/base/map.h"
-#include "common/rt/crypt.h"
+#include "common/rt/nonce_text.h"
 
-#define NONCE_TEXT_SIZE 48    /* 43 characters and a NUL */
 #define NONCE_USED_MAX 65536u /* nonces in use, a shard */
 #define NONCE_OLD_MS 32000    /* 64*T1 with the RFC's T1 */
+#define NONCE_AHEAD_MS 1000
 
 struct nonces {
     uint8_t key[CRYPT_KEY_BYTES];

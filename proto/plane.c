@@ -21,6 +21,7 @@
 #define D_RxResponse plane__rx_response__descriptor
 #define D_TxnFailed plane__txn_failed__descriptor
 #define D_CancelTxn plane__cancel_txn__descriptor
+#define D_Challenge plane__challenge__descriptor
 #define D_Ping plane__ping__descriptor
 #define D_FlowGone plane__flow_gone__descriptor
 #define D_Admit plane__admit__descriptor

@@ -9,7 +9,9 @@
 #define NAME_MAX_BYTES 512u
 #define HA1_LEN 32u
 #define CONTACTS_MAX 1024u /* of one answer of the registrar */
-#define NOTE_MAX 256u      /* what an actor pins to a connection */
+#define NONCE_KEY_LEN 32u
+#define ALGORITHMS_MAX 8u
+#define NOTE_MAX 256u /* what an actor pins to a connection */
 #define RAW_MAX 65535u
 #define ROW_MAX (1u << 20) /* of a user's bindings */
 #define SHARD_MAX 255u
@@ -47,6 +49,13 @@ static const char *check_send_reply(const Plane__SendReply *m)
     if (m->flow_note.len > NOTE_MAX)
         return "note too long";
     return m->dest != NULL && endpoint_ok(m->dest) ? NULL : "destination missing or bad";
+}
+
+static const char *check_challenge(const Plane__Challenge *m)
+{
+    if (m->nonce_key.len != NONCE_KEY_LEN || m->realm[0] == '\0' || strlen(m->realm) > NAME_MAX_BYTES)
+        return "key or realm missing or too long";
+    return m->n_algorithms > 0 && m->n_algorithms <= ALGORITHMS_MAX ? NULL : "algorithms missing or too many";
 }
 
 static const char *check_flow(const Plane__Endpoint *e, ProtobufCBinaryData note)
@@ -147,6 +156,8 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
         return key_ok(((const Plane__TxnFailed *)(const void *)m)->txn) ? NULL : "branch missing or too long";
     case PLANE_EDGE_CANCEL:
         return key_ok(((const Plane__CancelTxn *)(const void *)m)->txn) ? NULL : "branch missing or too long";
+    case PLANE_EDGE_CHALLENGE:
+        return check_challenge((const void *)m);
     case PLANE_EDGE_PING:
         return check_flow(((const Plane__Ping *)(const void *)m)->dest,
                           ((const Plane__Ping *)(const void *)m)->flow_note);

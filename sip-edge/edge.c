@@ -177,6 +177,9 @@ void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const Protobuf
     case PLANE_EDGE_SEND_REQUEST:
         edge_on_send_request(s, (const void *)m);
         break;
+    case PLANE_EDGE_CHALLENGE:
+        edge_challenge_set(&s->challenge, (const void *)m);
+        break;
     case PLANE_EDGE_PING:
         edge_on_ping(s, (const void *)m);
         break;

@@ -14,6 +14,7 @@
 #include "common/sip/sip_msg.h"
 #include "proto/plane.h"
 #include "sip-edge/edge_addr.h"
+#include "sip-edge/edge_challenge.h"
 #include "sip-edge/edge_guard.h"
 #include "sip-edge/edge_notes.h"
 #include "sip-edge/edge_own.h"
@@ -82,6 +83,7 @@ struct edge_shard {
     bool admits;            /* EDGE_ADMIT: calls may come */
     uint32_t retry_after_s; /* what it asked for; 0: our choice */
     char why[EDGE_WHY_MAX];
+    struct edge_challenge challenge;
     struct list open;   /* server transactions it has not answered finally, oldest first */
     struct list untold; /* client transactions whose last word it has not heard */
     struct list acks;   /* see edge_acks.h */

@@ -41,6 +41,8 @@ static void write_extras(struct edge *e, struct buf *out, const struct edge_repl
     if (r->status == 200)
         sip_caps_write(out);
     sip_caps_write_refusal(out, r->req, r->status);
+    if (r->status == 401)
+        edge_challenge_write(r->challenge, out, e->now.wall_ms);
     if (r->status == 503) {
         uint32_t base = r->retry_after_s > 0 ? r->retry_after_s : EDGE_RETRY_MIN_S;
         sip_write_hdr_num(out, SIP_H_RETRY_AFTER, base + tag_hash(e, r->req) % EDGE_RETRY_SPREAD_S);

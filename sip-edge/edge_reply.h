@@ -13,9 +13,10 @@ struct edge_reply {
     const struct sip_msg *req;
     const struct edge_path *from; /* where req came from */
     unsigned status;
-    struct span reason;     /* empty: the registered phrase */
-    struct span why;        /* what the log says of it; empty: the reason */
-    uint32_t retry_after_s; /* 503: base; 0: EDGE_RETRY_MIN_S */
+    struct span reason;                     /* empty: the registered phrase */
+    struct span why;                        /* what the log says of it; empty: the reason */
+    uint32_t retry_after_s;                 /* 503: base; 0: EDGE_RETRY_MIN_S */
+    const struct edge_challenge *challenge; /* 401 */
 };
 
 /** Writes it into `out` (emptied first), with Allow, Retry-After … as the status asks. out->failed when it is too long.

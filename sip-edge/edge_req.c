@@ -220,6 +220,16 @@ static bool admission_passes(const struct fresh *f)
     return false;
 }
 
+/* Whether there are credentials is seen here; whether they are right its actor knows. */
+static bool challenge_passes(const struct fresh *f)
+{
+    if (f->in_dialog || !edge_challenge_is_for(&f->shard->challenge, f->m))
+        return true;
+    struct edge_reply r = {.req = f->m, .from = f->from, .status = 401, .challenge = &f->shard->challenge};
+    edge_reply_stateless(f->e, &r);
+    return false;
+}
+
 /* --- what each method then does --- */
 
 /* §11.2: as an INVITE would be answered. */
@@ -318,7 +328,7 @@ static void on_new_request(struct edge *e, const struct edge_path *from)
         answer_options(&f);
         return;
     }
-    if (!hops_pass(&f) || !dialog_passes(&f) || !admission_passes(&f))
+    if (!hops_pass(&f) || !dialog_passes(&f) || !admission_passes(&f) || !challenge_passes(&f))
         return;
     if (f.m->method == SIP_M_CANCEL)
         on_cancel(&f);

@@ -38,12 +38,12 @@ static struct stat_series rx_responses[CLASSES] = BY_CLASS(RX_RESPONSES, "respon
 static struct stat_series tx_replies[CLASSES] = BY_CLASS(TX_REPLIES, "responses sent, repeats not counted");
 
 /* Every status the edge gives by itself; the last row takes what is not listed. */
-static const unsigned own_code[] = {100, 200, 400, 403, 405, 414, 416, 420, 481, 482, 483, 503, 504, 505, 513, 0};
+static const unsigned own_code[] = {100, 200, 400, 401, 403, 405, 414, 416, 420, 481, 482, 483, 503, 504, 505, 513, 0};
 #define OWN_CODES (sizeof(own_code) / sizeof(own_code[0]))
 #define OWN(label) COUNTER(TX_OWN, "code=\"" label "\"", "responses the edge gave without an actor")
-static struct stat_series tx_own[OWN_CODES] = {OWN("100"), OWN("200"), OWN("400"), OWN("403"),  OWN("405"), OWN("414"),
-                                               OWN("416"), OWN("420"), OWN("481"), OWN("482"),  OWN("483"), OWN("503"),
-                                               OWN("504"), OWN("505"), OWN("513"), OWN("other")};
+static struct stat_series tx_own[OWN_CODES] = {OWN("100"), OWN("200"), OWN("400"), OWN("401"), OWN("403"),  OWN("405"),
+                                               OWN("414"), OWN("416"), OWN("420"), OWN("481"), OWN("482"),  OWN("483"),
+                                               OWN("503"), OWN("504"), OWN("505"), OWN("513"), OWN("other")};
 
 #define DROP_ROW(id, label) [EDGE_DROP_##id] = COUNTER(DROPS, "reason=\"" label "\"", "messages that went no further"),
 static struct stat_series drops[EDGE_DROPS] = {EDGE_DROP_LIST(DROP_ROW)};

@@ -82,7 +82,8 @@ void id_random_bytes(void *out, size_t n)
 
 uint64_t id_random_u64(void)
 {
-    uint64_t v;
-    id_random_bytes(&v, sizeof v);
+    uint64_t v = 0;
+    for (size_t i = 0; i < sizeof v; i++)
+        v = v << 8 | random_byte();
     return v;
 }

@@ -2,6 +2,7 @@
 
 #include "common/sip/sip_err.h"
 #include "common/sip/sip_limits.h"
+#include "common/sip/sip_write.h"
 
 struct field_row {
     struct span name;
@@ -119,4 +120,28 @@ void sip_auth_write(struct buf *out, const struct sip_auth *a, bool challenge)
             buf_putc(out, '"');
         between = ", ";
     }
+}
+
+void sip_auth_write_challenge(struct buf *out, enum sip_hdr_id header, const struct sip_challenge *c)
+{
+    struct sip_auth a = {.scheme = SPAN("Digest"), .digest = true};
+    const struct {
+        enum sip_auth_field field;
+        struct span value;
+    } fields[] = {
+        {SIP_AUTH_REALM, c->realm},
+        {SIP_AUTH_NONCE, c->nonce},
+        {SIP_AUTH_ALGORITHM, c->algorithm},
+        {SIP_AUTH_QOP, SPAN("auth")},
+        {SIP_AUTH_STALE, c->stale ? SPAN("true") : SPAN("")},
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (fields[i].value.len == 0)
+            continue;
+        a.have |= 1u << fields[i].field;
+        a.field[fields[i].field] = fields[i].value;
+    }
+    sip_write_hdr_begin(out, header);
+    sip_auth_write(out, &a, true);
+    sip_write_hdr_end(out);
 }

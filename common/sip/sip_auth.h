@@ -6,6 +6,7 @@
 #ifndef COMMON_SIP_SIP_AUTH_H
 #define COMMON_SIP_SIP_AUTH_H
 
+#include "common/sip/sip_hdr.h"
 #include "common/sip/sip_lex.h"
 
 /* Order is that of the array in struct sip_auth and of the encoder. */
@@ -54,5 +55,15 @@ static inline bool sip_auth_has(const struct sip_auth *a, enum sip_auth_field f)
 }
 /** Append "Digest realm=…, nonce=…": every field in `have`, each in its own form. challenge: qop is quoted. */
 void sip_auth_write(struct buf *out, const struct sip_auth *a, bool challenge);
+
+/* One Digest challenge with qop=auth (RFC 7616 §3.3). */
+struct sip_challenge {
+    struct span realm; /* escapes as written */
+    struct span nonce;
+    struct span algorithm;
+    bool stale;
+};
+/** Append it as a header. header: SIP_H_WWW_AUTHENTICATE or SIP_H_PROXY_AUTHENTICATE. */
+void sip_auth_write_challenge(struct buf *out, enum sip_hdr_id header, const struct sip_challenge *c);
 
 #endif

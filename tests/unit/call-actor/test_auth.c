@@ -35,7 +35,8 @@ static void a_nonce_is_ours_for_its_life(void **state)
     assert_int_equal(nonce_check(&n, t, now), NONCE_GOOD);
     assert_int_equal(nonce_check(&n, t, later(LIFE_S * 1000)), NONCE_GOOD);
     assert_int_equal(nonce_check(&n, t, later(LIFE_S * 1000 + 1)), NONCE_STALE);
-    assert_int_equal(nonce_check(&n, t, later(-1)), NONCE_STALE); /* from the future */
+    assert_int_equal(nonce_check(&n, t, later(-NONCE_AHEAD_MS)), NONCE_GOOD); /* the edge's turn began after ours */
+    assert_int_equal(nonce_check(&n, t, later(-NONCE_AHEAD_MS - 1)), NONCE_STALE); /* from the future */
     for (size_t i = 0; i < t.len; i++) {
         made[i] ^= 1; /* every character counts */
         assert_int_equal(nonce_check(&n, t, now), NONCE_STALE);
