@@ -5,6 +5,7 @@
  *   gate.c    who must show who he is; registrar.c: REGISTER; answer.c: replies that belong to no call
  *   users.c   questions to user-service about SIP users
  *   turn.c    what a step wants done; rows committed at the end of the turn, before anything leaves (rule 2)
+ *   where.c   who is to be rung
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
@@ -38,6 +39,7 @@ struct actor {
     struct outbox *outbox;
     struct calls calls;
     struct list dirty;
+    struct list where;    /* questions of calls that are not answered yet (where.c) */
     struct buf row_buf;   /* scratch of the commit */
     struct buf reply_buf; /* scratch of answer.h */
     struct gate *gate;

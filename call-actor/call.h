@@ -26,6 +26,7 @@ enum call_state {
     CALL_ST_ESTABLISHED = 4, /* ACK seen */
     CALL_ST_ENDING = 5,      /* our BYE is under way; for the platform the call is over */
     CALL_ST_ENDED = 6,       /* over for everybody; remembered for 64*T1 and until port and jobs are done */
+    CALL_ST_RINGING = 7,     /* after SETUP: out-legs ring */
     CALL_STATES
 };
 
@@ -35,6 +36,7 @@ enum call_timer {
     CALL_TMR_NO_ACK = 2,  /* 64*T1 without ACK: BYE */
     CALL_TMR_LINGER = 3,  /* an ended call is forgotten */
     CALL_TMR_RELEASE = 4, /* media-service could not be reached: give the port back now */
+    CALL_TMR_NO_ANSWER = 5, /* it rang long enough: 480 */
     CALL_TIMERS
 };
 
@@ -47,6 +49,7 @@ enum call_input_type {
     CALL_IN_JOB_DONE = 3,  /* done */
     CALL_IN_TERMINATE = 4, /* reason, asked_by */
     CALL_IN_TIMER = 5,     /* timer */
+    CALL_IN_TARGETS = 6,   /* who, targets, target_cnt, status: the answer to CALL_EFF_LOCATE */
 };
 
 /* Everything is borrowed for the one call of call_handle. */
@@ -62,6 +65,11 @@ struct call_input {
     const char *reason;   /* the asker's word; may be empty */
     const char *asked_by; /* "sigctl" is the operator, anybody else the platform */
     enum call_timer timer;
+    const char *user;  /* first INVITE: who its sender has shown to be (digest), unescaped; NULL or "": nobody */
+    bool from_trusted; /* first INVITE: it came from a trusted peer: its P-Asserted-Identity is believed */
+    struct span who;   /* CALL_IN_TARGETS: as it was asked */
+    Store__Target *const *targets; /* copied */
+    size_t target_cnt; /* 0: status says why: 480 a user we know, offline; 404 unknown; 503 could not be found out */
 };
 
 /*
@@ -77,6 +85,9 @@ enum call_effect_type {
     CALL_EFF_ARM = 5,        /* timer, at_wall_ms; 0 disarms */
     CALL_EFF_LOG = 6,        /* a line for people: level, say, raw (text), status; the shell adds ids and fields */
     CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
+    CALL_EFF_LOCATE = 8,     /* where is this user, extension or name? raw: who. Answered by CALL_IN_TARGETS, never from
+                                inside the effect, and asked again after a restart */
+    CALL_EFF_CANCEL = 9,     /* to the edge: CANCEL the INVITE with the branch txn; raw: Reason value, may be empty */
 };
 
 /* Numbered as enum log_level; what it means stands in log.h, which a machine does not include. */
@@ -115,7 +126,7 @@ struct call_effect {
     enum call_say say; /* CALL_EFF_LOG */
 };
 
-#define CALL_EFFECTS_MAX 24 /* one step never makes more */
+#define CALL_EFFECTS_MAX 128 /* one step never makes more: OUT_LEGS_MAX of them may each be cancelled or asked again */
 
 struct call_effects {
     struct call_effect list[CALL_EFFECTS_MAX];
@@ -141,6 +152,14 @@ struct call_conf {
     bool action_shape_old;
     const char *const *portless_actions; /* NULL-terminated: plan actions we do not answer with a port: "BRIDGE_CALL" */
     unsigned shard;
+    const char *domain;              /* host of From in our INVITEs; "" or NULL: contact_addr */
+    const char *const *own_domains;  /* NULL-terminated: hosts whose users are ours; NULL: none but our addresses */
+    const char *trunk_uri;           /* takes calls to external numbers; "" or NULL: there is none */
+    const char *trunk_user;          /* digest, towards the trunk only; "" or NULL: none */
+    const char *trunk_secret;        /* never logged, never in a row */
+    const char *trunk_realm;         /* the only realm it is for */
+    const char *const *guest_plans;  /* NULL-terminated ids: plans that say "nobody of ours" */
+    uint32_t no_answer_ms;           /* a callee may ring for so long */
 };
 
 struct call {

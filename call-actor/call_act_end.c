@@ -1,4 +1,5 @@
 /* The ways a call ends (RFC 3261 §9.2, §13.3.1.4, §15). */
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_end.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
@@ -7,7 +8,7 @@
 
 /* --- before the answer --- */
 
-static void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
+void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
 {
     leg_refuse_invite(c, fx, why->status);
     job_cancel_setup(c, fx);

@@ -1,4 +1,5 @@
 /* From INVITE to 200 (RFC 3261 §13.3.1). */
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
 #include "call-actor/call_screen.h"
@@ -88,7 +89,7 @@ void act_step(void *obj, const void *arg, void *fx, struct now now)
 
 /* --- the answer --- */
 
-static void note_setup(struct call *c, const Plane__JobDone *done)
+void setup_note(struct call *c, const Plane__JobDone *done)
 {
     Store__CallRow *row = c->row;
     const Plane__User *user = done->user != NULL ? done->user : done->plan->matched_user;
@@ -124,7 +125,7 @@ void act_answer(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    note_setup(c, st->in->done);
+    setup_note(c, st->in->done);
     note_answer(c, st);
     job_close(c, st->job);
     c->row->answered_wall_ms = (uint64_t)now.wall_ms;

@@ -2,6 +2,7 @@
  * What an input is, in the state the call is in. All the questions that need the message, the row or the plan are asked
  * here, so that the table needs no guards. Nothing is changed.
  */
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_job.h"
 #include "call-actor/call_screen.h"
 #include "call-actor/dialog.h"
@@ -97,7 +98,7 @@ static enum call_event setup_done(const struct call *c, struct call_step *st)
     if (done->plan == NULL || (done->rtp_port == 0 && !is_portless(c->conf, done->plan->action)))
         return unfit(st, 503);
     if (is_portless(c->conf, done->plan->action))
-        return unfit(st, 501);
+        return CALL_EV_BRIDGE;
     return screen_answer(c, st, row_span(c->row->offer), done->rtp_port) ? CALL_EV_SETUP_OK : CALL_EV_SETUP_UNFIT;
 }
 
@@ -132,8 +133,17 @@ static enum call_event timer(const struct call *c, enum call_timer t)
                                                        [CALL_TMR_2XX] = CALL_EV_TMR_2XX,
                                                        [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,
                                                        [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
-                                                       [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE};
+                                                       [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE,
+                                                       [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER};
     return c->row->timers[t] != 0 ? event[t] : CALL_EV_NONE;
+}
+
+static enum call_event targets(const struct call *c, struct call_step *st)
+{
+    if (bridge_locates(c, st->in->who) < 0)
+        return CALL_EV_NONE;
+    st->no.status = st->in->target_cnt == 0 ? st->in->status : 501;
+    return CALL_EV_NOBODY;
 }
 
 enum call_event call_classify(const struct call *c, const struct call_input *in, struct call_step *st)
@@ -153,6 +163,8 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
         return CALL_EV_TERMINATE;
     case CALL_IN_TIMER:
         return timer(c, in->timer);
+    case CALL_IN_TARGETS:
+        return targets(c, st);
     }
     return CALL_EV_NONE;
 }

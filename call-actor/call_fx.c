@@ -127,6 +127,21 @@ void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned s
         e->peer = *in->source;
 }
 
+void fx_locate(struct call_effects *fx, struct span who)
+{
+    struct call_effect *e = add(fx, CALL_EFF_LOCATE);
+    e->raw = dup_bytes(who);
+    e->raw_len = who.len;
+}
+
+void fx_cancel(struct call_effects *fx, struct span branch, struct span reason)
+{
+    struct call_effect *e = add(fx, CALL_EFF_CANCEL);
+    set_txn(e, branch);
+    e->raw = dup_bytes(reason);
+    e->raw_len = reason.len;
+}
+
 void fx_forget(struct call_effects *fx)
 {
     (void)add(fx, CALL_EFF_FORGET);

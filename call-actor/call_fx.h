@@ -22,6 +22,10 @@ void fx_log(struct call_effects *fx, enum call_log level, const char *fmt, ...) 
 void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct span text);
 /** The same for an INVITE that is refused at once. why: static; NULL: the status says it. Borrows in->source. */
 void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned status, const char *why);
+/** Where is `who`? */
+void fx_locate(struct call_effects *fx, struct span who);
+/** CANCEL our INVITE of this branch. reason: value of its Reason header, may be empty. */
+void fx_cancel(struct call_effects *fx, struct span branch, struct span reason);
 void fx_forget(struct call_effects *fx);
 
 #endif

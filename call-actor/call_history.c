@@ -112,6 +112,7 @@ static struct record message_of(const struct call_input *in)
     case CALL_IN_REQUEST: /* stands in the record of the step */
     case CALL_IN_TERMINATE:
     case CALL_IN_TIMER:
+    case CALL_IN_TARGETS:
         break;
     }
     return r;
@@ -160,6 +161,8 @@ static void put_effect(struct tape *t, const struct call_effect *e)
     case CALL_EFF_ARM:
     case CALL_EFF_LOG:
     case CALL_EFF_FORGET:
+    case CALL_EFF_LOCATE:
+    case CALL_EFF_CANCEL:
         break;
     }
 }

@@ -25,6 +25,9 @@
     X(SETUP_OK, "set-up done")     /* set-up is done: a plan for us to answer, and a port */                           \
     X(SETUP_UNFIT, "set-up unfit") /* set-up is done, but not with something we can answer */                          \
     X(SETUP_FAILED, "set-up failed")                                                                                   \
+    X(BRIDGE, "plan to bridge")        /* set-up is done: somebody is to be rung, who must be looked up first */       \
+    X(TARGETS, "targets")              /* there is somebody to ring */                                                 \
+    X(NOBODY, "nobody to ring")        /* there is not: the step says with what the caller is refused */               \
     X(RELEASED, "port is back")       /* a port is back */                                                             \
     X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
     X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \
@@ -34,7 +37,8 @@
     X(TMR_2XX, "2xx timer")                                                                                            \
     X(TMR_NO_ACK, "no-ACK timer")                                                                                      \
     X(TMR_LINGER, "linger timer")                                                                                      \
-    X(TMR_RELEASE, "release timer")
+    X(TMR_RELEASE, "release timer")                                                                                    \
+    X(TMR_NO_ANSWER, "no-answer timer")
 
 enum call_event {
 #define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
@@ -78,6 +82,8 @@ static inline void call_step_fini(struct call_step *st)
 fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
 /* call_act_dialog.c */
 fsm_act_fn act_ack, act_reinvite, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog, act_cancel_late;
+/* call_act_bridge.c */
+fsm_act_fn act_locate, act_nobody;
 /* call_act_end.c */
 fsm_act_fn act_cancelled, act_setup_failed, act_setup_overdue, act_setup_ended;
 fsm_act_fn act_bye_in, act_bye_glare, act_bye_out, act_close, act_ack_closing, act_ack_unfit, act_no_ack, act_over;

@@ -16,6 +16,7 @@ static const char *const state_names[CALL_STATES] = {
     [CALL_ST_ESTABLISHED] = "established",
     [CALL_ST_ENDING] = "ending",
     [CALL_ST_ENDED] = "ended",
+    [CALL_ST_RINGING] = "ringing",
 };
 
 static const char *const event_names[CALL_EVENTS] = {
@@ -75,6 +76,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_SETUP_OK]      = FSM_TO(act_answer, CALL_ST_ANSWERED),
         [CALL_EV_SETUP_UNFIT]   = FSM_TO(act_setup_failed, CALL_ST_ENDED),
         [CALL_EV_SETUP_FAILED]  = FSM_TO(act_setup_failed, CALL_ST_ENDED),
+        [CALL_EV_BRIDGE]        = FSM_TO(act_locate, CALL_ST_SETUP),
+        [CALL_EV_NOBODY]        = FSM_TO(act_nobody, CALL_ST_ENDED),
         PORTS_IN(CALL_ST_SETUP),
         [CALL_EV_BYE_DONE]      = FSM_IGNORE,
         [CALL_EV_TERMINATE]     = FSM_TO(act_setup_ended, CALL_ST_ENDED),

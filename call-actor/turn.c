@@ -4,6 +4,7 @@
  * that fails ends the process: nothing was said, and the next one starts from what is committed.
  */
 #include "call-actor/actor.h"
+#include "call-actor/where.h"
 #include "common/base/err.h"
 #include <stdio.h>
 
@@ -44,6 +45,14 @@ static void do_request(struct actor *a, struct call_effect *f)
     m.dest = &f->peer;
     m.next_hop = f->next_hop;
     sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REQUEST, &m.base));
+}
+
+static void do_cancel(struct actor *a, const struct call_effect *f)
+{
+    Plane__CancelTxn m = PLANE__CANCEL_TXN__INIT;
+    m.txn = bytes_of(f->txn, f->txn_len);
+    m.reason = f->raw != NULL ? f->raw : (char *)"";
+    sent(a, bus_send(a->edge, PLANE_EDGE_CANCEL, &m.base));
 }
 
 /* A caller waits for a set-up. Nobody waits for a port to go back, nor for the first packet towards a NAT so closely.
@@ -135,6 +144,12 @@ static void perform(struct actor *a, struct entry *e, struct call_effect *f)
     case CALL_EFF_FORGET:
         do_forget(a, e);
         break;
+    case CALL_EFF_LOCATE:
+        where_ask(a, e, span_of(f->raw, f->raw_len));
+        break;
+    case CALL_EFF_CANCEL:
+        do_cancel(a, f);
+        break;
     }
 }
 
@@ -196,6 +211,7 @@ static void on_turn_end(void *user)
 {
     struct actor *a = user;
     struct list *n;
+    where_answer(a);
     while ((n = list_first(&a->dirty)) != NULL)
         settle(a, LIST_ENTRY(n, struct entry, dirty));
     store_commit(a->store);
@@ -224,6 +240,7 @@ static void on_pump(struct timer *t, int64_t now_ms)
 void turn_init(struct actor *a)
 {
     list_init(&a->dirty);
+    list_init(&a->where);
     buf_init(&a->row_buf, ROW_BYTES_MAX);
     timer_init(&a->ask_timer, on_ask_again, a);
     timer_init(&a->pump_timer, on_pump, a);
