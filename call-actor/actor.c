@@ -3,10 +3,10 @@
 #include "call-actor/keepalive.h"
 #include "call-actor/registrar.h"
 #include "call-actor/registrar_rpc.h"
+#include "call-actor/where.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -101,6 +101,17 @@ static struct entry *call_in_dialog(struct actor *a, const struct asked *q)
     return NULL;
 }
 
+/* Whoever had to authenticate and came through the gate is the user in his From. */
+static void proven_user(char out[AOR_USER_MAX + 1], const struct asked *q)
+{
+    struct buf user;
+    buf_init(&user, AOR_USER_MAX);
+    out[0] = '\0';
+    if (q->rx->must_authenticate && aor_user_of(&user, sip_msg_value(q->msg, SIP_H_FROM)) == 0)
+        (void)span_copy(out, AOR_USER_MAX + 1, buf_span(&user));
+    buf_fini(&user);
+}
+
 /* A REGISTER belongs to its user, anything else to a call. */
 static void take_request(struct actor *a, const struct asked *q, const struct cred *told)
 {
@@ -109,14 +120,18 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
             registrar_take(a->registrar, q);
         return;
     }
+    char user[AOR_USER_MAX + 1];
     bool begins = q->msg->method == SIP_M_INVITE && q->msg->to_tag.len == 0;
     struct entry *e = begins ? call_for_invite(a, q, told) : call_in_dialog(a, q);
+    proven_user(user, q);
     struct call_input in = {
         .type = CALL_IN_REQUEST,
         .msg = q->msg,
         .txn = answer_txn(q),
         .source = q->rx->source,
         .local_addr = q->rx->local_addr,
+        .user = user,
+        .from_trusted = begins && !q->rx->must_authenticate,
     };
     if (e != NULL)
         actor_step(a, e, &in);
@@ -189,7 +204,7 @@ static void on_job_step(struct actor *a, const Plane__JobStep *m)
 
 static void on_job_done(struct actor *a, const Plane__JobDone *m)
 {
-    if (users_on_job_done(gate_users(a->gate), m))
+    if (users_on_job_done(gate_users(a->gate), m) || where_on_job_done(a, m))
         return;
     struct entry *e = call_for_id(a, m->id);
     if (e != NULL)
@@ -247,6 +262,10 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
         on_terminate(a, k, (const void *)m);
     else if (type == PLANE_CALL_REGISTRATION)
         registrar_rpc(a, (const void *)m);
+    else if (type == PLANE_CALL_WHERE)
+        where_serve(a, (const void *)m);
+    else if (type == PLANE_ORCH_WHEREABOUTS)
+        where_on_told(a, (const void *)m);
 }
 
 static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
@@ -288,6 +307,7 @@ static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
         admit_meet_orchestrator(a);
     recover_ask(a, PLANE__PROC__PROC_ORCH);
     users_ask_again(gate_users(a->gate));
+    where_ask_again(a);
     admit_update(a, false);
 }
 
@@ -335,54 +355,6 @@ static bool open_links(struct actor *a)
 /* --- life
  * ------------------------------------------------------------------------------------------------------------------ */
 
-/* "192.0.2.1,2001:db8::1", or one of them. */
-static void read_public_addrs(struct call_conf *conf, struct span list)
-{
-    static char first[INET6_ADDRSTRLEN];
-    static char other[INET6_ADDRSTRLEN];
-    size_t n = span_find(list, ',');
-    (void)span_copy(first, sizeof(first), span_of(list.p, n));
-    (void)span_copy(other, sizeof(other), span_from(list, n + 1));
-    conf->contact_addr = first;
-    conf->contact_addr_other = other;
-}
-
-/* returns false, with the fault logged, when the codec list is none. */
-static bool read_conf(struct actor *a)
-{
-    static const char *const portless[] = {"BRIDGE_CALL", NULL};
-    const struct conf *c = worker_conf(a->worker);
-    uint32_t advertised = conf_u32(c, SET_ADVERTISED_PORT);
-    uint32_t advertised_sips = conf_u32(c, SET_ADVERTISED_SIPS_PORT);
-    const char *media = conf_str(c, SET_MEDIA_IP);
-    bool both = conf_is(c, SET_EVENT_FORMAT, "both");
-    a->conf = (struct call_conf){
-        .contact_port = advertised != 0 ? advertised : conf_u32(c, SET_SIP_PORT),
-        .contact_sips_port = advertised_sips != 0 ? advertised_sips : conf_u32(c, SET_SIPS_PORT),
-        .listen_port = conf_u32(c, SET_SIP_PORT),
-        .listen_sips_port = conf_u32(c, SET_SIPS_PORT),
-        .agent = "sentiric-sip-signaling/" SIG_VERSION,
-        .t1_ms = conf_u32(c, SET_SIP_T1_MS),
-        .setup_ms = conf_u32(c, SET_SETUP_S) * 1000,
-        .hole_punch = conf_is(c, SET_HOLE_PUNCH, "on"),
-        .events_json = both || conf_is(c, SET_EVENT_FORMAT, "json"),
-        .events_protobuf = both || conf_is(c, SET_EVENT_FORMAT, "protobuf"),
-        .action_shape_old = conf_is(c, SET_ACTION_SHAPE, "old"),
-        .portless_actions = portless,
-        .shard = worker_instance(a->worker),
-    };
-    read_public_addrs(&a->conf, span_cstr(conf_str(c, SET_PUBLIC_IP)));
-    a->conf.media_addr = *media != '\0' ? media : a->conf.contact_addr;
-    a->calls_max = conf_u32(c, SET_CALLS_MAX);
-    a->realm = conf_str(c, SET_REALM);
-    struct span bad;
-    if (codecs_parse(&a->conf.codecs, span_cstr(conf_str(c, SET_CODECS)), &bad) == 0)
-        return true;
-    log_ev(LOG_ERROR, "not a codec list", log_z("setting", conf_name(SET_CODECS)), log_s("at", bad),
-           log_z("remedy", "names from PCMU, PCMA, telephone-event, separated by commas, one of them audio"));
-    return false;
-}
-
 /* For the rows and events of calls in progress, and for those that come before the edge knows that it is full. */
 static uint32_t reserve_mb(uint32_t calls_max)
 {
@@ -397,7 +369,7 @@ int actor_start(struct worker *w)
     a->worker = w;
     a->loop = worker_loop(w);
     worker_set_state(w, a);
-    if (!read_conf(a))
+    if (!actor_conf_read(a))
         return EX_BADUSE;
     const struct conf *c = worker_conf(w);
     a->store = store_open(&(struct store_args){.dir = conf_str(c, SET_STATE_DIR),
@@ -416,7 +388,8 @@ int actor_start(struct worker *w)
     buf_init(&a->reply_buf, REPLY_BYTES_MAX);
     a->gate = gate_new(a, take_request, registrar_rpc_told);
     a->registrar = registrar_new(a);
-    if (a->gate == NULL || a->registrar == NULL || !open_links(a))
+    a->where = where_new(a);
+    if (a->gate == NULL || a->registrar == NULL || a->where == NULL || !open_links(a))
         return EX_INTERNAL;
     recover_load(a); /* after the links exist, before any can be up: the loop has not turned yet */
     admit_init(a);

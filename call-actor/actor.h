@@ -1,11 +1,11 @@
 /*
  * actor: the shell around the machines of one shard: links, tables, turns. Layer: call-actor, private.
  *
- *   actor.c   a message from another process -> the call it is for -> call_handle
+ *   actor.c   a message from another process -> the call it is for -> call_handle; actor_conf.c: settings
  *   gate.c    who must show who he is; registrar.c: REGISTER; answer.c: replies that belong to no call
  *   users.c   questions to user-service about SIP users
  *   turn.c    what a step wants done; rows committed at the end of the turn, before anything leaves (rule 2)
- *   where.c   who is to be rung
+ *   where.c   who is to be rung; users.c: questions to user-service about SIP users
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
@@ -31,6 +31,18 @@ struct dependency {
     bool required;
 };
 
+#define ACTOR_LIST_MAX 64 /* entries of a list among the settings */
+
+/* What call_conf points to, where the settings are not texts of that form. */
+struct actor_texts {
+    char *domains_text;
+    char *guest_plans_text;
+    const char *domains[ACTOR_LIST_MAX + 1];
+    const char *guest_plans[ACTOR_LIST_MAX + 1];
+    struct buf trunk_secret;
+    struct buf trunk_realm;
+};
+
 struct actor {
     struct worker *worker;
     struct loop *loop;
@@ -39,11 +51,12 @@ struct actor {
     struct outbox *outbox;
     struct calls calls;
     struct list dirty;
-    struct list where;    /* questions of calls that are not answered yet (where.c) */
     struct buf row_buf;   /* scratch of the commit */
     struct buf reply_buf; /* scratch of answer.h */
     struct gate *gate;
     struct registrar *registrar;
+    struct where *where;
+    struct actor_texts texts;
     const char *realm;
     struct bus_link *edge;
     struct bus_link *orch;
@@ -74,6 +87,12 @@ struct actor {
 void actor_own(struct actor *a, struct entry *e);
 int actor_start(struct worker *w);
 void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
+
+/* actor_conf.c */
+/** Fills a->conf. false, with the fault logged, when a setting is of no use. */
+bool actor_conf_read(struct actor *a);
+/** Lets the texts go; the secret is wiped. */
+void actor_conf_free(struct actor *a);
 
 /* turn.c */
 void turn_init(struct actor *a);

@@ -12,6 +12,7 @@
 #define CALL_ACTOR_CALL_H
 
 #include "call-actor/offer.h"
+#include "call-actor/route.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/sip/sip_msg.h"
@@ -152,13 +153,11 @@ struct call_conf {
     bool action_shape_old;
     const char *const *portless_actions; /* NULL-terminated: plan actions we do not answer with a port: "BRIDGE_CALL" */
     unsigned shard;
-    const char *domain;              /* host of From in our INVITEs; "" or NULL: contact_addr */
-    const char *const *own_domains;  /* NULL-terminated: hosts whose users are ours; NULL: none but our addresses */
-    const char *trunk_uri;           /* takes calls to external numbers; "" or NULL: there is none */
-    const char *trunk_user;          /* digest, towards the trunk only; "" or NULL: none */
-    const char *trunk_secret;        /* never logged, never in a row */
-    const char *trunk_realm;         /* the only realm it is for */
-    const char *const *guest_plans;  /* NULL-terminated ids: plans that say "nobody of ours" */
+    struct route_conf route;
+    const char *domain;       /* host of our users in From and P-Asserted-Identity; "" or NULL: contact_addr */
+    const char *trunk_user;   /* digest, towards the trunk only; "" or NULL: none */
+    const char *trunk_secret; /* never logged, never in a row */
+    const char *trunk_realm;  /* the only realm it is for */
     uint32_t no_answer_ms;           /* a callee may ring for so long */
 };
 

@@ -70,6 +70,16 @@ static void put_portless(Plane__RunJob *ask, const struct call_conf *conf)
     ask->portless_actions = (char **)(uintptr_t)conf->portless_actions;
 }
 
+/* What a user of ours dials and the dialplan does not serve goes elsewhere, or nowhere. */
+static void put_portless_plans(Plane__RunJob *ask, const struct call *c)
+{
+    const struct route_caller caller = {.destination = c->row->destination, .may_leave = c->row->auth_user[0] != '\0'};
+    const char *const *plans = route_portless_plans(&c->conf->route, &caller);
+    while (plans != NULL && plans[ask->n_portless_plans] != NULL)
+        ask->n_portless_plans++;
+    ask->portless_plans = (char **)(uintptr_t)plans;
+}
+
 static Plane__RunJob ask_of(const struct call *c, Plane__RunJob__Kind kind, ProtobufCBinaryData id)
 {
     Plane__RunJob ask = PLANE__RUN_JOB__INIT;
@@ -90,6 +100,7 @@ static void ask_open(struct call *c, struct call_effects *fx, Store__OpenJob *jo
         ask.caller_type = (char *)(uintptr_t)number_contact_type(number_kind(c->row->caller));
         ask.destination = c->row->destination;
         put_portless(&ask, c->conf);
+        put_portless_plans(&ask, c);
     } else {
         ask.budget_ms = JOB_RELEASE_BUDGET_MS;
         ask.rtp_port = job->port;

@@ -18,9 +18,9 @@
 #define ROUTE_ACTION_BRIDGE "BRIDGE_CALL"
 
 struct route_conf {
-    const char *const *domains; /* NULL-terminated: names and addresses whose users are ours */
+    const char *const *domains; /* NULL-terminated: names and addresses whose users are ours; NULL: none */
     uint32_t ports[ROUTE_PORTS];
-    const char *trunk;              /* SIP URI of who takes calls to numbers outside; "": nobody does */
+    const char *trunk;              /* SIP URI of who takes calls to numbers outside; "" or NULL: nobody does */
     const char *const *guest_plans; /* NULL-terminated: plans that mean: this number is not served */
 };
 

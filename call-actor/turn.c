@@ -240,7 +240,6 @@ static void on_pump(struct timer *t, int64_t now_ms)
 void turn_init(struct actor *a)
 {
     list_init(&a->dirty);
-    list_init(&a->where);
     buf_init(&a->row_buf, ROW_BYTES_MAX);
     timer_init(&a->ask_timer, on_ask_again, a);
     timer_init(&a->pump_timer, on_pump, a);

@@ -10,6 +10,7 @@
 #include "call-actor/actor.h"
 #include "call-actor/gate.h"
 #include "call-actor/registrar.h"
+#include "call-actor/where.h"
 #include "common/base/log.h"
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_shard.h"
@@ -208,6 +209,7 @@ static void actor_dies(bool arrives)
     bool up[VIRT_LINKS];
     for (size_t i = 0; i < VIRT_LINKS; i++)
         up[i] = virt.link[i].up;
+    where_free(a->where);
     gate_free(a->gate);
     registrar_free(a->registrar);
     virt_kill(kept);
@@ -215,6 +217,7 @@ static void actor_dies(bool arrives)
     outbox_free(a->outbox);
     buf_fini(&a->row_buf);
     buf_fini(&a->reply_buf);
+    actor_conf_free(a);
     free(a);
     virt.link[TO_ORCH].up = false; /* nobody hears an answer */
     w.alive = false;
