@@ -1,10 +1,13 @@
 #include "call-actor/call.h"
 
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_check.h"
 #include "call-actor/call_fx.h"
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/relay.h"
+#include "common/sip/sip_caps.h"
 #include <stdlib.h>
 
 /* --- life --- */
@@ -63,7 +66,8 @@ const char *call_state_name(enum call_state s)
 
 const char *call_state_shown(const struct call *c)
 {
-    static const char *const steps[][2] = {{"user", "user_lookup"}, {"dialplan", "dialplan"}, {"media", "media"}};
+    static const char *const steps[][2] = {
+        {"user", "user_lookup"}, {"dialplan", "dialplan"}, {"media", "media"}, {"locate", "locating"}};
     for (size_t i = 0; call_state(c) == CALL_ST_SETUP && i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (strcmp(c->row->step, steps[i][0]) == 0)
             return steps[i][1];
@@ -77,9 +81,20 @@ static bool has_port(const struct call *c)
            c->row->port_state == STORE__PORT_STATE__PORT_RELEASING;
 }
 
+/* A leg that we placed owes or awaits something. One that talks is no reason beside the caller's. */
+static bool has_leg_out(const struct call *c)
+{
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        const Store__OutLeg *leg = c->row->out_legs[i];
+        if (leg->state != OUT_LEG_UP && leg->state != OUT_LEG_OVER)
+            return true;
+    }
+    return false;
+}
+
 bool call_is_busy(const struct call *c)
 {
-    return has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 || leg_txn_pending(c) != NULL ||
+    return has_leg_out(c) || relay_is_out(c) || has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 || leg_txn_pending(c) != NULL ||
            leg_txn_unacked(c) != NULL;
 }
 
@@ -96,6 +111,20 @@ const char *call_from(const struct call *c)
 const char *call_to(const struct call *c)
 {
     return c->row->a != NULL ? c->row->a->local_value : "";
+}
+
+bool call_has_dialog(const struct call *c, const struct sip_msg *request)
+{
+    return side_of_request(c, request).d != NULL;
+}
+
+bool call_has_leg(const struct call *c, struct span call_id)
+{
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        if (span_eq(span_cstr(c->row->out_legs[i]->dialog->call_id), call_id))
+            return true;
+    }
+    return false;
 }
 
 bool call_knows(const struct call *c, struct span txn)
@@ -129,11 +158,17 @@ static bool is_worth_storing(enum call_event ev)
 }
 
 /* An ended call that nothing holds any more is forgotten. */
-static void do_step(struct call *c, enum call_event ev, const struct call_step *st, struct call_effects *fx,
-                    struct now now)
+static void forget_when_free(struct call *c, struct call_effects *fx)
 {
-    size_t first = fx->count;
-    struct history_heard heard = history_hear(st->in);
+    if (call_state(c) == CALL_ST_ENDED && c->row->timers[CALL_TMR_LINGER] == 0 && !call_is_busy(c))
+        fx_forget(fx);
+}
+
+/* first: of the step's effects, those of the leg that raised it included. */
+static void do_step(struct call *c, enum call_event ev, const struct call_step *st, struct call_effects *fx,
+                    size_t first, struct now now)
+{
+    struct history_heard heard = history_hear(st->in, st->leg != NULL ? st->leg->id : st->side.id);
     if (st->in->type == CALL_IN_TIMER)
         c->row->timers[st->in->timer] = 0;
     uint8_t state = (uint8_t)c->row->state;
@@ -143,8 +178,31 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
         history_add(c, &heard, &step, fx, first, now);
         c->dirty = c->dirty || is_worth_storing(ev);
     }
-    if (call_state(c) == CALL_ST_ENDED && c->row->timers[CALL_TMR_LINGER] == 0 && !call_is_busy(c))
-        fx_forget(fx);
+    forget_when_free(c, fx);
+}
+
+/* A leg takes its response, and then the call what that means. */
+static void do_leg(struct call *c, Store__OutLeg *leg, const struct call_input *in, struct call_effects *fx,
+                   struct now now)
+{
+    struct call_step st = {.in = in, .leg = leg};
+    struct out_leg_news news = {.in = in};
+    size_t first = fx->count;
+    enum out_leg_event lev = out_leg_classify(c, leg, in);
+    if (lev == OUT_LEG_EV_NONE)
+        return;
+    struct fsm_step step = out_leg_step(c, leg, lev, &news, fx, now);
+    enum call_event ev = bridge_event(c, lev, &step);
+    if (in->msg != NULL)
+        (void)sip_caps_check_body(in->msg, &st.sdp); /* a body that nobody could read is left out */
+    if (ev != CALL_EV_NONE) {
+        do_step(c, ev, &st, fx, first, now);
+        return;
+    }
+    struct history_heard heard = history_hear(in, leg->id);
+    if (step.moved)
+        history_add(c, &heard, NULL, fx, first, now);
+    forget_when_free(c, fx);
 }
 
 void call_handle(struct call *c, const struct call_input *in, struct call_effects *fx, struct now now)
@@ -152,9 +210,14 @@ void call_handle(struct call *c, const struct call_input *in, struct call_effect
     struct call_step st;
     if (repeat_answer(c, in, fx))
         return;
+    Store__OutLeg *leg = in->type == CALL_IN_RESPONSE ? out_leg_of_response(c, in) : NULL;
+    if (leg != NULL) {
+        do_leg(c, leg, in, fx, now);
+        return;
+    }
     enum call_event ev = call_classify(c, in, &st);
     if (ev != CALL_EV_NONE)
-        do_step(c, ev, &st, fx, now);
+        do_step(c, ev, &st, fx, fx->count, now);
     call_step_fini(&st);
 }
 
@@ -175,14 +238,24 @@ static void refuse_again(const struct call *c, struct call_effects *fx)
         leg_repeat(fx, txn);
 }
 
+static void ask_edge_again(const struct call *c, struct call_effects *fx)
+{
+    for (size_t i = 0; i < c->row->n_client_txns; i++)
+        fx_request(fx, "BYE", c->row->client_txns[i], SIDE_CALLER);
+    for (size_t i = 0; i < c->row->n_out_legs; i++)
+        out_leg_ask_again(c->row->out_legs[i], fx);
+    relay_ask_again(c, fx);
+    refuse_again(c, fx);
+}
+
 void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now)
 {
     if (peer == PLANE__PROC__PROC_NONE)
         arm_again(c, fx);
+    for (size_t i = 0; peer == PLANE__PROC__PROC_NONE && i < c->row->n_locating; i++)
+        fx_locate(fx, span_cstr(c->row->locating[i]));
     if (peer != PLANE__PROC__PROC_EDGE)
         job_ask_again(c, fx, now);
-    for (size_t i = 0; peer != PLANE__PROC__PROC_ORCH && i < c->row->n_client_txns; i++)
-        leg_request_again(fx, c->row->client_txns[i]);
     if (peer != PLANE__PROC__PROC_ORCH)
-        refuse_again(c, fx);
+        ask_edge_again(c, fx);
 }

@@ -61,6 +61,7 @@ struct call_input {
     const Plane__Endpoint *source;
     const char *local_addr; /* may be NULL */
     uint32_t status;
+    bool unreachable; /* CALL_IN_RESPONSE with status 0: it could not even be sent */
     const Plane__JobStep *step;
     const Plane__JobDone *done;
     const char *reason;   /* the asker's word; may be empty */
@@ -117,6 +118,7 @@ struct call_effect {
     char *raw;          /* owned */
     size_t raw_len;
     Plane__Endpoint peer;     /* texts borrowed */
+    uint32_t leg;             /* who it is for: OutLeg.id, 0: the caller */
     char *next_hop;           /* of a request: URI to locate, borrowed; empty: peer */
     Plane__RunJob *job;       /* the struct is owned, its texts are borrowed */
     const char *routing_key;  /* static text */
@@ -196,6 +198,10 @@ static inline enum call_state call_state(const struct call *c)
 }
 /** This call has seen the request of this transaction: it is to be given to it again, whatever tags it carries. */
 bool call_knows(const struct call *c, struct span txn);
+/** A request is in one of its dialogs (RFC 3261 §12.2.2): Call-ID, From tag and To tag are that dialog's. */
+bool call_has_dialog(const struct call *c, const struct sip_msg *request);
+/** It placed a leg with this Call-ID. */
+bool call_has_leg(const struct call *c, struct span call_id);
 /** "new", "setup" …, "ended"; static text. */
 const char *call_state_name(enum call_state s);
 /** What people and scripts are shown: as above, but for a call in set-up what it waits for: "user_lookup", "dialplan",

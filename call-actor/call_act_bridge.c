@@ -1,7 +1,20 @@
-/* Somebody else is to be rung: who is looked up first. */
+/* Somebody else is rung: from the plan to his answer (RFC 3261 §13.2, §16.7; docs/calls.md). */
 #include "call-actor/call_act_bridge.h"
-#include "call-actor/call_end.h"
+#include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
+#include "call-actor/leg.h"
+#include "call-actor/relay.h"
+#include "call-actor/ring.h"
+#include <stdlib.h>
+
+#define ELSEWHERE "SIP;cause=200;text=\"Call completed elsewhere\"" /* RFC 3326 §2 */
+
+/* --- who is rung --- */
+
+struct route_caller bridge_caller(const struct call *c)
+{
+    return (struct route_caller){.destination = c->row->destination, .may_leave = c->row->auth_user[0] != '\0'};
+}
 
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who)
 {
@@ -18,6 +31,13 @@ int bridge_locates(const struct call *c, struct span who)
     return -1;
 }
 
+static void located(struct call *c, const struct call_input *in)
+{
+    int at = in->type == CALL_IN_TARGETS ? bridge_locates(c, in->who) : -1;
+    if (at >= 0)
+        free(row_list_take(&c->row->locating, &c->row->n_locating, (size_t)at));
+}
+
 static struct span target_of(const struct call *c, const Plane__Plan *plan)
 {
     for (size_t i = 0; i < plan->n_action_data; i++) {
@@ -27,6 +47,16 @@ static struct span target_of(const struct call *c, const Plane__Plan *plan)
     return span_cstr(c->row->destination);
 }
 
+static Plane__Plan *copy_of(const Plane__Plan *plan)
+{
+    size_t n = plane__plan__get_packed_size(plan);
+    uint8_t *packed = row_alloc(n + 1);
+    (void)plane__plan__pack(plan, packed);
+    Plane__Plan *copy = plane__plan__unpack(NULL, n, packed);
+    free(packed);
+    return copy;
+}
+
 void act_locate(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
@@ -34,13 +64,191 @@ void act_locate(void *obj, const void *arg, void *fx, struct now now)
     const struct call_step *st = arg;
     setup_note(c, st->in->done);
     job_close(c, st->job);
+    c->row->plan = copy_of(st->in->done->plan);
     row_text(&c->row->step, SPAN("locate"));
     bridge_locate(c, fx, target_of(c, st->in->done->plan));
 }
 
 void act_nobody(void *obj, const void *arg, void *fx, struct now now)
 {
+    struct call *c = obj;
     const struct call_step *st = arg;
-    struct call_end why = {.reason = "failure", .by = "service", .status = st->no.status};
+    struct call_end why = {.reason = st->no.status == 480 ? "no_answer" : "failure",
+                           .by = "service",
+                           .status = st->no.status != 0 ? st->no.status : 480,
+                           .detail = SPAN("nobody there to ring")};
+    fx_log(fx, CALL_LOG_INFO, "refused with %u: nobody to ring for %s", why.status, c->row->destination);
+    end_setup(c, fx, &why, now);
+}
+
+/* --- ringing --- */
+
+/* A user who was called by his name has no plan of the dialplan's. */
+static void tell_started(struct call *c, struct call_effects *fx, struct now now)
+{
+    Store__CallRow *row = c->row;
+    Plane__Pair target = PLANE__PAIR__INIT;
+    Plane__Pair *data[] = {&target};
+    Plane__Plan direct = PLANE__PLAN__INIT;
+    target.key = (char *)(uintptr_t) "target";
+    target.value = row->destination;
+    direct.action = (char *)(uintptr_t)ROUTE_ACTION_BRIDGE;
+    direct.tenant_id = row->tenant_id;
+    direct.n_action_data = 1;
+    direct.action_data = data;
+    row->started_wall_ms = (uint64_t)now.wall_ms;
+    row_text(&row->action, SPAN(ROUTE_ACTION_BRIDGE));
+    events_started(c, fx, row->plan != NULL ? row->plan : &direct, now);
+    if (row->plan != NULL)
+        plane__plan__free_unpacked(row->plan, NULL);
+    row->plan = NULL;
+}
+
+void act_ring(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    located(c, st->in);
+    ring_add(c, st->in->targets, st->in->target_cnt);
+    row_text(&c->row->step, SPAN(""));
+    fx_disarm(c, fx, CALL_TMR_SETUP);
+    fx_arm(c, fx, CALL_TMR_NO_ANSWER, (uint64_t)now.wall_ms + c->conf->no_answer_ms);
+    tell_started(c, fx, now);
+    ring_next(c, fx);
+}
+
+void act_ring_more(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    located(c, st->in);
+    ring_add(c, st->in->targets, st->in->target_cnt);
+    ring_next(c, fx);
+}
+
+void act_ring_on(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    located(c, st->in);
+    ring_next(c, fx);
+}
+
+/* To the caller each leg has a dialog of its own, as behind a forking proxy: what one says of its media does not
+ * contradict another. Floods are not passed on. */
+void act_progress(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    char tag[OUT_LEG_TAG_SIZE];
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    if (st->leg->passed >= OUT_LEG_PASSED_MAX)
+        return;
+    st->leg->passed++;
+    out_leg_tag(st->leg, st->in->msg->to_tag, tag);
+    leg_begin_for(&out, txn, st->in->status, span_cstr(tag));
+    leg_put_dialog(&out, c, c->row->a, txn->source);
+    leg_send(c, fx, txn, &out, st->in->status, st->sdp);
+}
+
+/* --- answered --- */
+
+/* From now on our tag is that of the dialog with this leg. */
+static void note_winner(struct call *c, Store__OutLeg *leg, const struct sip_msg *answer, struct now now)
+{
+    char tag[OUT_LEG_TAG_SIZE];
+    struct buf whole;
+    out_leg_tag(leg, answer->to_tag, tag);
+    buf_init(&whole, SIP_TAG_BYTES_MAX);
+    buf_puts(&whole, c->row->a->local_tag);
+    buf_puts(&whole, tag);
+    row_text(&leg->a_tag, buf_span(&whole));
+    row_text(&c->row->a->local_tag, buf_span(&whole));
+    buf_fini(&whole);
+    c->row->winner = leg->id;
+    c->row->answered_wall_ms = (uint64_t)now.wall_ms;
+    row_bytes(&c->row->offer, SPAN(""));
+}
+
+void act_leg_answer(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    char tag[OUT_LEG_TAG_SIZE];
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    out_leg_tag(st->leg, st->in->msg->to_tag, tag);
+    note_winner(c, st->leg, st->in->msg, now);
+    leg_begin_for(&out, txn, 200, span_cstr(tag));
+    leg_put_dialog(&out, c, c->row->a, txn->source);
+    leg_send(c, fx, txn, &out, 200, st->sdp);
+    leg_2xx_sent(c, fx, now);
+    fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
+    ring_forget(c);
+    ring_cancel(c, fx, st->leg, SPAN(ELSEWHERE), now);
+    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
+}
+
+/* --- nobody answers --- */
+
+static const char *reason_of(unsigned status)
+{
+    if (status == 486 || status == 600 || status == 603)
+        return "busy";
+    return status == 480 || status == 408 ? "no_answer" : "failure";
+}
+
+void act_ring_failed(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call *c = obj;
+    struct call_end why = {.by = "callee", .status = ring_final_status(c)};
+    why.reason = reason_of(why.status);
+    end_setup(c, fx, &why, now);
+}
+
+void act_no_answer(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call_end why = {
+        .reason = "no_answer", .by = "timer", .status = 480, .q850 = Q850_NO_ANSWER, .detail = SPAN("it rang long enough")};
     end_setup(obj, fx, &why, now);
+}
+
+/* --- legs and the call --- */
+
+enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const struct fsm_step *step)
+{
+    bool rang = step->from == OUT_LEG_CALLING || step->from == OUT_LEG_RINGING;
+    if (!step->moved || !rang || call_state(c) != CALL_ST_RINGING)
+        return CALL_EV_NONE;
+    switch (ev) {
+    case OUT_LEG_EV_PROVISIONAL:
+        return CALL_EV_PROGRESS;
+    case OUT_LEG_EV_ANSWER:
+    case OUT_LEG_EV_ANSWER_WAITS:
+        return CALL_EV_ANSWER;
+    case OUT_LEG_EV_ANSWER_UNFIT:
+    case OUT_LEG_EV_REFUSAL:
+        return ring_is_over(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
+    default:
+        return CALL_EV_NONE;
+    }
+}
+
+void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason, struct now now)
+{
+    struct out_leg_news news = {.reason = reason};
+    fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
+    ring_forget(c);
+    relay_end(c, fx);
+    ring_cancel(c, fx, NULL, reason, now);
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        if (out_leg_is_up(c->row->out_legs[i]))
+            (void)out_leg_step(c, c->row->out_legs[i], OUT_LEG_EV_HANG_UP, &news, fx, now);
+    }
 }

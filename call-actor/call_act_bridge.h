@@ -1,20 +1,27 @@
 /*
- * call_act_bridge: from a plan to bridge to ringing. Layer: call-actor, pure, private to the call machine.
+ * call_act_bridge: from a plan to bridge to a callee's answer. Layer: call-actor, pure, private to the call machine.
  */
 #ifndef CALL_ACTOR_CALL_ACT_BRIDGE_H
 #define CALL_ACTOR_CALL_ACT_BRIDGE_H
 
-#include "call-actor/call_fx.h"
+#include "call-actor/call_end.h"
 #include "call-actor/call_step.h"
+#include "call-actor/out_leg.h"
 
-/** What set-up has found out. (call_act_setup.c) */
-void setup_note(struct call *c, const Plane__JobDone *done);
-/** Why the call ends before it was answered: the caller is refused with why->status. (call_act_end.c) */
-struct call_end;
-void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now);
+/** On whose behalf the call asks for ways out. */
+struct route_caller bridge_caller(const struct call *c);
 /** Ask where `who` is: user, extension or name. The answer is CALL_IN_TARGETS. */
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who);
 /** Place in row->locating of one who is being looked up, or -1. */
 int bridge_locates(const struct call *c, struct span who);
+/** Ends every leg we placed: who rings is cancelled, who talks gets BYE. reason: value of Reason, may be empty. */
+void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason, struct now now);
+/** What the step of a leg, raised by `ev`, is to the call; CALL_EV_NONE: nothing. */
+enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const struct fsm_step *step);
+
+/** What set-up has found out. (call_act_setup.c) */
+void setup_note(struct call *c, const Plane__JobDone *done);
+/** The caller is refused before anybody answered: why->status. Whoever rings is cancelled. (call_act_end.c) */
+void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now);
 
 #endif

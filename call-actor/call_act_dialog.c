@@ -1,17 +1,29 @@
 /* Inside the dialog: ACK, re-INVITE, OPTIONS, and what is refused (RFC 3261 §12.2.2, §13.3.1.4, §14.2). */
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
+#include "call-actor/relay.h"
 #include "common/sip/sip_caps.h"
 
 /* The peer's media address, when a session description brought another one: its NAT has to be opened again. */
 static void note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
-    if (st->sdp.len == 0 || strcmp(st->rtp, c->row->caller_rtp) == 0)
+    if (st->sdp.len == 0 || side_is_bridged(c) || strcmp(st->rtp, c->row->caller_rtp) == 0)
         return;
     row_text(&c->row->caller_rtp, span_cstr(st->rtp));
     job_punch(c, fx);
+}
+
+/* The callee's offer came in our 2xx: he gets the answer. */
+static void pass_ack(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    struct out_leg_news news = {.sdp = st->sdp};
+    struct side callee = side_of(c, c->row->winner);
+    if (callee.leg != NULL && callee.leg->state == OUT_LEG_ACKING)
+        (void)out_leg_step(c, callee.leg, OUT_LEG_EV_ACK, &news, fx, now);
+    relay_ack(c, fx, st->sdp);
 }
 
 void act_ack(void *obj, const void *arg, void *fx, struct now now)
@@ -22,6 +34,7 @@ void act_ack(void *obj, const void *arg, void *fx, struct now now)
         c->row->acked_wall_ms = (uint64_t)now.wall_ms;
     note_rtp(c, fx, st); /* only an answer to an offer of ours was read */
     leg_2xx_done(c, fx);
+    pass_ack(c, fx, st, now);
     events_answered(c, fx, now);
 }
 
@@ -37,7 +50,7 @@ void act_reinvite(void *obj, const void *arg, void *fx, struct now now)
     c->row->delayed_offer = st->sdp.len == 0;
     Store__ServerTxn *txn = leg_txn_open(c, st->in);
     leg_begin_kept(&out, txn, 200);
-    leg_put_dialog(&out, c, txn->source);
+    leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
     leg_2xx_sent(c, fx, now);
     note_rtp(c, fx, st);
@@ -63,9 +76,9 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     struct buf out;
-    dialog_note_request(c->row->a, st->in->msg, st->in->source);
+    dialog_note_request(st->side.d, st->in->msg, st->in->source);
     leg_begin(&out, c, st->in, 200);
-    leg_put_contact(&out, c, st->in->source);
+    leg_put_contact(&out, c, st->side.d, st->in->source);
     sip_caps_write(&out); /* §11.2 */
     leg_send_once(c, fx, st->in, &out, 200);
 }
@@ -79,8 +92,8 @@ void act_refuse(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     const struct sip_msg *m = st->in->msg;
-    if (m->to_tag.len > 0 && !dialog_is_out_of_order(c->row->a, m->cseq.num))
-        c->row->a->remote_cseq = m->cseq.num;
+    if (st->side.d != NULL && !dialog_is_out_of_order(st->side.d, m->cseq.num))
+        st->side.d->remote_cseq = m->cseq.num;
     leg_refuse(c, fx, st->in, &st->no, m->method == SIP_M_INVITE);
 }
 

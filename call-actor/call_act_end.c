@@ -10,15 +10,16 @@
 
 void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
 {
-    leg_refuse_invite(c, fx, why->status);
+    leg_refuse_invite(c, fx, why->status, why->refusal);
     job_cancel_setup(c, fx);
+    bridge_hang_up(c, fx, why->carried, now);
     end_because(c, why);
     end_session(c, fx, now);
     end_linger(c, fx, now);
 }
 
 /* Cause of the first Q.850 value of Reason (RFC 3326), or 0. */
-static unsigned q850_cause(const struct sip_msg *m)
+unsigned end_q850_of(const struct sip_msg *m)
 {
     struct sip_values it;
     struct span value, cause;
@@ -36,7 +37,11 @@ static unsigned q850_cause(const struct sip_msg *m)
 void act_cancelled(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
-    struct call_end why = {.reason = "cancelled", .by = "caller", .status = 487, .q850 = q850_cause(st->in->msg)};
+    struct call_end why = {.reason = "cancelled",
+                           .by = "caller",
+                           .status = 487,
+                           .q850 = end_q850_of(st->in->msg),
+                           .carried = sip_msg_value(st->in->msg, SIP_H_REASON)};
     leg_reply(obj, fx, st->in, 200, true);
     end_setup(obj, fx, &why, now);
 }
@@ -65,6 +70,7 @@ void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
     const Plane__JobDone *done = st->in->done;
     struct call_end why = {.reason = "failure", .by = "service", .detail = span_cstr(done->detail)};
     why.status = st->no.status != 0 ? st->no.status : status_of(done->result);
+    why.refusal = st->no.status != 0 ? &st->no : NULL;
     log_failure(fx, done, why.status);
     job_close(c, st->job);
     job_note_port(c, done);
@@ -104,10 +110,11 @@ void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = q850_cause(st->in->msg)};
+    struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = end_q850_of(st->in->msg)};
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
     leg_reply(c, fx, st->in, 200, true);
+    bridge_hang_up(c, fx, sip_msg_value(st->in->msg, SIP_H_REASON), now);
     end_because(c, &why);
     end_session(c, fx, now);
     end_linger(c, fx, now);
@@ -136,10 +143,17 @@ static const char *bye_reason(const struct call *c)
 }
 
 /* For the platform the call is over when the BYE leaves: nothing the other side does can bring it back. */
+void end_by_bye(struct call *c, struct call_effects *fx, struct span carried, struct now now)
+{
+    struct span reason = carried.len > 0 ? carried : span_cstr(bye_reason(c));
+    leg_bye(c, fx, reason);
+    bridge_hang_up(c, fx, reason, now);
+    end_session(c, fx, now);
+}
+
 static void hang_up(struct call *c, struct call_effects *fx, struct now now)
 {
-    leg_bye(c, fx, bye_reason(c));
-    end_session(c, fx, now);
+    end_by_bye(c, fx, SPAN(""), now);
 }
 
 void act_bye_out(void *obj, const void *arg, void *fx, struct now now)
@@ -150,12 +164,13 @@ void act_bye_out(void *obj, const void *arg, void *fx, struct now now)
     hang_up(obj, fx, now);
 }
 
+/* The callee's dialog is confirmed: he need not wait. */
 void act_close(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)now;
     const struct call_step *st = arg;
     struct call_end why = wanted_end(st->in);
     end_because(obj, &why);
+    bridge_hang_up(obj, fx, span_cstr(bye_reason(obj)), now);
     fx_log(fx, CALL_LOG_INFO, "to be ended by %s: waiting for the ACK before the BYE", why.by);
 }
 

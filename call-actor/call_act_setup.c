@@ -1,20 +1,24 @@
 /* From INVITE to 200 (RFC 3261 §13.3.1). */
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_events.h"
+#include "call-actor/call_id.h"
 #include "call-actor/call_job.h"
 #include "call-actor/call_screen.h"
 #include "call-actor/dialog.h"
+#include "call-actor/identity.h"
 #include "call-actor/leg.h"
+#include "call-actor/ring.h"
 #include "call-actor/number.h"
 #include "common/base/id.h"
 
 #define TRACE_PREFIX "trace-" /* as the platform's logs know it */
 #define TRACE_RANDOM 12
+#define MAX_FORWARDS 70 /* of a caller that says none */
 
 static void name_call(struct call *c, const struct call_input *in)
 {
-    char tag[ID_MAX], trace[sizeof(TRACE_PREFIX) + TRACE_RANDOM] = TRACE_PREFIX;
-    id_make(tag, c->conf->shard, LEG_TAG_RANDOM);
+    char tag[CALL_ID_SIZE], trace[sizeof(TRACE_PREFIX) + TRACE_RANDOM] = TRACE_PREFIX;
+    call_id_make(tag, c, "", "", CALL_ID_TAG);
     id_random(trace + sizeof(TRACE_PREFIX) - 1, TRACE_RANDOM);
     c->row->a = dialog_new_uas(in->msg, in->source, tag);
     row_text(&c->row->trace_id, span_cstr(trace));
@@ -33,6 +37,35 @@ static void note_parties(struct call *c, const struct sip_msg *invite)
 static uint64_t session_id(const struct call *c)
 {
     return (c->row->created_wall_ms << 16 | (c->row->key & 0xffff)) & INT64_MAX;
+}
+
+/* What our own INVITEs are made of, should somebody be rung. */
+static void note_caller(struct call *c, const struct call_input *in)
+{
+    Store__CallRow *row = c->row;
+    const struct sip_field *breadth = sip_msg_named(in->msg, SPAN("Max-Breadth"));
+    uint32_t number;
+    row->from_trusted = in->from_trusted;
+    row_text(&row->auth_user, span_cstr(in->user));
+    row->max_forwards = in->msg->max_forwards < 0 ? MAX_FORWARDS - 1 : (uint32_t)in->msg->max_forwards;
+    row->max_forwards -= row->max_forwards > 0 && in->msg->max_forwards >= 0;
+    row->max_breadth = RING_BREADTH;
+    if (breadth != NULL && span_to_u32(sip_field_value(in->msg, breadth), RING_BREADTH, &number) == 0)
+        row->max_breadth = number;
+}
+
+static void note_identity(struct call *c, const struct call_input *in)
+{
+    const struct call_conf *conf = c->conf;
+    bool named = conf->domain != NULL && conf->domain[0] != '\0';
+    struct buf b;
+    buf_init(&b, IDENTITY_BYTES_MAX);
+    identity_write_asserted(&b, in->msg, in->from_trusted, in->user, named ? conf->domain : conf->contact_addr);
+    row_text(&c->row->asserted, buf_span(&b));
+    buf_reset(&b);
+    (void)identity_write_privacy(&b, in->msg);
+    row_text(&c->row->privacy, buf_span(&b));
+    buf_fini(&b);
 }
 
 static void note_invite(struct call *c, const struct call_step *st)
@@ -61,6 +94,8 @@ void act_accept(void *obj, const void *arg, void *fx, struct now now)
     name_call(c, st->in);
     note_parties(c, st->in->msg);
     note_invite(c, st);
+    note_caller(c, st->in);
+    note_identity(c, st->in);
     (void)leg_txn_open(c, st->in);
     note_first_step(c);
     job_setup(c, fx, now);
@@ -114,10 +149,10 @@ static void reply_180_200(struct call *c, struct call_effects *fx)
     Store__ServerTxn *txn = leg_txn_pending(c);
     struct buf out;
     leg_begin_kept(&out, txn, 180);
-    leg_put_dialog(&out, c, txn->source);
+    leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 180, SPAN(""));
     leg_begin_kept(&out, txn, 200);
-    leg_put_dialog(&out, c, txn->source);
+    leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
 }
 

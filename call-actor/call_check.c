@@ -2,6 +2,8 @@
 
 #include "call-actor/call_step.h"
 #include "call-actor/leg.h"
+#include "call-actor/out_leg.h"
+#include "call-actor/relay.h"
 
 static bool peers_are_there(const Store__CallRow *row)
 {
@@ -31,15 +33,57 @@ static bool timers_can_fire(const Store__CallRow *row)
 static bool invite_is_there(const Store__CallRow *row)
 {
     const struct call c = {.row = (Store__CallRow *)(uintptr_t)row}; /* only read */
-    if (row->state == CALL_ST_SETUP)
+    if (row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING)
         return leg_txn_pending(&c) != NULL;
     if (row->state == CALL_ST_ANSWERED || row->state == CALL_ST_CLOSING)
         return leg_txn_unacked(&c) != NULL;
     return true;
 }
 
+static bool request_leads_somewhere(const Store__ClientTxn *txn)
+{
+    return txn == NULL || txn->dest != NULL;
+}
+
+/* What the actions of a leg take for granted in the state it is in. */
+static bool leg_is_ours(const Store__OutLeg *leg, size_t place)
+{
+    bool parts = leg->target != NULL && leg->dialog != NULL && leg->dialog->peer != NULL && leg->invite != NULL;
+    if (!parts || leg->id != place + 1 || leg->state >= OUT_LEG_STATES)
+        return false;
+    bool answered = leg->dialog->remote_tag[0] != '\0';
+    bool hung_up = leg->state == OUT_LEG_ENDING || leg->state == OUT_LEG_OVER;
+    bool open = out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING;
+    return (open ? !answered : answered || leg->state == OUT_LEG_OVER) && (leg->bye == NULL || hung_up) &&
+           request_leads_somewhere(leg->invite) && request_leads_somewhere(leg->ack) &&
+           request_leads_somewhere(leg->bye);
+}
+
+static bool legs_are_ours(const Store__CallRow *row)
+{
+    if (row->n_out_legs + row->n_targets > OUT_LEGS_MAX || (row->n_out_legs > 0 && row->state == CALL_ST_SETUP))
+        return false;
+    for (size_t i = 0; i < row->n_out_legs; i++) {
+        if (!leg_is_ours(row->out_legs[i], i))
+            return false;
+    }
+    return row->winner <= row->n_out_legs;
+}
+
+/* Between the caller and the one he talks to. */
+static bool relays_are_ours(const Store__CallRow *row)
+{
+    const Store__Relay *r = row->n_relays > 0 ? row->relays[row->n_relays - 1] : NULL;
+    if (r == NULL)
+        return true;
+    bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING;
+    bool between = r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
+    return !before && between && r->state <= RELAY_DONE && r->request != NULL &&
+           request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
+}
+
 bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
-           invite_is_there(row);
+           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row);
 }

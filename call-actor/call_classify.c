@@ -7,6 +7,10 @@
 #include "call-actor/call_screen.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
+#include "call-actor/out_leg.h"
+#include "call-actor/relay.h"
+#include "call-actor/ring.h"
+#include "common/sip/sip_caps.h"
 
 /* --- requests --- */
 
@@ -18,16 +22,39 @@ static enum call_event refused(struct call_step *st, unsigned status)
 
 static enum call_event initial_invite(const struct call *c, struct call_step *st)
 {
-    return screen_initial(st) && screen_invite(c, st) ? CALL_EV_INVITE : CALL_EV_INVITE_BAD;
+    return screen_initial(st) && screen_invite(c, st, SCREEN_ANYBODY) ? CALL_EV_INVITE : CALL_EV_INVITE_BAD;
+}
+
+/* The ACK must bring an answer to the offer in our 2xx. */
+static bool brings_answer(const struct call *c, const Store__ServerTxn *txn)
+{
+    bool first = span_eq(row_span(txn->key), row_span(c->row->invite_key));
+    return first || !side_is_bridged(c) ? c->row->delayed_offer : relay_waits_for_answer(c);
+}
+
+/* Of use to us, or, in a bridged call, there at all. */
+static bool screen_ack_of(const struct call *c, struct call_step *st)
+{
+    return side_is_bridged(c) ? screen_body(st) && st->sdp.len > 0 : screen_ack(c, st);
 }
 
 /* §17.1.1.3: an ACK has the CSeq number of its INVITE. Any other is a late repeat. */
 static enum call_event ack(const struct call *c, struct call_step *st)
 {
     const Store__ServerTxn *txn = leg_txn_unacked(c);
-    if (txn == NULL || txn->cseq != st->in->msg->cseq.num)
+    if (txn == NULL || txn->cseq != st->in->msg->cseq.num || st->side.d == NULL || txn->leg != st->side.id)
         return CALL_EV_NONE;
-    return !c->row->delayed_offer || screen_ack(c, st) ? CALL_EV_ACK : CALL_EV_ACK_UNFIT;
+    return !brings_answer(c, txn) || screen_ack_of(c, st) ? CALL_EV_ACK : CALL_EV_ACK_UNFIT;
+}
+
+/* In a bridged call it is passed on, one at a time in either direction (§14.2). */
+static enum call_event reinvite_to_relay(const struct call *c, struct call_step *st)
+{
+    if (call_state(c) != CALL_ST_ESTABLISHED)
+        return CALL_EV_REINVITE;
+    if (leg_txn_unacked(c) != NULL || relay_is_busy(c))
+        return refused(st, 491);
+    return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_RELAY : CALL_EV_REFUSED;
 }
 
 /* RFC 5407 §3.1.5: an INVITE that overtakes the ACK of the one before gets 491. In ANSWERED and CLOSING the table says
@@ -37,9 +64,23 @@ static enum call_event reinvite(const struct call *c, struct call_step *st)
     st->no.status = dialog_check_target(st->in->msg, &st->no.reason);
     if (st->no.status != 0)
         return CALL_EV_REFUSED;
+    if (side_is_bridged(c))
+        return reinvite_to_relay(c, st);
     if (call_state(c) == CALL_ST_ESTABLISHED && leg_txn_unacked(c) != NULL)
         return refused(st, 491);
-    return screen_invite(c, st) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE : CALL_EV_REFUSED;
+    return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE
+                                                                                             : CALL_EV_REFUSED;
+}
+
+/* A leg the caller does not talk to (any more). */
+static bool is_stray(const struct call *c, const struct side *side)
+{
+    return side->leg != NULL && (side->id != c->row->winner || !out_leg_is_up(side->leg));
+}
+
+static enum call_event bye(const struct side *side)
+{
+    return side->leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
 }
 
 static enum call_event in_dialog(const struct call *c, struct call_step *st)
@@ -47,7 +88,11 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
     const struct sip_msg *m = st->in->msg;
     if (m->to_tag.len == 0) /* the first INVITE once more by another way (§8.2.2.2), or of no dialog at all */
         return refused(st, m->method == SIP_M_INVITE ? 482 : 481);
-    if (dialog_is_out_of_order(c->row->a, m->cseq.num)) {
+    if (st->side.d == NULL)
+        return refused(st, 481);
+    if (is_stray(c, &st->side))
+        return m->method == SIP_M_BYE ? CALL_EV_BYE_STRAY : refused(st, 481);
+    if (dialog_is_out_of_order(st->side.d, m->cseq.num)) {
         st->no.reason = "CSeq Out Of Order";
         return refused(st, 500);
     }
@@ -56,10 +101,19 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
     if (!screen_require(st))
         return CALL_EV_REFUSED;
     if (m->method == SIP_M_BYE)
-        return CALL_EV_BYE;
+        return bye(&st->side);
     if (m->method != SIP_M_OPTIONS)
         return refused(st, 405);
     return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
+}
+
+/* Of the first INVITE, or of one that is being passed on: the request has the number of its INVITE (§9.1). */
+static enum call_event cancel(const struct call *c, const struct call_step *st)
+{
+    const Store__ServerTxn *txn = leg_txn_pending(c);
+    bool first = txn == NULL || span_eq(row_span(txn->key), row_span(c->row->invite_key));
+    return !first && txn->leg == st->side.id && txn->cseq == st->in->msg->cseq.num ? CALL_EV_CANCEL_RELAY
+                                                                                 : CALL_EV_CANCEL;
 }
 
 static enum call_event request(const struct call *c, struct call_step *st)
@@ -67,9 +121,10 @@ static enum call_event request(const struct call *c, struct call_step *st)
     const struct sip_msg *m = st->in->msg;
     if (call_state(c) == CALL_ST_NEW)
         return initial_invite(c, st);
+    st->side = side_of_request(c, m);
     if (m->method == SIP_M_ACK)
         return ack(c, st);
-    return m->method == SIP_M_CANCEL ? CALL_EV_CANCEL : in_dialog(c, st);
+    return m->method == SIP_M_CANCEL ? cancel(c, st) : in_dialog(c, st);
 }
 
 /* --- the orchestrator --- */
@@ -138,12 +193,39 @@ static enum call_event timer(const struct call *c, enum call_timer t)
     return c->row->timers[t] != 0 ? event[t] : CALL_EV_NONE;
 }
 
+/* --- whom to ring --- */
+
+static enum call_event nobody(const struct call *c, struct call_step *st)
+{
+    if (call_state(c) == CALL_ST_RINGING) /* behind a redirection */
+        return ring_hangs_on(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
+    st->no.status = st->in->status;
+    return CALL_EV_NOBODY;
+}
+
 static enum call_event targets(const struct call *c, struct call_step *st)
 {
     if (bridge_locates(c, st->in->who) < 0)
         return CALL_EV_NONE;
-    st->no.status = st->in->target_cnt == 0 ? st->in->status : 501;
-    return CALL_EV_NOBODY;
+    if (!ring_adds(c, st->in->targets, st->in->target_cnt))
+        return nobody(c, st);
+    st->no.status = ring_check_limits(c);
+    return st->no.status == 0 ? CALL_EV_TARGETS : CALL_EV_NOBODY;
+}
+
+/* Responses to the INVITEs and BYEs of the legs we placed are theirs: out_leg_classify. */
+static enum call_event response(const struct call *c, struct call_step *st)
+{
+    const struct call_input *in = st->in;
+    bool final = in->status == 0 || in->status >= 200;
+    const Store__Relay *relay = relay_of_response(c, in->txn);
+    if (relay != NULL) {
+        st->side = side_of(c, relay->to);
+        if (in->msg != NULL)
+            (void)sip_caps_check_body(in->msg, &st->sdp); /* a body that nobody could read is left out */
+        return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_RELAYED : CALL_EV_NONE;
+    }
+    return final && leg_request_is_open(c, in->txn) ? CALL_EV_BYE_DONE : CALL_EV_NONE;
 }
 
 enum call_event call_classify(const struct call *c, const struct call_input *in, struct call_step *st)
@@ -153,8 +235,7 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
     case CALL_IN_REQUEST:
         return request(c, st);
     case CALL_IN_RESPONSE:
-        return leg_request_is_open(c, in->txn) && (in->status == 0 || in->status >= 200) ? CALL_EV_BYE_DONE
-                                                                                         : CALL_EV_NONE;
+        return response(c, st);
     case CALL_IN_JOB_STEP:
         return job_find(c, row_span(in->step->id)) >= 0 ? CALL_EV_STEP : CALL_EV_NONE;
     case CALL_IN_JOB_DONE:

@@ -28,6 +28,8 @@ static const char *stage_name(enum call_state s)
         return "answered";
     case CALL_ST_ESTABLISHED:
         return "established";
+    case CALL_ST_RINGING:
+        return "ringing";
     default:
         return "setup";
     }

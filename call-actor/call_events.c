@@ -51,6 +51,12 @@ struct about_texts {
     char to[VALUE_MAX];
 };
 
+/* call.started leaves with the first INVITE to a callee, or with our own 200. */
+static uint64_t started_wall_ms(const Store__CallRow *row)
+{
+    return row->started_wall_ms != 0 ? row->started_wall_ms : row->answered_wall_ms;
+}
+
 static struct event_call about(const struct call *c, struct about_texts *t, struct now now)
 {
     const Store__CallRow *row = c->row;
@@ -63,7 +69,7 @@ static struct event_call about(const struct call *c, struct about_texts *t, stru
         .wall_ms = now.wall_ms,
         .caller_rtp_addr = span_cstr(row->caller_rtp),
         .server_rtp_port = row->rtp_port,
-        .started_wall_ms = (int64_t)row->answered_wall_ms, /* call.started leaves with the 200 */
+        .started_wall_ms = (int64_t)started_wall_ms(row),
         .answered_wall_ms = (int64_t)row->acked_wall_ms,
     };
 }

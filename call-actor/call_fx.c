@@ -38,16 +38,18 @@ static void set_txn(struct call_effect *e, struct span txn)
     e->txn_len = txn.len;
 }
 
-void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer)
+void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer,
+              uint32_t leg)
 {
     struct call_effect *e = add(fx, CALL_EFF_REPLY);
     set_txn(e, txn);
     e->status = status;
     take_raw(e, raw);
     e->peer = *peer;
+    e->leg = leg;
 }
 
-void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn)
+void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn, uint32_t leg)
 {
     struct call_effect *e = add(fx, CALL_EFF_REQUEST);
     struct span raw = row_span(txn->raw);
@@ -57,6 +59,7 @@ void fx_request(struct call_effects *fx, const char *method, const Store__Client
     e->raw_len = raw.len;
     e->peer = *txn->dest;
     e->next_hop = txn->next_hop;
+    e->leg = leg;
 }
 
 void fx_job(struct call_effects *fx, const Plane__RunJob *job)
@@ -134,12 +137,13 @@ void fx_locate(struct call_effects *fx, struct span who)
     e->raw_len = who.len;
 }
 
-void fx_cancel(struct call_effects *fx, struct span branch, struct span reason)
+void fx_cancel(struct call_effects *fx, struct span branch, struct span reason, uint32_t leg)
 {
     struct call_effect *e = add(fx, CALL_EFF_CANCEL);
     set_txn(e, branch);
     e->raw = dup_bytes(reason);
     e->raw_len = reason.len;
+    e->leg = leg;
 }
 
 void fx_forget(struct call_effects *fx)

@@ -6,10 +6,11 @@
 
 #include "call-actor/call.h"
 
-/** raw: its bytes pass to the effect. */
-void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer);
-/** method: static. txn: its branch and bytes are copied, where it goes is borrowed. */
-void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn);
+/** raw: its bytes pass to the effect. leg: to whom, OutLeg.id or 0 for the caller. */
+void fx_reply(struct call_effects *fx, struct span txn, unsigned status, struct buf *raw, const Plane__Endpoint *peer,
+              uint32_t leg);
+/** method: static. txn: its branch and bytes are copied, where it goes is borrowed. leg: to whom, OutLeg.id or 0. */
+void fx_request(struct call_effects *fx, const char *method, const Store__ClientTxn *txn, uint32_t leg);
 /** job: copied; its texts must live in the row, but for the id, which is kept with the effect. */
 void fx_job(struct call_effects *fx, const Plane__RunJob *job);
 void fx_cancel_job(struct call_effects *fx, struct span id);
@@ -24,8 +25,8 @@ void fx_say(struct call_effects *fx, enum call_say say, unsigned status, struct 
 void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned status, const char *why);
 /** Where is `who`? */
 void fx_locate(struct call_effects *fx, struct span who);
-/** CANCEL our INVITE of this branch. reason: value of its Reason header, may be empty. */
-void fx_cancel(struct call_effects *fx, struct span branch, struct span reason);
+/** CANCEL our INVITE of this branch to this leg. reason: value of its Reason header, may be empty. */
+void fx_cancel(struct call_effects *fx, struct span branch, struct span reason, uint32_t leg);
 void fx_forget(struct call_effects *fx);
 
 #endif

@@ -1,6 +1,7 @@
 #include "call-actor/call_history.h"
 
 #include "call-actor/call_job.h"
+#include "call-actor/out_leg.h"
 #include "common/sip/sip_method.h"
 #include "common/sip/sip_status.h"
 #include "proto/event.h"
@@ -10,16 +11,24 @@
 #define RECORD_BYTES ((size_t)8)
 #define MESSAGE 0x80u /* in the first byte: a message, no step */
 #define REPEATS_MAX 255u
+#define NO_METHOD 255u /* in a step's record: its request stands in a record of its own */
 
 enum message {
     MSG_REPLY = 0,      /* value: status */
-    MSG_BYE = 1,        /* ours */
+    MSG_BYE = 1,        /* ours to the caller; of older programs, as is */
     MSG_RESPONSE = 2,   /* to it; value: status, 0: none came */
     MSG_JOB = 3,        /* value: Plane__RunJob__Kind */
     MSG_JOB_CANCEL = 4, /* of the set-up */
     MSG_JOB_STEP = 5,   /* value: place in step_names */
     MSG_JOB_DONE = 6,   /* value: Plane__RunJob__Kind, detail: Plane__JobDone__Result */
     MSG_EVENT = 7,      /* value: enum event_kind */
+    /* Of these detail is the leg: OutLeg.id, 0: the caller. */
+    MSG_LEG_REPLY = 8,    /* ours; value: status */
+    MSG_LEG_REQUEST = 9,  /* ours; value: enum sip_method */
+    MSG_LEG_RESPONSE = 10, /* value: status, 0: none came */
+    MSG_LEG_ASKED = 11,   /* its request; value: enum sip_method */
+    MSG_LOCATE = 12,
+    MSG_TARGETS = 13,     /* value: how many, detail: 0; or status, detail: 1 */
 };
 
 static const char *const step_names[] = {"", "user", "dialplan", "media"};
@@ -95,12 +104,32 @@ static Plane__RunJob__Kind kind_of_id(ProtobufCBinaryData id)
     return job_id_is_setup(row_span(id)) ? PLANE__RUN_JOB__KIND__SETUP : PLANE__RUN_JOB__KIND__RELEASE_PORT;
 }
 
-static struct record message_of(const struct call_input *in)
+static struct record leg_message(enum message kind, unsigned value, uint32_t leg)
+{
+    struct record r = message(kind, value);
+    r.detail = (uint8_t)leg;
+    return r;
+}
+
+static struct record targets_message(const struct call_input *in)
+{
+    bool found = in->target_cnt > 0;
+    return leg_message(MSG_TARGETS, found ? (unsigned)in->target_cnt : in->status, found ? 0 : 1);
+}
+
+static struct record message_of(const struct call_input *in, uint32_t leg)
 {
     struct record r = {.what = 0};
     switch (in->type) {
     case CALL_IN_RESPONSE:
-        r = message(MSG_RESPONSE, in->status);
+        r = leg_message(MSG_LEG_RESPONSE, in->status, leg);
+        break;
+    case CALL_IN_TARGETS:
+        r = targets_message(in);
+        break;
+    case CALL_IN_REQUEST: /* the caller's stands in the record of the step */
+        if (leg != SIDE_CALLER)
+            r = leg_message(MSG_LEG_ASKED, in->msg->method, leg);
         break;
     case CALL_IN_JOB_STEP:
         r = message(MSG_JOB_STEP, step_place(in->step->step));
@@ -109,19 +138,18 @@ static struct record message_of(const struct call_input *in)
         r = message(MSG_JOB_DONE, kind_of_id(in->done->id));
         r.detail = (uint8_t)in->done->result;
         break;
-    case CALL_IN_REQUEST: /* stands in the record of the step */
     case CALL_IN_TERMINATE:
     case CALL_IN_TIMER:
-    case CALL_IN_TARGETS:
         break;
     }
     return r;
 }
 
-struct history_heard history_hear(const struct call_input *in)
+struct history_heard history_hear(const struct call_input *in, uint32_t leg)
 {
-    struct record r = message_of(in);
-    enum sip_method method = in->type == CALL_IN_REQUEST ? in->msg->method : SIP_M_OTHER;
+    struct record r = message_of(in, leg);
+    bool asked = in->type == CALL_IN_REQUEST && leg == SIDE_CALLER;
+    unsigned method = asked ? in->msg->method : in->type == CALL_IN_REQUEST ? NO_METHOD : SIP_M_OTHER;
     return (struct history_heard){.message = {r.what, r.lo, r.hi, r.detail}, .method = (uint8_t)method};
 }
 
@@ -144,10 +172,16 @@ static void put_effect(struct tape *t, const struct call_effect *e)
 {
     switch (e->type) {
     case CALL_EFF_REPLY:
-        put(t, message(MSG_REPLY, e->status));
+        put(t, e->leg == SIDE_CALLER ? message(MSG_REPLY, e->status) : leg_message(MSG_LEG_REPLY, e->status, e->leg));
         break;
     case CALL_EFF_REQUEST:
-        put(t, message(MSG_BYE, 0));
+        put(t, leg_message(MSG_LEG_REQUEST, sip_method_lookup(span_cstr(e->method)), e->leg));
+        break;
+    case CALL_EFF_CANCEL:
+        put(t, leg_message(MSG_LEG_REQUEST, SIP_M_CANCEL, e->leg));
+        break;
+    case CALL_EFF_LOCATE:
+        put(t, message(MSG_LOCATE, 0));
         break;
     case CALL_EFF_JOB:
         put(t, message(MSG_JOB, e->job->kind));
@@ -161,8 +195,6 @@ static void put_effect(struct tape *t, const struct call_effect *e)
     case CALL_EFF_ARM:
     case CALL_EFF_LOG:
     case CALL_EFF_FORGET:
-    case CALL_EFF_LOCATE:
-    case CALL_EFF_CANCEL:
         break;
     }
 }
@@ -179,7 +211,7 @@ void history_add(struct call *c, const struct history_heard *heard, const struct
     struct tape t;
     t.cnt = 0;
     put_heard(&t, heard);
-    if (is_of_interest(step))
+    if (step != NULL && is_of_interest(step))
         put(&t, (struct record){.what = step->event, .lo = step->from, .hi = step->to, .detail = heard->method});
     for (size_t i = first; i < fx->count; i++)
         put_effect(&t, &fx->list[i]);
@@ -188,6 +220,12 @@ void history_add(struct call *c, const struct history_heard *heard, const struct
 }
 
 /* --- reading --- */
+
+static const char *const parties[] = {
+    "caller",    "callee 1",  "callee 2",  "callee 3",  "callee 4",  "callee 5",  "callee 6",  "callee 7",  "callee 8",
+    "callee 9",  "callee 10", "callee 11", "callee 12", "callee 13", "callee 14", "callee 15", "callee 16", "callee 17",
+    "callee 18", "callee 19", "callee 20", "callee 21", "callee 22", "callee 23", "callee 24"};
+_Static_assert(sizeof(parties) / sizeof(parties[0]) == OUT_LEGS_MAX + 1, "each leg has a name");
 
 static const char caller[] = "caller";
 static const char us[] = "call-actor";
@@ -223,6 +261,37 @@ static void say_status(struct call_history_line *l, unsigned status)
         say(l, "no answer");
     else
         say(l, "%u %s", status, reason);
+}
+
+const char *call_history_party(uint32_t leg)
+{
+    return NAME_OF(parties, leg);
+}
+
+static void say_method(struct call_history_line *l, unsigned method)
+{
+    struct span text = sip_method_text((enum sip_method)(method < SIP_M_CNT ? method : SIP_M_OTHER));
+    say(l, "%.*s", SPAN_ARG(text.len > 0 ? text : SPAN("a request")));
+}
+
+static void read_leg_message(struct call_history_line *l, const uint8_t *r, unsigned value)
+{
+    const char *leg = call_history_party(r[3]);
+    unsigned kind = r[0] & ~MESSAGE;
+    bool ours = kind == MSG_LEG_REPLY || kind == MSG_LEG_REQUEST;
+    between(l, ours ? us : leg, ours ? leg : us);
+    if (kind == MSG_LEG_REPLY || kind == MSG_LEG_RESPONSE)
+        say_status(l, value);
+    else
+        say_method(l, value);
+}
+
+static void read_targets(struct call_history_line *l, const uint8_t *r, unsigned value)
+{
+    if (r[3] == 0)
+        say(l, "%u to ring", value);
+    else
+        say(l, "nobody to ring: %u", value);
 }
 
 static void read_message(struct call_history_line *l, const uint8_t *r, unsigned value)
@@ -264,6 +333,18 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
         between(l, us, broker);
         say(l, "%s", NAME_OF(events, value));
         break;
+    case MSG_LEG_REPLY:
+    case MSG_LEG_REQUEST:
+    case MSG_LEG_RESPONSE:
+    case MSG_LEG_ASKED:
+        read_leg_message(l, r, value);
+        break;
+    case MSG_LOCATE:
+        say(l, "look up who is to be rung");
+        break;
+    case MSG_TARGETS:
+        read_targets(l, r, value);
+        break;
     default:
         say(l, "?");
         break;
@@ -273,10 +354,9 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
 /* The request that raised a step, as a line of its own. false: it was none. */
 static bool read_request(struct call_history_line *l, const uint8_t *r)
 {
-    bool is = r[0] <= CALL_EV_REFUSED;
-    struct span method = sip_method_text((enum sip_method)(r[3] < SIP_M_CNT ? r[3] : SIP_M_OTHER));
+    bool is = r[0] <= CALL_EV_REFUSED && r[3] != NO_METHOD;
     between(l, caller, us);
-    say(l, "%.*s", SPAN_ARG(method.len > 0 ? method : SPAN("a request")));
+    say_method(l, r[3]);
     return is;
 }
 

@@ -16,19 +16,21 @@
 
 /* What raised a step, noted before the step: what the input borrows may go in it. */
 struct history_heard {
-    uint8_t message[4]; /* all zero: no message but a request, or none at all */
-    uint8_t method;     /* enum sip_method of the request */
+    uint8_t message[4]; /* all zero: no message but a request of the caller, or none at all */
+    uint8_t method;     /* enum sip_method of the caller's request */
 };
 
-struct history_heard history_hear(const struct call_input *in);
-/** The step, the message that raised it, and what it asked for: fx from `first` on. */
+/** leg: who it came from, OutLeg.id or 0 for the caller. */
+struct history_heard history_hear(const struct call_input *in, uint32_t leg);
+/** The step (NULL: the call itself made none), the message that raised it, and what it asked for: fx from `first` on. */
 void history_add(struct call *c, const struct history_heard *heard, const struct fsm_step *step,
                  const struct call_effects *fx, size_t first, struct now now);
 
 /* One line of it. */
 struct call_history_line {
     uint32_t after_ms;
-    const char *from; /* "caller", "call-actor", "platform", "broker"; NULL: nothing was sent, `what` is a note */
+    const char *from; /* "caller", "callee 1" …, "call-actor", "platform", "broker"; NULL: nothing was sent, `what` is a
+                         note */
     const char *to;
     char what[CALL_HISTORY_WHAT_MAX]; /* "INVITE", "180 Ringing", "setup -> answered" */
 };
@@ -36,6 +38,8 @@ struct call_history_line {
 typedef void call_history_fn(void *user, const struct call_history_line *l);
 /** Every line, oldest first. Records of a newer program that this one cannot name are shown as "?". */
 void call_history_each(const struct call *c, call_history_fn *fn, void *user);
+/** "caller" for 0, else "callee N"; static text. */
+const char *call_history_party(uint32_t leg);
 /** As text: "+12 ms caller => call-actor: BYE", "+12 ms established -> ended: BYE". */
 void call_history_text(const struct call_history_line *l, char out[CALL_HISTORY_TEXT_MAX]);
 

@@ -1,64 +1,20 @@
 #include "call-actor/call_job.h"
 
+#include "call-actor/call_id.h"
 #include "call-actor/number.h"
-#include "common/base/id.h"
-#include <inttypes.h>
-#include <stdio.h>
-
-#define ID_RANDOM 6
 
 /* --- ids --- */
 
-/* Shard and key, so that the answer finds the call; the kind; random, so that no id is ever used twice. */
-static void make_id(char *out, const struct call *c, char kind)
+static const char *kind_letter(Plane__RunJob__Kind kind)
 {
-    char random[ID_RANDOM + 1];
-    id_random(random, ID_RANDOM);
-    (void)snprintf(out, ID_MAX, "a%u-%" PRIx64 "-%c%s", c->conf->shard, c->row->key, kind, random);
-}
-
-static char kind_letter(Plane__RunJob__Kind kind)
-{
-    return kind == PLANE__RUN_JOB__KIND__SETUP ? 's' : kind == PLANE__RUN_JOB__KIND__RELEASE_PORT ? 'r' : 'p';
-}
-
-/* What follows the first '-', up to the second. */
-static struct span middle(struct span id)
-{
-    struct span rest = span_from(id, span_find(id, '-') + 1);
-    return span_of(rest.p, span_find(rest, '-'));
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-uint64_t call_key_of(struct span id)
-{
-    uint64_t key = 0;
-    const struct span cookie = SPAN("z9hG4bK");
-    if (span_starts(id, cookie))
-        id = span_from(id, cookie.len);
-    struct span hex = middle(id);
-    if (hex.p == NULL || hex.len > 16 || id_shard(id) < 0)
-        return 0;
-    for (size_t i = 0; i < hex.len; i++) {
-        int digit = hex_value(hex.p[i]);
-        if (digit < 0)
-            return 0;
-        key = key << 4 | (uint64_t)digit;
-    }
-    return key;
+    return kind == PLANE__RUN_JOB__KIND__SETUP ? "s" : kind == PLANE__RUN_JOB__KIND__RELEASE_PORT ? "r" : "p";
 }
 
 bool job_id_is_setup(struct span id)
 {
     struct span tail = span_from(id, span_find(id, '-') + 1);
     tail = span_from(tail, span_find(tail, '-') + 1);
-    return tail.len > 0 && tail.p[0] == kind_letter(PLANE__RUN_JOB__KIND__SETUP);
+    return tail.len > 0 && tail.p[0] == kind_letter(PLANE__RUN_JOB__KIND__SETUP)[0];
 }
 
 /* --- asking --- */
@@ -111,8 +67,8 @@ static void ask_open(struct call *c, struct call_effects *fx, Store__OpenJob *jo
 
 static void fresh_id(const struct call *c, Store__OpenJob *job)
 {
-    char id[ID_MAX];
-    make_id(id, c, kind_letter(job->kind));
+    char id[CALL_ID_SIZE];
+    call_id_make(id, c, "", kind_letter(job->kind), CALL_ID_JOB);
     row_bytes(&job->id, span_cstr(id));
 }
 
@@ -134,10 +90,10 @@ void job_setup(struct call *c, struct call_effects *fx, struct now now)
 
 void job_punch(struct call *c, struct call_effects *fx)
 {
-    char id[ID_MAX];
+    char id[CALL_ID_SIZE];
     if (!c->conf->hole_punch || c->row->caller_rtp[0] == '\0')
         return;
-    make_id(id, c, kind_letter(PLANE__RUN_JOB__KIND__PUNCH));
+    call_id_make(id, c, "", kind_letter(PLANE__RUN_JOB__KIND__PUNCH), CALL_ID_JOB);
     ProtobufCBinaryData bytes = {.len = strlen(id), .data = (uint8_t *)id};
     Plane__RunJob ask = ask_of(c, PLANE__RUN_JOB__KIND__PUNCH, bytes);
     ask.budget_ms = JOB_PUNCH_BUDGET_MS;

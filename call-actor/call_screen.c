@@ -52,15 +52,23 @@ bool screen_body(struct call_step *st)
     return refuse_because(st, status, status == 400 ? sip_caps_fault_text(fault) : NULL);
 }
 
-bool screen_invite(const struct call *c, struct call_step *st)
+/* Whether we have a codec for it matters only when we answer. */
+static bool is_readable(int err)
+{
+    return err != -OFFER_EMALFORMED && err != -OFFER_ELIMIT;
+}
+
+bool screen_invite(const struct call *c, struct call_step *st, enum screen_for whose)
 {
     struct offer_self self = self_of(c, 0, 0);
     if (!screen_require(st) || !screen_body(st))
         return false;
     if (!sip_caps_takes_sdp(st->in->msg))
         return refuse(st, 406);
-    int err = st->sdp.len > 0 ? offer_check(&self, st->sdp, st->rtp) : 0;
-    return err == 0 ? true : refuse_sdp(st, (enum offer_err) - err);
+    if (st->sdp.len == 0 || whose == SCREEN_SOMEBODY)
+        return true;
+    int err = offer_check(&self, st->sdp, st->rtp);
+    return err == 0 || (whose == SCREEN_ANYBODY && is_readable(err)) ? true : refuse_sdp(st, (enum offer_err) - err);
 }
 
 static int make_answer(const struct call *c, struct call_step *st, struct span offer, uint32_t rtp_port,

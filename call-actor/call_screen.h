@@ -7,9 +7,15 @@
 
 #include "call-actor/call_step.h"
 
+/* Whose offer is it to answer? */
+enum screen_for {
+    SCREEN_US = 0,       /* ours: with one we cannot take the request is refused */
+    SCREEN_ANYBODY = 1,  /* not known yet: it must be one that can be read */
+    SCREEN_SOMEBODY = 2, /* somebody else's: it is passed on whatever it says */
+};
 /** Extensions, body and session description of an INVITE, first or in the dialog. Fills st->no or st->sdp and st->rtp.
  */
-bool screen_invite(const struct call *c, struct call_step *st);
+bool screen_invite(const struct call *c, struct call_step *st, enum screen_for whose);
 /**
  * Our answer to this offer, or our offer when there is none, into st->answer. The o= version is one more than the last
  * when, and only when, anything else has changed (RFC 3264 §8).

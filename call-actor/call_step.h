@@ -7,6 +7,7 @@
 
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
+#include "call-actor/side.h"
 #include "common/base/fsm.h"
 
 /* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
@@ -17,7 +18,11 @@
     X(REINVITE, "re-INVITE")    /* in the dialog, and we can take it */                                                \
     X(ACK, "ACK")               /* for the 2xx that waits for it */                                                    \
     X(ACK_UNFIT, "unfit ACK")   /* the same, but what it answers to our offer is of no use */                          \
-    X(BYE, "BYE")                                                                                                      \
+    X(BYE, "BYE")                  /* of the caller */                                                                 \
+    X(BYE_CALLEE, "callee's BYE")  /* of the one he talks to */                                                        \
+    X(BYE_STRAY, "stray BYE")      /* of a leg that is no part of the session (any more) */                            \
+    X(RELAY, "re-INVITE to relay") /* in a bridged call, and we can pass it on */                                      \
+    X(CANCEL_RELAY, "CANCEL of re-INVITE")                                                                             \
     X(CANCEL, "CANCEL")            /* of the initial INVITE */                                                         \
     X(OPTIONS, "OPTIONS")          /* in the dialog */                                                                 \
     X(REFUSED, "refused")          /* any other request to this call: the step says with what it is refused */         \
@@ -31,6 +36,11 @@
     X(RELEASED, "port is back")       /* a port is back */                                                             \
     X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
     X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \
+    X(PROGRESS, "progress")           /* a callee rings: to be told */                                                 \
+    X(ANSWER, "answer")               /* a callee answered first */                                                    \
+    X(RING_ON, "ringing goes on")     /* one refused, or nobody was found behind him: others are left */               \
+    X(RING_FAILED, "nobody answers")  /* nobody is left, or one refused for all */                                     \
+    X(RELAYED, "response to relay")   /* to a request that was passed on */                                            \
     X(BYE_DONE, "BYE done")           /* final answer to our BYE, or none in time */                                   \
     X(TERMINATE, "hangup")            /* the platform or an operator wants it ended */                                 \
     X(TMR_SETUP, "set-up timer")                                                                                       \
@@ -65,6 +75,8 @@ struct call_step {
     struct span sdp;         /* of the request; empty: none */
     char rtp[OFFER_RTP_MAX]; /* the peer's address in it, or "" */
     size_t job;              /* place in row->jobs of the one that is done */
+    struct side side;        /* whose dialog the request is in; the caller's for his first INVITE */
+    Store__OutLeg *leg;      /* PROGRESS, ANSWER: of which */
 };
 
 extern const struct fsm call_machine;
@@ -83,7 +95,11 @@ fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
 /* call_act_dialog.c */
 fsm_act_fn act_ack, act_reinvite, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog, act_cancel_late;
 /* call_act_bridge.c */
-fsm_act_fn act_locate, act_nobody;
+fsm_act_fn act_locate, act_nobody, act_ring, act_ring_more, act_ring_on, act_ring_failed, act_no_answer, act_progress,
+    act_leg_answer;
+/* call_act_bridged.c */
+fsm_act_fn act_relay, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite, act_callee_bye,
+    act_callee_bye_early, act_stray_bye;
 /* call_act_end.c */
 fsm_act_fn act_cancelled, act_setup_failed, act_setup_overdue, act_setup_ended;
 fsm_act_fn act_bye_in, act_bye_glare, act_bye_out, act_close, act_ack_closing, act_ack_unfit, act_no_ack, act_over;

@@ -33,7 +33,14 @@ static const char *const event_names[CALL_EVENTS] = {
 /* Set-up is over; an answer of it can only bring a port that nobody needs. */
 #define LATE_SETUP_IN(state)                                                                                           \
     [CALL_EV_STEP] = FSM_IGNORE, [CALL_EV_SETUP_OK] = FSM_TO(act_setup_late, state),                                   \
-    [CALL_EV_SETUP_UNFIT] = FSM_TO(act_setup_late, state), [CALL_EV_SETUP_FAILED] = FSM_TO(act_setup_late, state)
+    [CALL_EV_SETUP_UNFIT] = FSM_TO(act_setup_late, state), [CALL_EV_SETUP_FAILED] = FSM_TO(act_setup_late, state),     \
+    [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state)
+
+/* Nobody rings any more (bridge_event), and nobody is looked up. */
+#define NO_RINGING                                                                                                     \
+    [CALL_EV_TARGETS] = FSM_IGNORE, [CALL_EV_NOBODY] = FSM_IGNORE, [CALL_EV_PROGRESS] = FSM_NEVER,                     \
+    [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_RING_ON] = FSM_NEVER, [CALL_EV_RING_FAILED] = FSM_NEVER,                    \
+    [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
@@ -60,6 +67,19 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_NEVER,
         [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_NEVER,
+        [CALL_EV_BYE_STRAY]     = FSM_NEVER,
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_NEVER,
+        [CALL_EV_BRIDGE]        = FSM_NEVER,
+        [CALL_EV_RELAYED]       = FSM_NEVER,
+        [CALL_EV_TARGETS]       = FSM_NEVER,
+        [CALL_EV_NOBODY]        = FSM_NEVER,
+        [CALL_EV_PROGRESS]      = FSM_NEVER,
+        [CALL_EV_ANSWER]        = FSM_NEVER,
+        [CALL_EV_RING_ON]       = FSM_NEVER,
+        [CALL_EV_RING_FAILED]   = FSM_NEVER,
+        [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER,
         [CALL_EV_TMR_RELEASE]   = FSM_NEVER,
     },
     [CALL_ST_SETUP] = { /* there is no dialog yet: our tag has not left the house */
@@ -85,6 +105,48 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_NEVER,
         [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_NEVER,
+        [CALL_EV_BYE_STRAY]     = FSM_NEVER,
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_NEVER,
+        [CALL_EV_TARGETS]       = FSM_TO(act_ring, CALL_ST_RINGING),
+        [CALL_EV_RELAYED]       = FSM_NEVER,
+        [CALL_EV_PROGRESS]      = FSM_NEVER,
+        [CALL_EV_ANSWER]        = FSM_NEVER,
+        [CALL_EV_RING_ON]       = FSM_NEVER,
+        [CALL_EV_RING_FAILED]   = FSM_NEVER,
+        [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER,
+    },
+    [CALL_ST_RINGING] = { /* each callee that rings has an early dialog with the caller */
+        [CALL_EV_INVITE]        = FSM_NEVER,
+        [CALL_EV_INVITE_BAD]    = FSM_NEVER,
+        [CALL_EV_REINVITE]      = FSM_TO(act_second_invite, CALL_ST_RINGING),
+        [CALL_EV_ACK]           = FSM_IGNORE,
+        [CALL_EV_ACK_UNFIT]     = FSM_IGNORE,
+        [CALL_EV_BYE]           = FSM_TO(act_cancelled, CALL_ST_ENDED), /* §15.1.2: as by a CANCEL */
+        [CALL_EV_BYE_CALLEE]    = FSM_NEVER,
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_RINGING),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL]        = FSM_TO(act_cancelled, CALL_ST_ENDED),
+        [CALL_EV_CANCEL_RELAY]  = FSM_NEVER,
+        [CALL_EV_OPTIONS]       = FSM_TO(act_options, CALL_ST_RINGING),
+        [CALL_EV_REFUSED]       = FSM_TO(act_refuse, CALL_ST_RINGING),
+        LATE_SETUP_IN(CALL_ST_RINGING),
+        PORTS_IN(CALL_ST_RINGING),
+        [CALL_EV_TARGETS]       = FSM_TO(act_ring_more, CALL_ST_RINGING),
+        [CALL_EV_NOBODY]        = FSM_NEVER,
+        [CALL_EV_PROGRESS]      = FSM_TO(act_progress, CALL_ST_RINGING),
+        [CALL_EV_ANSWER]        = FSM_TO(act_leg_answer, CALL_ST_ANSWERED),
+        [CALL_EV_RING_ON]       = FSM_TO(act_ring_on, CALL_ST_RINGING),
+        [CALL_EV_RING_FAILED]   = FSM_TO(act_ring_failed, CALL_ST_ENDED),
+        [CALL_EV_RELAYED]       = FSM_NEVER,
+        [CALL_EV_BYE_DONE]      = FSM_IGNORE,
+        [CALL_EV_TERMINATE]     = FSM_TO(act_setup_ended, CALL_ST_ENDED),
+        [CALL_EV_TMR_SETUP]     = FSM_NEVER,
+        [CALL_EV_TMR_2XX]       = FSM_NEVER,
+        [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
+        [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_TMR_NO_ANSWER] = FSM_TO(act_no_answer, CALL_ST_ENDED),
     },
     [CALL_ST_ANSWERED] = { /* §13.3.1.4 */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -104,6 +166,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_TO(act_repeat_2xx, CALL_ST_ANSWERED),
         [CALL_EV_TMR_NO_ACK]    = FSM_TO(act_no_ack, CALL_ST_ENDING),
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_callee_bye_early, CALL_ST_CLOSING), /* §15: no BYE before the ACK */
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_ANSWERED),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ANSWERED),
+        [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ANSWERED),
+        NO_RINGING,
     },
     [CALL_ST_CLOSING] = {
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -123,6 +191,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_TO(act_repeat_2xx, CALL_ST_CLOSING),
         [CALL_EV_TMR_NO_ACK]    = FSM_TO(act_no_ack, CALL_ST_ENDING),
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_callee_bye_early, CALL_ST_CLOSING),
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_CLOSING),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_CLOSING),
+        [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_CLOSING),
+        NO_RINGING,
     },
     [CALL_ST_ESTABLISHED] = { /* ACK and its timers: of a re-INVITE */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -142,6 +216,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_TO(act_repeat_2xx, CALL_ST_ESTABLISHED),
         [CALL_EV_TMR_NO_ACK]    = FSM_TO(act_no_ack, CALL_ST_ENDING),
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_callee_bye, CALL_ST_ENDING),
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_ESTABLISHED),
+        [CALL_EV_RELAY]         = FSM_TO(act_relay, CALL_ST_ESTABLISHED),
+        [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_relay_cancel, CALL_ST_ESTABLISHED),
+        [CALL_EV_RELAYED]       = FSM_TO(act_relayed, CALL_ST_ESTABLISHED),
+        NO_RINGING,
     },
     [CALL_ST_ENDING] = { /* the session ended when our BYE left (§15.1.1) */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -161,6 +241,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_NEVER,
         [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_stray_bye, CALL_ST_ENDING),
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_ENDING),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ENDING),
+        [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ENDING),
+        NO_RINGING,
     },
     [CALL_ST_ENDED] = { /* left by being forgotten: call_handle, when nothing holds it any more */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -180,6 +266,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_2XX]       = FSM_NEVER,
         [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
         [CALL_EV_TMR_LINGER]    = FSM_TO(NULL, CALL_ST_ENDED),
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_stray_bye, CALL_ST_ENDED),
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_ENDED),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ENDED),
+        [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ENDED),
+        NO_RINGING,
     },
 };
 /* clang-format on */

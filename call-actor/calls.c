@@ -9,7 +9,6 @@ void calls_init(struct calls *cs)
 {
     *cs = (struct calls){0};
     map_init(&cs->by_key);
-    map_init(&cs->by_tag);
     map_init(&cs->by_invite);
     map_init(&cs->by_call_id);
     map_init(&cs->by_trace);
@@ -22,7 +21,6 @@ void calls_fini(struct calls *cs)
     while ((n = list_first(&cs->all)) != NULL)
         calls_remove(cs, LIST_ENTRY(n, struct entry, all));
     map_fini(&cs->by_key);
-    map_fini(&cs->by_tag);
     map_fini(&cs->by_invite);
     map_fini(&cs->by_call_id);
     map_fini(&cs->by_trace);
@@ -114,7 +112,6 @@ void calls_index(struct calls *cs, struct entry *e)
     if (e->invite_text != NULL || row->a == NULL || row->a->call_id[0] == '\0')
         return; /* nothing of what follows changes in a call's life */
     index_invite(cs, e, row);
-    put_newest(&cs->by_tag, &e->by_tag, span_cstr(row->a->local_tag));
     index_call_id(cs, e);
     put_newest(&cs->by_trace, &e->by_trace, span_cstr(row->trace_id));
 }
@@ -122,7 +119,6 @@ void calls_index(struct calls *cs, struct entry *e)
 void calls_remove(struct calls *cs, struct entry *e)
 {
     map_del(&cs->by_key, &e->by_key);
-    map_del(&cs->by_tag, &e->by_tag);
     map_del(&cs->by_invite, &e->by_invite);
     leave_call_id(cs, e);
     map_del(&cs->by_trace, &e->by_trace);
@@ -141,14 +137,8 @@ struct entry *calls_by_key(const struct calls *cs, uint64_t key)
 
 struct entry *calls_by_dialog(const struct calls *cs, const struct sip_msg *request)
 {
-    struct map_node *n = map_get(&cs->by_tag, request->to_tag);
-    if (n == NULL)
-        return NULL;
-    struct entry *e = MAP_ENTRY(n, struct entry, by_tag);
-    const Store__Dialog *d = e->call->row->a;
-    bool same = !e->gone && span_eq(span_cstr(d->call_id), request->call_id) &&
-                span_eq(span_cstr(d->remote_tag), request->from_tag);
-    return same ? e : NULL;
+    struct entry *e = calls_by_key(cs, call_key_of(request->to_tag));
+    return e != NULL && !e->gone && call_has_dialog(e->call, request) ? e : NULL;
 }
 
 static struct entry *newest_of_invite(const struct calls *cs, const struct sip_msg *msg)
@@ -189,11 +179,18 @@ static struct entry *liveliest(struct entry *newest)
     return e;
 }
 
+/* The Call-ID of a leg that we placed has the key in it. */
+static struct entry *by_own_call_id(const struct calls *cs, struct span name)
+{
+    struct entry *e = calls_by_key(cs, call_key_of(name));
+    return e != NULL && call_has_leg(e->call, name) ? e : NULL;
+}
+
 struct entry *calls_by_name(const struct calls *cs, struct span name)
 {
     struct map_node *n = map_get(&cs->by_call_id, name);
     if (n != NULL)
         return liveliest(MAP_ENTRY(n, struct entry, by_call_id));
     n = map_get(&cs->by_trace, name);
-    return n != NULL ? MAP_ENTRY(n, struct entry, by_trace) : NULL;
+    return n != NULL ? MAP_ENTRY(n, struct entry, by_trace) : by_own_call_id(cs, name);
 }

@@ -1,5 +1,6 @@
 /*
- * calls: the shard's table of calls, found by row key, first INVITE, dialog, Call-ID or trace id. Layer: call-actor
+ * calls: the shard's table of calls, found by row key (which our tags, branches and job ids carry), first
+ * INVITE, Call-ID or trace id. Layer: call-actor
  * (shell).
  */
 #ifndef CALL_ACTOR_CALLS_H
@@ -14,7 +15,6 @@
 struct entry {
     struct call *call;
     struct map_node by_key;
-    struct map_node by_tag;     /* our tag: what requests in the dialog carry in To */
     struct map_node by_invite;  /* Call-ID, From tag and CSeq number of its first INVITE: the newest call with them */
     struct map_node by_call_id; /* the newest call with this Call-ID */
     struct list namesakes;      /* all calls with this Call-ID: a ring without a head, the next is the next older */
@@ -31,7 +31,6 @@ struct entry {
 
 struct calls {
     struct map by_key;
-    struct map by_tag;
     struct map by_invite;
     struct map by_call_id;
     struct map by_trace;
@@ -56,7 +55,7 @@ void calls_index(struct calls *cs, struct entry *e);
 void calls_remove(struct calls *cs, struct entry *e);
 
 struct entry *calls_by_key(const struct calls *cs, uint64_t key);
-/** The call whose dialog a request is in (RFC 3261 §12.2.2): Call-ID, From tag and To tag are the dialog's. */
+/** The call one of whose dialogs a request is in (RFC 3261 §12.2.2): our tag, in its To, names the row. */
 struct entry *calls_by_dialog(const struct calls *cs, const struct sip_msg *request);
 
 /* What an INVITE outside any dialog is to the calls there are. */
@@ -75,7 +74,7 @@ enum invite_is {
  */
 enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
 /**
- * By Call-ID or trace id: what people and services know. Of several calls with one Call-ID (another From tag makes it
+ * By Call-ID (the caller's, or that of a leg we placed) or trace id: what people and services know. Of several calls with one Call-ID (another From tag makes it
  * another call) the newest that is not over, else the newest.
  */
 struct entry *calls_by_name(const struct calls *cs, struct span name);

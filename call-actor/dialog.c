@@ -162,6 +162,91 @@ Store__Dialog *dialog_new_uas(const struct sip_msg *invite, const Plane__Endpoin
     return d;
 }
 
+/* --- of our INVITE --- */
+
+Store__Dialog *dialog_new_uac(const struct dialog_uac *from)
+{
+    const Store__Target *t = from->target;
+    Plane__Endpoint nowhere = PLANE__ENDPOINT__INIT;
+    Store__Dialog *d = row_alloc(sizeof(*d));
+    store__dialog__init(d);
+    row_text(&d->call_id, span_cstr(from->call_id));
+    row_text(&d->local_tag, span_cstr(from->local_tag));
+    row_text(&d->local_value, from->from);
+    row_text(&d->remote_value, from->to);
+    row_text(&d->remote_target, span_cstr(t->uri));
+    for (size_t i = 0; i < t->n_routes; i++)
+        row_list_add(&d->routes, &d->n_routes, row_text_dup(span_cstr(t->routes[i])));
+    d->peer = row_endpoint(t->dest != NULL ? t->dest : &nowhere);
+    d->sips = t->sips;
+    d->nat = t->dest != NULL;
+    return d;
+}
+
+static void drop_routes(Store__Dialog *d)
+{
+    while (d->n_routes > 0)
+        free(row_list_take(&d->routes, &d->n_routes, d->n_routes - 1));
+}
+
+/* §12.1.2: a UAC takes them in reverse order. */
+static void reverse_routes(Store__Dialog *d)
+{
+    for (size_t i = 0; i < d->n_routes / 2; i++) {
+        char *first = d->routes[i];
+        d->routes[i] = d->routes[d->n_routes - 1 - i];
+        d->routes[d->n_routes - 1 - i] = first;
+    }
+}
+
+/* A Contact that does not say where its sender is seen from here. */
+static bool is_elsewhere(const Store__Dialog *d, const Plane__Endpoint *source)
+{
+    struct sip_uri uri;
+    return sip_uri_decode(&uri, span_cstr(d->remote_target)) == 0 &&
+           (!sip_host_eq(uri.host, span_cstr(source->addr)) || sip_uri_port(&uri) != source->port);
+}
+
+bool dialog_can_answer(const struct sip_msg *answer)
+{
+    const char *why;
+    return sip_msg_value(answer, SIP_H_TO).len <= DIALOG_VALUE_BYTES_MAX && check_routes(answer, &why) == 0;
+}
+
+/* Of a To that is too long its tag is enough: nobody looks at more (§12.2.2). */
+static void note_remote_value(Store__Dialog *d, const struct sip_msg *answer)
+{
+    struct span to = sip_msg_value(answer, SIP_H_TO);
+    struct buf b;
+    if (to.len <= DIALOG_VALUE_BYTES_MAX) {
+        value_text(&d->remote_value, to);
+        return;
+    }
+    buf_init(&b, DIALOG_VALUE_BYTES_MAX);
+    buf_printf(&b, "<%s>;tag=%s", d->remote_target, d->remote_tag);
+    row_text(&d->remote_value, buf_span(&b));
+    buf_fini(&b);
+}
+
+void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Plane__Endpoint *source)
+{
+    row_text(&d->remote_tag, answer->to_tag);
+    note_remote_value(d, answer);
+    drop_routes(d);
+    if (dialog_can_answer(answer))
+        take_routes(d, answer);
+    reverse_routes(d);
+    dialog_note_target(d, answer);
+    if (!row_endpoint_eq(d->peer, source)) {
+        plane__endpoint__free_unpacked(d->peer, NULL);
+        d->peer = row_endpoint(source);
+    }
+    d->nat = d->nat && is_elsewhere(d, source); /* only who was rung by the way it registered may be behind a NAT */
+    d->peer_listens = source->port;
+}
+
+/* --- requests of the peer --- */
+
 /* Whoever asks for rport, or writes another address than its packets have, does not know how it is seen from here. */
 static bool is_behind_nat(const struct sip_via *via, const Plane__Endpoint *source)
 {
@@ -180,11 +265,16 @@ void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const 
     d->peer = row_endpoint(source);
 }
 
+bool dialog_target_of(const struct sip_msg *m, struct span *target)
+{
+    const char *why;
+    return read_target(m, target, &why) == 0 && target->len > 0;
+}
+
 void dialog_note_target(Store__Dialog *d, const struct sip_msg *request)
 {
     struct span target;
-    const char *why;
-    if (read_target(request, &target, &why) == 0 && target.len > 0)
+    if (dialog_target_of(request, &target))
         row_text(&d->remote_target, target);
 }
 
@@ -193,8 +283,7 @@ void dialog_shrink(Store__Dialog *d)
     row_text(&d->local_value, SPAN(""));
     row_text(&d->remote_value, SPAN(""));
     row_text(&d->remote_target, SPAN(""));
-    while (d->n_routes > 0)
-        free(row_list_take(&d->routes, &d->n_routes, d->n_routes - 1));
+    drop_routes(d);
 }
 
 /* --- requests of ours --- */
@@ -218,12 +307,12 @@ static void write_request_line(struct buf *out, struct span method, struct span 
 
 /* Request line, Max-Forwards and Route set. A first route without ;lr is of RFC 2543: it wants to be the Request-URI.
  */
-static void write_target(struct buf *out, const Store__Dialog *d, struct span method)
+static void write_target(struct buf *out, const Store__Dialog *d, struct span method, uint32_t max_forwards)
 {
     bool strict = d->n_routes > 0 && !is_loose(d->routes[0]);
     struct span target = span_cstr(d->remote_target);
     write_request_line(out, method, strict ? route_uri(d->routes[0]) : target);
-    sip_write_hdr_num(out, SIP_H_MAX_FORWARDS, MAX_FORWARDS);
+    sip_write_hdr_num(out, SIP_H_MAX_FORWARDS, max_forwards);
     for (size_t i = strict ? 1 : 0; i < d->n_routes; i++)
         sip_write_hdr_z(out, SIP_H_ROUTE, d->routes[i]);
     if (strict) {
@@ -288,9 +377,10 @@ struct span dialog_next_hop(const Store__Dialog *d)
     return goes_back(d, &uri) ? span_of(NULL, 0) : next;
 }
 
-void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq)
+static void write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq,
+                          uint32_t max_forwards)
 {
-    write_target(out, d, method);
+    write_target(out, d, method, max_forwards);
     sip_write_hdr_begin(out, SIP_H_FROM);
     buf_puts(out, d->local_value);
     buf_puts(out, ";tag=");
@@ -303,4 +393,14 @@ void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span m
     buf_putc(out, ' ');
     buf_put_span(out, method);
     sip_write_hdr_end(out);
+}
+
+void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq)
+{
+    write_request(out, d, method, cseq, MAX_FORWARDS);
+}
+
+void dialog_write_invite(struct buf *out, const Store__Dialog *d, uint32_t cseq, uint32_t max_forwards)
+{
+    write_request(out, d, SPAN("INVITE"), cseq, max_forwards);
 }

@@ -1,5 +1,5 @@
 /*
- * dialog: RFC 3261 §12, the callee's side. Layer: call-actor, pure. The state itself is store.Dialog.
+ * dialog: RFC 3261 §12, of both sides. Layer: call-actor, pure. The state itself is store.Dialog.
  */
 #ifndef CALL_ACTOR_DIALOG_H
 #define CALL_ACTOR_DIALOG_H
@@ -23,6 +23,23 @@ unsigned dialog_check_target(const struct sip_msg *request, const char **why);
 /** The dialog of an INVITE that passed dialog_check_invite. local_tag: made by id_make. */
 Store__Dialog *dialog_new_uas(const struct sip_msg *invite, const Plane__Endpoint *source, const char *local_tag);
 
+/* An INVITE of ours that may open a dialog. */
+struct dialog_uac {
+    const char *call_id;   /* made by call_id_make, */
+    const char *local_tag; /* both */
+    struct span from;      /* From value without a tag */
+    struct span to;        /* To value */
+    const Store__Target *target;
+};
+/** The dialog an INVITE of ours may open (§12.1.2), before any answer: its remote tag is empty. */
+Store__Dialog *dialog_new_uac(const struct dialog_uac *from);
+/** Can this 2xx to our INVITE confirm a dialog: readable Record-Route values within bounds, a To within bounds? */
+bool dialog_can_answer(const struct sip_msg *answer);
+/**
+ * The 2xx to our INVITE: remote tag, target and route set (§12.1.2, §13.2.2.4). Without a usable Contact the target stays
+ * what the INVITE went to; with a Record-Route that cannot be used there are no routes. source: where it came from.
+ */
+void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Plane__Endpoint *source);
 /** A request with this CSeq number is out of order (§12.2.2). Equal is let pass: some peers never count. */
 static inline bool dialog_is_out_of_order(const Store__Dialog *d, uint32_t cseq)
 {
@@ -30,6 +47,8 @@ static inline bool dialog_is_out_of_order(const Store__Dialog *d, uint32_t cseq)
 }
 /** A request of the peer was taken: its CSeq number, and where our next request is sent. */
 void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const Plane__Endpoint *source);
+/** The target its Contact names. false: it has none that can be used. */
+bool dialog_target_of(const struct sip_msg *m, struct span *target);
 /** Target refresh (§12.2.2). */
 void dialog_note_target(Store__Dialog *d, const struct sip_msg *request);
 /**
@@ -37,6 +56,8 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request);
  * byte as recorded. No Via: the edge puts it in.
  */
 void dialog_write_request(struct buf *out, const Store__Dialog *d, struct span method, uint32_t cseq);
+/** The same for a first INVITE that goes on for somebody else (§16.6 step 3). */
+void dialog_write_invite(struct buf *out, const Store__Dialog *d, uint32_t cseq, uint32_t max_forwards);
 /**
  * The URI that leads a request of ours to where it goes (§8.1.2, §12.2.1.1, RFC 3263): of the first route, or else the
  * remote target. Borrows from d. Empty: back to d->peer, where the peer's last request came from. So it is without

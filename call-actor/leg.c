@@ -33,7 +33,15 @@ void leg_begin(struct buf *out, const struct call *c, const struct call_input *i
     begin(out, c, in, status, NULL);
 }
 
-void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status)
+/* The line ends with our tag: it was put there last (keep_head). */
+static void put_to(struct buf *out, struct span line, struct span more)
+{
+    buf_put_span(out, span_of(line.p, line.len - 2));
+    buf_put_span(out, more);
+    buf_puts(out, "\r\n");
+}
+
+void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status, struct span more)
 {
     buf_init(out, SIP_MSG_BYTES_MAX);
     sip_write_status_line(out, status, span_of(NULL, 0));
@@ -41,10 +49,17 @@ void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned statu
     while (head.len > 0) {
         size_t n = span_find(head, '\n') + 1;
         struct span line = span_of(head.p, n < head.len ? n : head.len);
-        if (status < 300 || !span_starts(line, SPAN("Record-Route:"))) /* §12.1.1: in what opens the dialog */
+        if (more.len > 0 && span_starts(line, SPAN("To:")))
+            put_to(out, line, more);
+        else if (status < 300 || !span_starts(line, SPAN("Record-Route:"))) /* §12.1.1: in what opens the dialog */
             buf_put_span(out, line);
         head = span_from(head, n);
     }
+}
+
+void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status)
+{
+    leg_begin_for(out, txn, status, SPAN(""));
 }
 
 /* --- further headers --- */
@@ -81,14 +96,14 @@ static void put_own(struct buf *out, const struct call_conf *conf, const Plane__
         buf_put_u64(out, tls ? conf->contact_sips_port : conf->contact_port);
 }
 
-void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
+void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
 {
     bool tls = strcmp(peer->transport, "TLS") == 0;
-    bool sips = c->row->a != NULL && c->row->a->sips;
+    bool sips = d != NULL && d->sips;
     sip_write_hdr_begin(out, SIP_H_CONTACT);
     buf_puts(out, sips ? "<sips:sentiric@" : "<sip:sentiric@");
     put_own(out, c->conf, peer, sips || tls);
-    if (!sips && strcmp(peer->transport, "UDP") != 0) {
+    if (!sips && peer->transport[0] != '\0' && strcmp(peer->transport, "UDP") != 0) {
         buf_puts(out, ";transport=");
         for (const char *p = peer->transport; *p != '\0'; p++)
             buf_putc(out, (char)tolower((unsigned char)*p));
@@ -97,9 +112,9 @@ void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoin
     sip_write_hdr_end(out);
 }
 
-void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer)
+void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
 {
-    leg_put_contact(out, c, peer);
+    leg_put_contact(out, c, d, peer);
     sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
     sip_write_hdr_z(out, SIP_H_SUPPORTED, SIP_CAPS_SUPPORTED);
 }
@@ -133,10 +148,15 @@ static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsig
 
 /* --- sending --- */
 
+void leg_put_sdp(struct buf *out, struct span sdp)
+{
+    sip_write_body(out, sdp.len > 0 ? sdp_type : span_of(NULL, 0), sdp);
+}
+
 static void end_reply(struct buf *out, const struct call *c, struct span sdp)
 {
     put_server(out, c);
-    sip_write_body(out, sdp.len > 0 ? sdp_type : span_of(NULL, 0), sdp);
+    leg_put_sdp(out, sdp);
 }
 
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
@@ -148,14 +168,14 @@ void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, st
         row_bytes(&txn->reply, buf_span(out));
         row_bytes(&txn->head, SPAN(""));
     }
-    fx_reply(fx, row_span(txn->key), status, out, txn->source);
+    fx_reply(fx, row_span(txn->key), status, out, txn->source, txn->leg);
 }
 
 void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,
                    unsigned status)
 {
     end_reply(out, c, SPAN(""));
-    fx_reply(fx, in->txn, status, out, in->source);
+    fx_reply(fx, in->txn, status, out, in->source, side_of_request(c, in->msg).id);
 }
 
 void leg_reply(struct call *c, struct call_effects *fx, const struct call_input *in, unsigned status, bool kept)
@@ -177,13 +197,15 @@ void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input
         leg_send_once(c, fx, in, &out, no->status);
 }
 
-void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status)
+void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status, const struct refusal *no)
 {
     struct buf out;
     Store__ServerTxn *txn = leg_txn_pending(c);
     leg_begin_kept(&out, txn, status);
     if (status == 503)
         put_retry_after(&out, span_cstr(c->row->a->call_id), LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
+    if (no != NULL)
+        put_warning(&out, c->conf, no);
     leg_send(c, fx, txn, &out, status, SPAN(""));
 }
 
@@ -192,5 +214,5 @@ void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn)
     struct buf out;
     buf_init(&out, SIP_MSG_BYTES_MAX);
     buf_put_span(&out, row_span(txn->reply));
-    fx_reply(fx, row_span(txn->key), txn->status, &out, txn->source);
+    fx_reply(fx, row_span(txn->key), txn->status, &out, txn->source, txn->leg);
 }

@@ -10,9 +10,10 @@
 
 #include "call-actor/call_fx.h"
 #include "call-actor/call_step.h"
+#include "call-actor/side.h"
 
 #define LEG_TXNS_MAX 8        /* server transactions kept per call; the oldest answered one makes room */
-#define LEG_TAG_RANDOM 16     /* random characters of a tag of ours: 80 bits (§19.3 asks for 32) */
+#define LEG_TAG_RANDOM 16     /* random characters of a tag that opens no dialog */
 #define LEG_RETRY_MIN_S 5     /* Retry-After of a 503: this, and up to LEG_RETRY_SPREAD_S more, */
 #define LEG_RETRY_SPREAD_S 10 /* so that callers do not all come back in the same second */
 #define LEG_DISORDER_S 10     /* … of a 500 to a request out of turn: 0 to this (RFC 3261 §14.2) */
@@ -33,10 +34,14 @@ void leg_txn_drop(struct call *c, const Store__ServerTxn *txn);
 /** Begin a reply in `out` (initialised here): to the request at hand, with our tag, or to an INVITE kept. */
 void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status);
 void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status);
-/** Our Contact, as this peer may reach it. */
-void leg_put_contact(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
-/** Contact, Allow, Supported: what a reply that opens or confirms a dialog carries. */
-void leg_put_dialog(struct buf *out, const struct call *c, const Plane__Endpoint *peer);
+/** The same; more: text after our tag, which makes it the tag of another dialog (of a callee that rings). */
+void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status, struct span more);
+/** Our Contact, as this peer may reach it; d: the dialog it is for, NULL: none. */
+void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
+/** Contact, Allow, Supported: what a request or reply that opens or confirms a dialog carries. */
+void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
+/** Ends a message: its session description, when there is one. */
+void leg_put_sdp(struct buf *out, struct span sdp);
 /** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.
  */
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
@@ -51,18 +56,42 @@ void leg_reply(struct call *c, struct call_effects *fx, const struct call_input 
  */
 void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input *in, const struct refusal *no,
                 bool kept);
-/** Final reply other than 2xx to the pending INVITE. */
-void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status);
+/** Final reply other than 2xx to the first INVITE. no: more about the status; NULL: it says all. */
+void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status, const struct refusal *no);
 /** The same bytes again. */
 void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn);
 
-/* --- our BYE (leg_bye.c) --- */
+/* --- requests of ours (leg_request.c) --- */
 
-/** reason: value of its Reason header (RFC 3326). The request stays in row->client_txns until leg_request_done. */
-void leg_bye(struct call *c, struct call_effects *fx, const char *reason);
+/** A request to be kept: its branch is made here, its bytes are those in `raw`, it goes where `d` leads. */
+Store__ClientTxn *leg_request_new(const struct call *c, const char *method, const Store__Dialog *d, uint32_t cseq,
+                                  struct span raw);
+/** A BYE in this dialog; reason: value of its Reason header (RFC 3326), may be empty. */
+Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason);
+/** The ACK of a 2xx to our INVITE with this CSeq number (§13.2.2.4). */
+Store__ClientTxn *leg_ack_new(const struct call *c, const Store__Dialog *d, uint32_t cseq, struct span sdp);
+/** Takes the place of the one at `at`, which may be NULL, and is freed. */
+void leg_request_put(Store__ClientTxn **at, Store__ClientTxn *txn);
+/** Its bytes go, its branch stays for what comes again. */
+static inline void leg_request_answered(Store__ClientTxn *txn)
+{
+    row_bytes(&txn->raw, span_of(NULL, 0));
+}
+/** It has no final answer yet. */
+static inline bool leg_request_is_out(const Store__ClientTxn *txn)
+{
+    return txn != NULL && txn->raw.len > 0;
+}
+/** Is this the branch of the request? */
+static inline bool leg_request_is(const Store__ClientTxn *txn, struct span branch)
+{
+    return txn != NULL && span_eq(row_span(txn->branch), branch);
+}
+
+/** BYE to the caller. It stays in row->client_txns until leg_requests_drop. */
+void leg_bye(struct call *c, struct call_effects *fx, struct span reason);
 bool leg_request_is_open(const struct call *c, struct span branch);
 void leg_requests_drop(struct call *c);
-void leg_request_again(struct call_effects *fx, const Store__ClientTxn *txn);
 
 /* --- the 2xx until its ACK (leg_2xx.c) --- */
 

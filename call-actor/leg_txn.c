@@ -51,7 +51,7 @@ void leg_txn_drop(struct call *c, const Store__ServerTxn *txn)
     }
 }
 
-/* Only the initial INVITE can be unanswered, and only one 2xx without ACK: of eight, one can always go. */
+/* Only one INVITE can be unanswered, and only one 2xx without ACK: of eight, one can always go. */
 static void make_room(struct call *c)
 {
     for (size_t i = 0; c->row->n_server_txns >= LEG_TXNS_MAX && i < c->row->n_server_txns; i++) {
@@ -82,6 +82,7 @@ Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
     row_text(&txn->method, in->msg->method_text);
     txn->cseq = in->msg->cseq.num;
     txn->source = row_endpoint(in->source);
+    txn->leg = side_of_request(c, in->msg).id;
     if (in->msg->method == SIP_M_INVITE)
         keep_head(c, txn, in);
     row_list_add(&c->row->server_txns, &c->row->n_server_txns, txn);

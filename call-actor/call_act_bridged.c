@@ -1,0 +1,72 @@
+/* A bridged call that was answered: requests passed on, and the callee's BYE (RFC 3261 §14, §15). */
+#include "call-actor/call_act_bridge.h"
+#include "call-actor/leg.h"
+#include "call-actor/relay.h"
+
+void act_relay(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    relay_ask(obj, fx, arg);
+}
+
+void act_relay_cancel(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 200, false);
+    relay_cancel(obj, fx, sip_msg_value(st->in->msg, SIP_H_REASON));
+}
+
+void act_relayed(void *obj, const void *arg, void *fx, struct now now)
+{
+    relay_take_response(obj, fx, arg, now);
+}
+
+void act_relayed_late(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    relay_take_late(obj, fx, st->in);
+}
+
+/* §14.2: a second INVITE before the first has its final response. */
+void act_second_invite(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, 500, true);
+}
+
+/* --- the callee hangs up --- */
+
+static void take_bye(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    struct out_leg_news news = {.in = NULL};
+    struct call_end why = {.reason = "normal_clearing", .by = "callee", .q850 = end_q850_of(st->in->msg)};
+    if (why.q850 == 0)
+        why.q850 = Q850_NORMAL;
+    leg_reply(c, fx, st->in, 200, true);
+    (void)out_leg_step(c, st->side.leg, OUT_LEG_EV_BYE, &news, fx, now);
+    end_because(c, &why);
+}
+
+void act_callee_bye(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    take_bye(obj, fx, st, now);
+    end_by_bye(obj, fx, sip_msg_value(st->in->msg, SIP_H_REASON), now);
+}
+
+/* §15: the caller gets no BYE before his ACK has come. */
+void act_callee_bye_early(void *obj, const void *arg, void *fx, struct now now)
+{
+    take_bye(obj, fx, arg, now);
+}
+
+void act_stray_bye(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    struct out_leg_news news = {.in = NULL};
+    leg_reply(obj, fx, st->in, 200, true);
+    (void)out_leg_step(obj, st->side.leg, OUT_LEG_EV_BYE, &news, fx, now);
+}

@@ -1,0 +1,186 @@
+#include "call-actor/out_leg.h"
+
+#include "call-actor/dialog.h"
+#include "call-actor/digest_client.h"
+#include "call-actor/leg.h"
+#include "common/base/id.h"
+#include <stdio.h>
+
+/* --- which leg, and what it is to it --- */
+
+static bool is_2xx(const struct call_input *in)
+{
+    return in->status >= 200 && in->status < 300;
+}
+
+/* The dialog of an INVITE that a proxy forked further: two callees answered it. */
+static Store__OutLeg *leg_of_stray(struct call *c, const Store__OutLeg *of)
+{
+    if (c->row->n_out_legs + c->row->n_targets >= OUT_LEGS_MAX)
+        return NULL;
+    Store__OutLeg *leg = row_alloc(sizeof(*leg));
+    store__out_leg__init(leg);
+    leg->id = (uint32_t)c->row->n_out_legs + 1;
+    leg->state = OUT_LEG_CANCELLING;
+    leg->target = row_alloc(sizeof(*leg->target));
+    store__target__init(leg->target);
+    row_text(&leg->target->uri, span_cstr(of->target->uri));
+    struct dialog_uac d = {.call_id = of->dialog->call_id,
+                           .local_tag = of->dialog->local_tag,
+                           .from = span_cstr(of->dialog->local_value),
+                           .to = SPAN(""),
+                           .target = leg->target};
+    leg->dialog = dialog_new_uac(&d);
+    leg->dialog->local_cseq = of->invite->cseq;
+    leg->dialog->sips = of->dialog->sips;
+    leg->invite = row_alloc(sizeof(*leg->invite));
+    store__client_txn__init(leg->invite);
+    row_bytes(&leg->invite->branch, row_span(of->invite->branch));
+    row_text(&leg->invite->method, SPAN("INVITE"));
+    leg->invite->cseq = of->invite->cseq;
+    leg->invite->dest = row_endpoint(of->invite->dest);
+    row_list_add(&c->row->out_legs, &c->row->n_out_legs, leg);
+    return leg;
+}
+
+/* The leg of this branch whose dialog the 2xx confirms; else the one that has no dialog yet. */
+static Store__OutLeg *leg_of_answer(struct call *c, const struct call_input *in)
+{
+    Store__OutLeg *waits = NULL, *other = NULL;
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        Store__OutLeg *leg = c->row->out_legs[i];
+        if (!leg_request_is(leg->invite, in->txn))
+            continue;
+        if (span_eq(span_cstr(leg->dialog->remote_tag), in->msg->to_tag))
+            return leg;
+        if (leg->dialog->remote_tag[0] == '\0')
+            waits = leg;
+        else
+            other = leg;
+    }
+    if (waits != NULL || other == NULL)
+        return waits;
+    return leg_of_stray(c, other);
+}
+
+Store__OutLeg *out_leg_of_response(struct call *c, const struct call_input *in)
+{
+    if (is_2xx(in) && in->msg != NULL && in->msg->method == SIP_M_INVITE)
+        return leg_of_answer(c, in);
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        Store__OutLeg *leg = c->row->out_legs[i];
+        if (leg_request_is(leg->invite, in->txn) || leg_request_is(leg->bye, in->txn))
+            return leg;
+    }
+    return NULL;
+}
+
+/* Of the trunk, and only by the trunk: what redirects elsewhere is another target. */
+static bool can_answer(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    struct buf line;
+    struct span nonce;
+    if (in->msg == NULL || (in->status != 401 && in->status != 407) || !out_leg_rings(leg) ||
+        leg->auth_tries >= DIGEST_TRIES_MAX)
+        return false;
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    bool can = out_leg_answer_challenge(&line, c->conf, leg, in->msg, &nonce);
+    buf_fini(&line);
+    return can;
+}
+
+/* The 2xx that ends the ringing: of use only while the leg is wanted. */
+static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    if (leg->dialog->remote_tag[0] != '\0')
+        return OUT_LEG_EV_ANSWER_AGAIN;
+    if (leg->state == OUT_LEG_OVER)
+        return OUT_LEG_EV_NONE; /* its INVITE was refused: no 2xx can follow */
+    if (!out_leg_rings(leg) || !dialog_can_answer(in->msg))
+        return OUT_LEG_EV_ANSWER_UNFIT;
+    return c->row->delayed_offer ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
+}
+
+/* A 2xx without a tag is of a peer of RFC 2543: there is no telling it from its repeats, and no dialog. */
+static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    if (in->status == 0 || in->status >= 300)
+        return can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
+    if (in->msg == NULL || in->status <= 100 || (is_2xx(in) && in->msg->to_tag.len == 0))
+        return OUT_LEG_EV_NONE;
+    return is_2xx(in) ? answer(c, leg, in) : OUT_LEG_EV_PROVISIONAL;
+}
+
+enum out_leg_event out_leg_classify(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    if (leg_request_is(leg->bye, in->txn))
+        return in->status == 0 || in->status >= 200 ? OUT_LEG_EV_BYE_DONE : OUT_LEG_EV_NONE;
+    return to_invite(c, leg, in);
+}
+
+struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_event ev, const struct out_leg_news *news,
+                             struct call_effects *fx, struct now now)
+{
+    struct out_leg_ref ref = {.call = c, .leg = leg};
+    uint8_t state = (uint8_t)leg->state;
+    struct fsm_step step = fsm_step(&out_leg_machine, &state, (uint8_t)ev, &ref, news, fx, now);
+    leg->state = state;
+    c->dirty = c->dirty || step.moved;
+    return step;
+}
+
+bool out_leg_answer_challenge(struct buf *out, const struct call_conf *conf, const Store__OutLeg *leg,
+                              const struct sip_msg *challenge, struct span *nonce)
+{
+    char cnonce[DIGEST_CNONCE_RANDOM + 1];
+    struct digest_login login = {.user = conf->trunk_user, .secret = conf->trunk_secret, .realm = conf->trunk_realm};
+    if (!leg->target->trunk || login.user == NULL || login.user[0] == '\0')
+        return false;
+    id_random(cnonce, DIGEST_CNONCE_RANDOM);
+    struct digest_ask ask = {.login = &login,
+                             .method = SPAN("INVITE"),
+                             .uri = span_cstr(leg->target->uri),
+                             .used = span_cstr(leg->auth_nonce),
+                             .cnonce = span_cstr(cnonce)};
+    return digest_answer(out, challenge, &ask, nonce) == DIGEST_ANSWERED;
+}
+
+/* --- tags towards the caller --- */
+
+static size_t early_place(Store__OutLeg *leg, struct span remote_tag)
+{
+    for (size_t i = 0; i < leg->n_early; i++) {
+        if (span_eq(span_cstr(leg->early[i]), remote_tag))
+            return i;
+    }
+    if (leg->n_early < OUT_LEG_EARLY_MAX)
+        row_list_add(&leg->early, &leg->n_early, row_text_dup(remote_tag));
+    return leg->n_early - 1;
+}
+
+void out_leg_tag(Store__OutLeg *leg, struct span remote_tag, char out[OUT_LEG_TAG_SIZE])
+{
+    size_t place = remote_tag.len > 0 ? early_place(leg, remote_tag) : 0;
+    if (place == 0)
+        (void)snprintf(out, OUT_LEG_TAG_SIZE, ".%u", leg->id);
+    else
+        (void)snprintf(out, OUT_LEG_TAG_SIZE, ".%u.%zu", leg->id, place);
+}
+
+/* --- again --- */
+
+static void ask(struct call_effects *fx, const char *method, const Store__ClientTxn *txn, uint32_t leg)
+{
+    if (leg_request_is_out(txn))
+        fx_request(fx, method, txn, leg);
+}
+
+void out_leg_ask_again(const Store__OutLeg *leg, struct call_effects *fx)
+{
+    if (out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING)
+        ask(fx, "INVITE", leg->invite, leg->id);
+    if (leg->state == OUT_LEG_CANCELLING)
+        fx_cancel(fx, row_span(leg->invite->branch), SPAN(""), leg->id);
+    if (leg->state == OUT_LEG_ENDING)
+        ask(fx, "BYE", leg->bye, leg->id);
+}

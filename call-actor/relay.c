@@ -1,0 +1,212 @@
+#include "call-actor/relay.h"
+
+#include "call-actor/dialog.h"
+#include "call-actor/leg.h"
+#include "common/base/err.h"
+#include "common/sip/sip_caps.h"
+#include "common/sip/sip_write.h"
+
+/* --- the one there is --- */
+
+static Store__Relay *last(const struct call *c)
+{
+    return c->row->n_relays > 0 ? c->row->relays[c->row->n_relays - 1] : NULL;
+}
+
+static Store__Relay *in_state(const struct call *c, enum relay_state state)
+{
+    Store__Relay *r = last(c);
+    return r != NULL && r->state == state ? r : NULL;
+}
+
+bool relay_is_busy(const struct call *c)
+{
+    return last(c) != NULL && last(c)->state != RELAY_DONE;
+}
+
+bool relay_waits_for_answer(const struct call *c)
+{
+    const Store__Relay *r = in_state(c, RELAY_ANSWERED);
+    return r != NULL && r->delayed_offer;
+}
+
+bool relay_is_out(const struct call *c)
+{
+    return last(c) != NULL && leg_request_is_out(last(c)->request);
+}
+
+Store__Relay *relay_of_response(const struct call *c, struct span branch)
+{
+    Store__Relay *r = last(c);
+    return r != NULL && leg_request_is(r->request, branch) ? r : NULL;
+}
+
+static void forget(struct call *c)
+{
+    Store__CallRow *row = c->row;
+    while (row->n_relays > 0)
+        store__relay__free_unpacked(row_list_take(&row->relays, &row->n_relays, 0), NULL);
+}
+
+/* --- the request --- */
+
+static void send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp)
+{
+    struct side to = side_of(c, r->to);
+    struct buf raw;
+    uint32_t cseq = ++to.d->local_cseq;
+    buf_init(&raw, SIP_MSG_BYTES_MAX);
+    dialog_write_request(&raw, to.d, SPAN("INVITE"), cseq);
+    leg_put_dialog(&raw, c, to.d, to.d->peer);
+    sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
+    leg_put_sdp(&raw, sdp);
+    if (raw.failed)
+        die(EX_INTERNAL, "an INVITE of ours has no room");
+    leg_request_put(&r->request, leg_request_new(c, "INVITE", to.d, cseq, buf_span(&raw)));
+    buf_fini(&raw);
+    fx_request(fx, "INVITE", r->request, r->to);
+}
+
+void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    struct span target;
+    forget(c);
+    Store__Relay *r = row_alloc(sizeof(*r));
+    store__relay__init(r);
+    r->from = st->side.id;
+    r->to = side_other(c, st->side.id).id;
+    r->delayed_offer = st->sdp.len == 0;
+    row_bytes(&r->key, st->in->txn);
+    if (dialog_target_of(st->in->msg, &target))
+        row_text(&r->target, target);
+    row_list_add(&c->row->relays, &c->row->n_relays, r);
+    dialog_note_request(st->side.d, st->in->msg, st->in->source);
+    (void)leg_txn_open(c, st->in);
+    send_request(c, fx, r, st->sdp);
+}
+
+void relay_cancel(struct call *c, struct call_effects *fx, struct span reason)
+{
+    const Store__Relay *r = in_state(c, RELAY_ASKED);
+    if (r != NULL)
+        fx_cancel(fx, row_span(r->request->branch), reason, r->to);
+}
+
+/* --- the response --- */
+
+static void acknowledge(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp)
+{
+    leg_request_put(&r->ack, leg_ack_new(c, side_of(c, r->to).d, r->request->cseq, sdp));
+    fx_request(fx, "ACK", r->ack, r->to);
+}
+
+/* What is between us and who answers is nothing who asked could do anything about. */
+static unsigned status_for_asker(const struct call_input *in)
+{
+    unsigned status = in->status;
+    if (status == 0)
+        return 408;
+    return status < 400 || status == 401 || status == 407 || status > 699 ? 488 : status;
+}
+
+static void pass_refusal(struct call *c, struct call_effects *fx, Store__Relay *r, unsigned status)
+{
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
+    leg_request_answered(r->request);
+    r->state = RELAY_DONE;
+    if (txn == NULL || txn->status != 0)
+        return;
+    leg_begin_kept(&out, txn, status);
+    leg_send(c, fx, txn, &out, status, SPAN(""));
+}
+
+static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_step *st,
+                        struct now now)
+{
+    struct side from = side_of(c, r->from);
+    struct side to = side_of(c, r->to);
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
+    dialog_note_target(to.d, st->in->msg);
+    if (r->target[0] != '\0')
+        row_text(&from.d->remote_target, span_cstr(r->target));
+    leg_request_answered(r->request);
+    r->state = RELAY_ANSWERED;
+    if (!r->delayed_offer)
+        acknowledge(c, fx, r, SPAN(""));
+    if (txn == NULL)
+        return; /* never: what is pending is kept */
+    leg_begin_kept(&out, txn, 200);
+    leg_put_dialog(&out, c, from.d, txn->source);
+    leg_send(c, fx, txn, &out, 200, st->sdp);
+    leg_2xx_sent(c, fx, now);
+}
+
+static void answer_again(const struct call *c, struct call_effects *fx, const struct call_input *in)
+{
+    const Store__Relay *r = last(c);
+    if (in->status >= 200 && in->status < 300 && r->ack != NULL)
+        fx_request(fx, "ACK", r->ack, r->to);
+}
+
+void relay_take_response(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    Store__Relay *r = last(c);
+    unsigned status = st->in->status;
+    if (r->state != RELAY_ASKED)
+        answer_again(c, fx, st->in);
+    else if (status >= 200 && status < 300)
+        pass_answer(c, fx, r, st, now);
+    else if (status == 0 || status >= 300)
+        pass_refusal(c, fx, r, status_for_asker(st->in));
+}
+
+void relay_ack(struct call *c, struct call_effects *fx, struct span sdp)
+{
+    Store__Relay *r = in_state(c, RELAY_ANSWERED);
+    if (r == NULL)
+        return;
+    r->state = RELAY_DONE;
+    if (r->delayed_offer)
+        acknowledge(c, fx, r, sdp);
+}
+
+/* --- the end --- */
+
+/* §15.1.2: a request that is pending when the BYE comes is answered 487. */
+void relay_end(struct call *c, struct call_effects *fx)
+{
+    Store__Relay *r = last(c);
+    if (r == NULL)
+        return;
+    if (r->state == RELAY_ANSWERED && r->delayed_offer)
+        acknowledge(c, fx, r, SPAN(""));
+    Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
+    if (r->state == RELAY_ASKED && txn != NULL && txn->status == 0) {
+        struct buf out;
+        leg_begin_kept(&out, txn, 487);
+        leg_send(c, fx, txn, &out, 487, SPAN(""));
+    }
+    r->state = RELAY_DONE;
+}
+
+void relay_take_late(struct call *c, struct call_effects *fx, const struct call_input *in)
+{
+    Store__Relay *r = last(c);
+    if (in->status != 0 && in->status < 200)
+        return;
+    leg_request_answered(r->request);
+    bool leads_there = side_of(c, r->to).d->remote_target[0] != '\0'; /* or all is over, and who answered has hung up */
+    if (in->status >= 200 && in->status < 300 && r->ack == NULL && leads_there)
+        acknowledge(c, fx, r, SPAN(""));
+    else
+        answer_again(c, fx, in);
+}
+
+void relay_ask_again(const struct call *c, struct call_effects *fx)
+{
+    const Store__Relay *r = last(c);
+    if (r != NULL && leg_request_is_out(r->request))
+        fx_request(fx, "INVITE", r->request, r->to);
+}

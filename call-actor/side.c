@@ -1,0 +1,53 @@
+#include "call-actor/side.h"
+
+#include "call-actor/call_row.h"
+
+static const struct side nobody = {.d = NULL};
+
+static struct side of_leg(Store__OutLeg *leg)
+{
+    return (struct side){.id = leg->id, .d = leg->dialog, .leg = leg};
+}
+
+struct side side_of(const struct call *c, uint32_t id)
+{
+    if (id == SIDE_CALLER)
+        return (struct side){.id = SIDE_CALLER, .d = c->row->a};
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        if (c->row->out_legs[i]->id == id)
+            return of_leg(c->row->out_legs[i]);
+    }
+    return nobody;
+}
+
+struct side side_other(const struct call *c, uint32_t id)
+{
+    return side_of(c, id == SIDE_CALLER ? c->row->winner : SIDE_CALLER);
+}
+
+static bool is_in(const Store__Dialog *d, const struct sip_msg *m)
+{
+    return span_eq(span_cstr(d->call_id), m->call_id) && span_eq(span_cstr(d->remote_tag), m->from_tag);
+}
+
+/* Until the call is answered our tag for the caller is the beginning of those of the legs. */
+static bool is_our_tag(const struct call *c, struct span tag)
+{
+    struct span ours = span_cstr(c->row->a->local_tag);
+    return span_eq(tag, ours) || (call_state(c) == CALL_ST_RINGING && span_starts(tag, ours));
+}
+
+struct side side_of_request(const struct call *c, const struct sip_msg *m)
+{
+    if (c->row->a == NULL)
+        return nobody;
+    if (is_in(c->row->a, m) && is_our_tag(c, m->to_tag))
+        return side_of(c, SIDE_CALLER);
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        Store__OutLeg *leg = c->row->out_legs[i];
+        if (leg->dialog->remote_tag[0] != '\0' && is_in(leg->dialog, m) &&
+            span_eq(span_cstr(leg->dialog->local_tag), m->to_tag))
+            return of_leg(leg);
+    }
+    return nobody;
+}

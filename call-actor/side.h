@@ -1,0 +1,31 @@
+/*
+ * side: the dialogs of a call: the caller's, and one for each leg we placed. Layer: call-actor, pure, private to the call
+ * machine. Requests are told apart by our own tag (RFC 3261 §12.2.2).
+ */
+#ifndef CALL_ACTOR_SIDE_H
+#define CALL_ACTOR_SIDE_H
+
+#include "call-actor/call.h"
+
+#define SIDE_CALLER 0u
+
+struct side {
+    uint32_t id;         /* OutLeg.id, or SIDE_CALLER */
+    Store__Dialog *d;    /* NULL: there is none */
+    Store__OutLeg *leg;  /* NULL: the caller */
+};
+
+/** The one with this id; d is NULL when there is none. */
+struct side side_of(const struct call *c, uint32_t id);
+/** The one whose dialog the request is in; d is NULL when it is in none. While it rings, each leg has a dialog with the
+ * caller, under a tag of its own. */
+struct side side_of_request(const struct call *c, const struct sip_msg *m);
+/** The other one of an answered call. */
+struct side side_other(const struct call *c, uint32_t id);
+/** The call is bridged: somebody else was rung. */
+static inline bool side_is_bridged(const struct call *c)
+{
+    return c->row->n_out_legs > 0;
+}
+
+#endif
