@@ -65,25 +65,6 @@ static void a_port_with_a_failure_goes_back(void **s)
     assert_true(call_is_busy(k->c));
 }
 
-static void bridge_gets_501_and_no_port(void **s)
-{
-    struct kit *k = *s;
-    kit_invite(k);
-    kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 0, "BRIDGE_CALL");
-    assert_setup_ends(k, 501);
-    kit_assert_log(k, CALL_LOG_WARN, "refused with 501: plan action BRIDGE_CALL, port 0");
-    assert_null(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
-}
-
-static void bridge_with_a_port_gives_it_back(void **s)
-{
-    struct kit *k = *s;
-    kit_invite(k);
-    kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, KIT_PORT, "BRIDGE_CALL");
-    assert_setup_ends(k, 501);
-    assert_non_null(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
-}
-
 static void no_plan_or_no_port_gets_500(void **s)
 {
     struct kit *k = *s;
@@ -171,8 +152,6 @@ int main(void)
         KIT_TEST(denied_gets_403),
         KIT_TEST(failed_gets_503_with_retry_after),
         KIT_TEST(a_port_with_a_failure_goes_back),
-        KIT_TEST(bridge_gets_501_and_no_port),
-        KIT_TEST(bridge_with_a_port_gives_it_back),
         KIT_TEST(no_plan_or_no_port_gets_500),
         KIT_TEST(settings_that_changed_refuse_an_old_offer),
         KIT_TEST(overdue_setup_gets_503_and_is_cancelled),
