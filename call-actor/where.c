@@ -234,6 +234,15 @@ static void look_at(struct question *q, struct span user)
 
 /* --- asking --- */
 
+/* Said again it starts nothing twice. Users repeat their own questions. */
+static void send_again(struct question *q)
+{
+    if (q->stage == STAGE_SHARD)
+        send_shard(q);
+    else if (q->stage == STAGE_OWNER)
+        send_owner(q);
+}
+
 static void on_timer(struct timer *t, int64_t now_ms)
 {
     struct question *q = t->owner;
@@ -241,8 +250,7 @@ static void on_timer(struct timer *t, int64_t now_ms)
         answer_nobody(q, 503);
         return;
     }
-    if (q->stage == STAGE_SHARD)
-        send_shard(q);
+    send_again(q);
     loop_timer_in(q->where->actor->loop, t, WHERE_AGAIN_MS);
 }
 
@@ -366,13 +374,8 @@ bool where_on_job_done(struct actor *a, const Plane__JobDone *m)
 void where_ask_again(struct actor *a)
 {
     const struct map *all = &a->where->by_id;
-    for (struct map_node *n = map_next(all, NULL); n != NULL; n = map_next(all, n)) {
-        struct question *q = MAP_ENTRY(n, struct question, by_id);
-        if (q->stage == STAGE_SHARD)
-            send_shard(q);
-        else if (q->stage == STAGE_OWNER)
-            send_owner(q);
-    }
+    for (struct map_node *n = map_next(all, NULL); n != NULL; n = map_next(all, n))
+        send_again(MAP_ENTRY(n, struct question, by_id));
 }
 
 /* --- life --- */

@@ -16,7 +16,7 @@
 
 #define WHERE_QUESTIONS_MAX 8192u /* that wait for others; more get 503 */
 #define WHERE_ANSWER_MS 4000
-#define WHERE_AGAIN_MS 500 /* another shard is asked again */
+#define WHERE_AGAIN_MS 500 /* who has not answered is asked again */
 #define WHERE_JOB_MS 3000u /* for the orchestrator */
 #define WHERE_NAMES_MAX 4u /* SIP user names of one user that are looked at */
 
