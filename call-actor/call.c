@@ -94,8 +94,8 @@ static bool has_leg_out(const struct call *c)
 
 bool call_is_busy(const struct call *c)
 {
-    return has_leg_out(c) || relay_is_out(c) || has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 || leg_txn_pending(c) != NULL ||
-           leg_txn_unacked(c) != NULL;
+    return has_leg_out(c) || relay_is_out(c) || has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 ||
+           leg_txn_pending(c) != NULL || leg_txn_unacked(c) != NULL;
 }
 
 bool call_is_live(const struct call *c)

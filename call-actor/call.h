@@ -32,11 +32,11 @@ enum call_state {
 };
 
 enum call_timer {
-    CALL_TMR_SETUP = 0,   /* the whole set-up: 503 */
-    CALL_TMR_2XX = 1,     /* repeat the 2xx: T1, doubling to T2 */
-    CALL_TMR_NO_ACK = 2,  /* 64*T1 without ACK: BYE */
-    CALL_TMR_LINGER = 3,  /* an ended call is forgotten */
-    CALL_TMR_RELEASE = 4, /* media-service could not be reached: give the port back now */
+    CALL_TMR_SETUP = 0,     /* the whole set-up: 503 */
+    CALL_TMR_2XX = 1,       /* repeat the 2xx: T1, doubling to T2 */
+    CALL_TMR_NO_ACK = 2,    /* 64*T1 without ACK: BYE */
+    CALL_TMR_LINGER = 3,    /* an ended call is forgotten */
+    CALL_TMR_RELEASE = 4,   /* media-service could not be reached: give the port back now */
     CALL_TMR_NO_ANSWER = 5, /* it rang long enough: 480 */
     CALL_TIMERS
 };
@@ -129,7 +129,8 @@ struct call_effect {
     enum call_say say; /* CALL_EFF_LOG */
 };
 
-#define CALL_EFFECTS_MAX 128 /* one step never makes more: OUT_LEGS_MAX of them may each be cancelled or asked again */
+#define CALL_EFFECTS_MAX 128 /* one step never makes more: OUT_LEGS_MAX of them may each be cancelled or asked again   \
+                              */
 
 struct call_effects {
     struct call_effect list[CALL_EFFECTS_MAX];
@@ -160,7 +161,7 @@ struct call_conf {
     const char *trunk_user;   /* digest, towards the trunk only; "" or NULL: none */
     const char *trunk_secret; /* never logged, never in a row */
     const char *trunk_realm;  /* the only realm it is for */
-    uint32_t no_answer_ms;           /* a callee may ring for so long */
+    uint32_t no_answer_ms;    /* a callee may ring for so long */
 };
 
 struct call {

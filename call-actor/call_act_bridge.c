@@ -214,8 +214,11 @@ void act_ring_failed(void *obj, const void *arg, void *fx, struct now now)
 void act_no_answer(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
-    struct call_end why = {
-        .reason = "no_answer", .by = "timer", .status = 480, .q850 = Q850_NO_ANSWER, .detail = SPAN("it rang long enough")};
+    struct call_end why = {.reason = "no_answer",
+                           .by = "timer",
+                           .status = 480,
+                           .q850 = Q850_NO_ANSWER,
+                           .detail = SPAN("it rang long enough")};
     end_setup(obj, fx, &why, now);
 }
 

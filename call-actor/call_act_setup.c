@@ -7,8 +7,8 @@
 #include "call-actor/dialog.h"
 #include "call-actor/identity.h"
 #include "call-actor/leg.h"
-#include "call-actor/ring.h"
 #include "call-actor/number.h"
+#include "call-actor/ring.h"
 #include "common/base/id.h"
 
 #define TRACE_PREFIX "trace-" /* as the platform's logs know it */

@@ -78,8 +78,8 @@ static bool relays_are_ours(const Store__CallRow *row)
         return true;
     bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING;
     bool between = r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
-    return !before && between && r->state <= RELAY_DONE && r->request != NULL &&
-           request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
+    return !before && between && r->state <= RELAY_DONE && r->request != NULL && request_leads_somewhere(r->request) &&
+           request_leads_somewhere(r->ack);
 }
 
 bool call_row_is_ours(const Store__CallRow *row)

@@ -69,7 +69,7 @@ static enum call_event reinvite(const struct call *c, struct call_step *st)
     if (call_state(c) == CALL_ST_ESTABLISHED && leg_txn_unacked(c) != NULL)
         return refused(st, 491);
     return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE
-                                                                                             : CALL_EV_REFUSED;
+                                                                                              : CALL_EV_REFUSED;
 }
 
 /* A leg the caller does not talk to (any more). */
@@ -113,7 +113,7 @@ static enum call_event cancel(const struct call *c, const struct call_step *st)
     const Store__ServerTxn *txn = leg_txn_pending(c);
     bool first = txn == NULL || span_eq(row_span(txn->key), row_span(c->row->invite_key));
     return !first && txn->leg == st->side.id && txn->cseq == st->in->msg->cseq.num ? CALL_EV_CANCEL_RELAY
-                                                                                 : CALL_EV_CANCEL;
+                                                                                   : CALL_EV_CANCEL;
 }
 
 static enum call_event request(const struct call *c, struct call_step *st)
@@ -184,12 +184,10 @@ static enum call_event job_done(const struct call *c, struct call_step *st)
 /* A timer that was disarmed in the turn it fired in has nothing to say. */
 static enum call_event timer(const struct call *c, enum call_timer t)
 {
-    static const enum call_event event[CALL_TIMERS] = {[CALL_TMR_SETUP] = CALL_EV_TMR_SETUP,
-                                                       [CALL_TMR_2XX] = CALL_EV_TMR_2XX,
-                                                       [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,
-                                                       [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
-                                                       [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE,
-                                                       [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER};
+    static const enum call_event event[CALL_TIMERS] = {
+        [CALL_TMR_SETUP] = CALL_EV_TMR_SETUP,     [CALL_TMR_2XX] = CALL_EV_TMR_2XX,
+        [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,   [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
+        [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER};
     return c->row->timers[t] != 0 ? event[t] : CALL_EV_NONE;
 }
 

@@ -22,8 +22,8 @@ struct call_end {
     const char *by;     /* "caller", "callee", "platform", "operator", "timer", "service" */
     unsigned status;    /* final status of the INVITE, when it was not answered */
     unsigned q850;
-    struct span detail; /* for people */
-    struct span carried; /* value of a Reason header that the callees are to hear; may be empty */
+    struct span detail;            /* for people */
+    struct span carried;           /* value of a Reason header that the callees are to hear; may be empty */
     const struct refusal *refusal; /* more about status; NULL: it says all */
 };
 
@@ -32,8 +32,8 @@ void end_because(struct call *c, const struct call_end *why);
 /** Over for the platform: call.ended if call.started was published, the port goes back, no timer of the session runs
  * on. */
 void end_session(struct call *c, struct call_effects *fx, struct now now);
-/** Over by our BYE to the caller and to whoever he talks to. carried: value of Reason in them; empty: what row->end_q850
- * says. */
+/** Over by our BYE to the caller and to whoever he talks to. carried: value of Reason in them; empty: what
+ * row->end_q850 says. */
 void end_by_bye(struct call *c, struct call_effects *fx, struct span carried, struct now now);
 /** Cause of the first Q.850 value of Reason (RFC 3326), or 0. */
 unsigned end_q850_of(const struct sip_msg *m);

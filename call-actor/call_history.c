@@ -23,12 +23,12 @@ enum message {
     MSG_JOB_DONE = 6,   /* value: Plane__RunJob__Kind, detail: Plane__JobDone__Result */
     MSG_EVENT = 7,      /* value: enum event_kind */
     /* Of these detail is the leg: OutLeg.id, 0: the caller. */
-    MSG_LEG_REPLY = 8,    /* ours; value: status */
-    MSG_LEG_REQUEST = 9,  /* ours; value: enum sip_method */
+    MSG_LEG_REPLY = 8,     /* ours; value: status */
+    MSG_LEG_REQUEST = 9,   /* ours; value: enum sip_method */
     MSG_LEG_RESPONSE = 10, /* value: status, 0: none came */
-    MSG_LEG_ASKED = 11,   /* its request; value: enum sip_method */
+    MSG_LEG_ASKED = 11,    /* its request; value: enum sip_method */
     MSG_LOCATE = 12,
-    MSG_TARGETS = 13,     /* value: how many, detail: 0; or status, detail: 1 */
+    MSG_TARGETS = 13, /* value: how many, detail: 0; or status, detail: 1 */
 };
 
 static const char *const step_names[] = {"", "user", "dialplan", "media"};

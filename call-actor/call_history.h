@@ -22,7 +22,8 @@ struct history_heard {
 
 /** leg: who it came from, OutLeg.id or 0 for the caller. */
 struct history_heard history_hear(const struct call_input *in, uint32_t leg);
-/** The step (NULL: the call itself made none), the message that raised it, and what it asked for: fx from `first` on. */
+/** The step (NULL: the call itself made none), the message that raised it, and what it asked for: fx from `first` on.
+ */
 void history_add(struct call *c, const struct history_heard *heard, const struct fsm_step *step,
                  const struct call_effects *fx, size_t first, struct now now);
 

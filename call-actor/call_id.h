@@ -9,11 +9,11 @@
 
 #include "call-actor/call.h"
 
-#define CALL_ID_SIZE 64       /* of any of them, NUL included */
+#define CALL_ID_SIZE 64          /* of any of them, NUL included */
 #define CALL_ID_COOKIE "z9hG4bK" /* before a branch: RFC 3261 §8.1.1.7 */
-#define CALL_ID_BRANCH 8      /* random characters of a branch, */
-#define CALL_ID_TAG 16        /* of a tag or Call-ID: 80 bits (§19.3 asks for 32 in a tag), */
-#define CALL_ID_JOB 6         /* of a job */
+#define CALL_ID_BRANCH 8         /* random characters of a branch, */
+#define CALL_ID_TAG 16           /* of a tag or Call-ID: 80 bits (§19.3 asks for 32 in a tag), */
+#define CALL_ID_JOB 6            /* of a job */
 
 /** before, mark: short texts; mark stands in front of the random text. */
 void call_id_make(char out[CALL_ID_SIZE], const struct call *c, const char *before, const char *mark, size_t random);

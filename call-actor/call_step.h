@@ -13,11 +13,11 @@
 /* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
  * needs no guard. */
 #define CALL_EVENT_LIST(X)                                                                                             \
-    X(INVITE, "INVITE")         /* the initial one, and we can take it */                                              \
-    X(INVITE_BAD, "bad INVITE") /* the initial one, refused at once */                                                 \
-    X(REINVITE, "re-INVITE")    /* in the dialog, and we can take it */                                                \
-    X(ACK, "ACK")               /* for the 2xx that waits for it */                                                    \
-    X(ACK_UNFIT, "unfit ACK")   /* the same, but what it answers to our offer is of no use */                          \
+    X(INVITE, "INVITE")            /* the initial one, and we can take it */                                           \
+    X(INVITE_BAD, "bad INVITE")    /* the initial one, refused at once */                                              \
+    X(REINVITE, "re-INVITE")       /* in the dialog, and we can take it */                                             \
+    X(ACK, "ACK")                  /* for the 2xx that waits for it */                                                 \
+    X(ACK_UNFIT, "unfit ACK")      /* the same, but what it answers to our offer is of no use */                       \
     X(BYE, "BYE")                  /* of the caller */                                                                 \
     X(BYE_CALLEE, "callee's BYE")  /* of the one he talks to */                                                        \
     X(BYE_STRAY, "stray BYE")      /* of a leg that is no part of the session (any more) */                            \
@@ -30,9 +30,9 @@
     X(SETUP_OK, "set-up done")     /* set-up is done: a plan for us to answer, and a port */                           \
     X(SETUP_UNFIT, "set-up unfit") /* set-up is done, but not with something we can answer */                          \
     X(SETUP_FAILED, "set-up failed")                                                                                   \
-    X(BRIDGE, "plan to bridge")        /* set-up is done: somebody is to be rung, who must be looked up first */       \
-    X(TARGETS, "targets")              /* there is somebody to ring */                                                 \
-    X(NOBODY, "nobody to ring")        /* there is not: the step says with what the caller is refused */               \
+    X(BRIDGE, "plan to bridge")       /* set-up is done: somebody is to be rung, who must be looked up first */        \
+    X(TARGETS, "targets")             /* there is somebody to ring */                                                  \
+    X(NOBODY, "nobody to ring")       /* there is not: the step says with what the caller is refused */                \
     X(RELEASED, "port is back")       /* a port is back */                                                             \
     X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
     X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \

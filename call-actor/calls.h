@@ -74,8 +74,8 @@ enum invite_is {
  */
 enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
 /**
- * By Call-ID (the caller's, or that of a leg we placed) or trace id: what people and services know. Of several calls with one Call-ID (another From tag makes it
- * another call) the newest that is not over, else the newest.
+ * By Call-ID (the caller's, or that of a leg we placed) or trace id: what people and services know. Of several calls
+ * with one Call-ID (another From tag makes it another call) the newest that is not over, else the newest.
  */
 struct entry *calls_by_name(const struct calls *cs, struct span name);
 static inline size_t calls_count(const struct calls *cs)

@@ -36,8 +36,9 @@ Store__Dialog *dialog_new_uac(const struct dialog_uac *from);
 /** Can this 2xx to our INVITE confirm a dialog: readable Record-Route values within bounds, a To within bounds? */
 bool dialog_can_answer(const struct sip_msg *answer);
 /**
- * The 2xx to our INVITE: remote tag, target and route set (§12.1.2, §13.2.2.4). Without a usable Contact the target stays
- * what the INVITE went to; with a Record-Route that cannot be used there are no routes. source: where it came from.
+ * The 2xx to our INVITE: remote tag, target and route set (§12.1.2, §13.2.2.4). Without a usable Contact the target
+ * stays what the INVITE went to; with a Record-Route that cannot be used there are no routes. source: where it came
+ * from.
  */
 void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Plane__Endpoint *source);
 /** A request with this CSeq number is out of order (§12.2.2). Equal is let pass: some peers never count. */

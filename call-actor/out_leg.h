@@ -30,17 +30,17 @@ enum out_leg_state {
 
 #define OUT_LEG_EVENT_LIST(X)                                                                                          \
     X(PROVISIONAL, "provisional")                                                                                      \
-    X(ANSWER, "answer")              /* the first 2xx, and it can be acknowledged at once */                           \
-    X(ANSWER_WAITS, "offer")         /* the first 2xx; its ACK waits for the caller's */                               \
-    X(ANSWER_UNFIT, "unfit answer")  /* the first 2xx, of no use or too late */                                        \
-    X(ANSWER_AGAIN, "answer again")  /* the same 2xx */                                                                \
-    X(CHALLENGE, "challenge")        /* 401 or 407 that we can answer */                                               \
-    X(REFUSAL, "refusal")            /* any other final response, or none in time */                                   \
-    X(CANCEL, "cancel")              /* we do not want it any more */                                                  \
-    X(ACK, "ACK")                    /* the caller's has come */                                                       \
-    X(HANG_UP, "hang up")            /* we end it */                                                                   \
-    X(BYE, "BYE")                    /* the callee ends it */                                                          \
-    X(BYE_DONE, "BYE done")          /* final answer to our BYE, or none in time */
+    X(ANSWER, "answer")             /* the first 2xx, and it can be acknowledged at once */                            \
+    X(ANSWER_WAITS, "offer")        /* the first 2xx; its ACK waits for the caller's */                                \
+    X(ANSWER_UNFIT, "unfit answer") /* the first 2xx, of no use or too late */                                         \
+    X(ANSWER_AGAIN, "answer again") /* the same 2xx */                                                                 \
+    X(CHALLENGE, "challenge")       /* 401 or 407 that we can answer */                                                \
+    X(REFUSAL, "refusal")           /* any other final response, or none in time */                                    \
+    X(CANCEL, "cancel")             /* we do not want it any more */                                                   \
+    X(ACK, "ACK")                   /* the caller's has come */                                                        \
+    X(HANG_UP, "hang up")           /* we end it */                                                                    \
+    X(BYE, "BYE")                   /* the callee ends it */                                                           \
+    X(BYE_DONE, "BYE done")         /* final answer to our BYE, or none in time */
 
 enum out_leg_event {
 #define OUT_LEG_EVENT_ENUM(name, text) OUT_LEG_EV_##name,
@@ -72,15 +72,15 @@ enum out_leg_event out_leg_classify(const struct call *c, const Store__OutLeg *l
 struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_event ev, const struct out_leg_news *news,
                              struct call_effects *fx, struct now now);
 /**
- * The leg a response is for: by its branch, and of those that a proxy forked from one INVITE by the To tag. A 2xx of one
- * that has no leg yet gets one (§13.2.2.4), within OUT_LEGS_MAX.
- * returns NULL when it is for none
+ * The leg a response is for: by its branch, and of those that a proxy forked from one INVITE by the To tag. A 2xx of
+ * one that has no leg yet gets one (§13.2.2.4), within OUT_LEGS_MAX. returns NULL when it is for none
  */
 Store__OutLeg *out_leg_of_response(struct call *c, const struct call_input *in);
 
 /** Everything it is owed is asked again of the edge. */
 void out_leg_ask_again(const Store__OutLeg *leg, struct call_effects *fx);
-/** What the caller's dialog with this early dialog of the leg has after our tag (".2", ".2.1"): noted on first sight. */
+/** What the caller's dialog with this early dialog of the leg has after our tag (".2", ".2.1"): noted on first sight.
+ */
 void out_leg_tag(Store__OutLeg *leg, struct span remote_tag, char out[OUT_LEG_TAG_SIZE]);
 /** Append the answer to this challenge (digest_client.h), noting its nonce in *nonce. false: there is none. */
 bool out_leg_answer_challenge(struct buf *out, const struct call_conf *conf, const Store__OutLeg *leg,
@@ -99,7 +99,8 @@ static inline bool out_leg_is_up(const Store__OutLeg *leg)
 }
 
 /* Actions (out_leg_act.c). */
-fsm_act_fn out_leg_provisional, out_leg_answered, out_leg_offered, out_leg_unwanted, out_leg_ack_again, out_leg_authorize,
-    out_leg_refused, out_leg_cancel, out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over;
+fsm_act_fn out_leg_provisional, out_leg_answered, out_leg_offered, out_leg_unwanted, out_leg_ack_again,
+    out_leg_authorize, out_leg_refused, out_leg_cancel, out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye,
+    out_leg_over;
 
 #endif

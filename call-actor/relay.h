@@ -1,10 +1,11 @@
 /*
- * relay: a request of one leg, passed on to the other inside the established dialogs, and its response passed back. Layer:
- * call-actor, pure, private to the call machine. RFC 3261 §14 (re-INVITE), RFC 3264 (the offer and the answer are theirs).
+ * relay: a request of one leg, passed on to the other inside the established dialogs, and its response passed back.
+ * Layer: call-actor, pure, private to the call machine. RFC 3261 §14 (re-INVITE), RFC 3264 (the offer and the answer
+ * are theirs).
  *
- * The server transaction on one leg and the client transaction on the other are ours; bodies pass through. One INVITE at a
- * time: whoever comes second gets 491 (§14.2). The 2xx is repeated to who asked until his ACK; it is acknowledged to who
- * answered at once, or with the ACK that brings his answer.
+ * The server transaction on one leg and the client transaction on the other are ours; bodies pass through. One INVITE
+ * at a time: whoever comes second gets 491 (§14.2). The 2xx is repeated to who asked until his ACK; it is acknowledged
+ * to who answered at once, or with the ACK that brings his answer.
  */
 #ifndef CALL_ACTOR_RELAY_H
 #define CALL_ACTOR_RELAY_H

@@ -218,7 +218,8 @@ static bool was_rung(const struct call *c, const char *user)
 }
 
 /* It takes the place of who redirects; of several, the best come first. */
-static void follow(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_addr *to, int best)
+static void follow(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_addr *to,
+                   int best)
 {
     struct route_caller caller = bridge_caller(c);
     struct route way = route_redirect(&c->conf->route, &caller, leg->target, to->uri);
@@ -237,7 +238,8 @@ static bool next_contact(struct sip_values *it, struct sip_addr *out)
 {
     struct span value;
     while (it->cnt < RING_REDIRECTS_MAX && sip_values_next(it, &value)) {
-        if (sip_addr_decode(out, value) == 0 && !out->star && out->uri.len <= ROUTE_URI_BYTES_MAX && sip_addr_q(out) >= 0)
+        if (sip_addr_decode(out, value) == 0 && !out->star && out->uri.len <= ROUTE_URI_BYTES_MAX &&
+            sip_addr_q(out) >= 0)
             return true;
     }
     return false;

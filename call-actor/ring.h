@@ -1,6 +1,6 @@
 /*
- * ring: whom a call rings next, and what becomes of it when nobody answers. Layer: call-actor, pure, private to the call
- * machine. RFC 3261 §16.6, §16.7 (what a proxy does, done by a B2BUA), RFC 5393 (Max-Breadth).
+ * ring: whom a call rings next, and what becomes of it when nobody answers. Layer: call-actor, pure, private to the
+ * call machine. RFC 3261 §16.6, §16.7 (what a proxy does, done by a B2BUA), RFC 5393 (Max-Breadth).
  *
  * Targets of the highest q ring together; when all of them have refused, the next do. A redirection is followed in the
  * place of whom it came from.
@@ -10,10 +10,10 @@
 
 #include "call-actor/call_fx.h"
 
-#define RING_MAX 16u         /* targets of one call, redirections included */
-#define RING_DEPTH_MAX 3u    /* redirections one after the other */
+#define RING_MAX 16u          /* targets of one call, redirections included */
+#define RING_DEPTH_MAX 3u     /* redirections one after the other */
 #define RING_REDIRECTS_MAX 8u /* Contacts of one 3xx that are looked at */
-#define RING_BREADTH 60u     /* Max-Breadth of a caller that says none (RFC 5393 §5.3.3) */
+#define RING_BREADTH 60u      /* Max-Breadth of a caller that says none (RFC 5393 §5.3.3) */
 
 /** Adds targets (copied), as far as there is room; who is rung or waits already is not added again. While somebody
  * rings, they are whom he redirects to, and join him. */

@@ -1,6 +1,6 @@
 /*
- * side: the dialogs of a call: the caller's, and one for each leg we placed. Layer: call-actor, pure, private to the call
- * machine. Requests are told apart by our own tag (RFC 3261 §12.2.2).
+ * side: the dialogs of a call: the caller's, and one for each leg we placed. Layer: call-actor, pure, private to the
+ * call machine. Requests are told apart by our own tag (RFC 3261 §12.2.2).
  */
 #ifndef CALL_ACTOR_SIDE_H
 #define CALL_ACTOR_SIDE_H
@@ -10,9 +10,9 @@
 #define SIDE_CALLER 0u
 
 struct side {
-    uint32_t id;         /* OutLeg.id, or SIDE_CALLER */
-    Store__Dialog *d;    /* NULL: there is none */
-    Store__OutLeg *leg;  /* NULL: the caller */
+    uint32_t id;        /* OutLeg.id, or SIDE_CALLER */
+    Store__Dialog *d;   /* NULL: there is none */
+    Store__OutLeg *leg; /* NULL: the caller */
 };
 
 /** The one with this id; d is NULL when there is none. */

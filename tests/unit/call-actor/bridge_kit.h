@@ -1,5 +1,6 @@
 /*
- * bridge_kit: callees beside call_kit's caller: what our legs send them, and what they say. Each leg is named by its id.
+ * bridge_kit: callees beside call_kit's caller: what our legs send them, and what they say. Each leg is named by its
+ * id.
  */
 #ifndef TESTS_UNIT_CALL_ACTOR_BRIDGE_KIT_H
 #define TESTS_UNIT_CALL_ACTOR_BRIDGE_KIT_H
@@ -9,10 +10,13 @@
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
 
-#define BRIDGE_OFFER "v=0\r\no=bob 7 7 IN IP4 198.51.100.20\r\ns=-\r\nc=IN IP4 198.51.100.20\r\nt=0 0\r\nm=audio 6000 RTP/AVP 96\r\n"
-#define BRIDGE_EARLY "v=0\r\no=bob 7 6 IN IP4 198.51.100.21\r\ns=-\r\nc=IN IP4 198.51.100.21\r\nt=0 0\r\nm=audio 6002 RTP/AVP 96\r\n"
+#define BRIDGE_OFFER                                                                                                   \
+    "v=0\r\no=bob 7 7 IN IP4 198.51.100.20\r\ns=-\r\nc=IN IP4 198.51.100.20\r\nt=0 0\r\nm=audio 6000 RTP/AVP 96\r\n"
+#define BRIDGE_EARLY                                                                                                   \
+    "v=0\r\no=bob 7 6 IN IP4 198.51.100.21\r\ns=-\r\nc=IN IP4 198.51.100.21\r\nt=0 0\r\nm=audio 6002 RTP/AVP 96\r\n"
 /* Of a caller we could not answer ourselves. */
-#define BRIDGE_CALLER_OFFER "v=0\r\no=ali 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/SAVP 96\r\n"
+#define BRIDGE_CALLER_OFFER                                                                                            \
+    "v=0\r\no=ali 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/SAVP 96\r\n"
 
 static inline void bridge_conf(struct kit *k)
 {
@@ -30,7 +34,8 @@ struct bridge_target {
     bool trunk;
 };
 
-static inline void bridge_targets(struct kit *k, const char *who, const struct bridge_target *t, size_t cnt, unsigned status)
+static inline void bridge_targets(struct kit *k, const char *who, const struct bridge_target *t, size_t cnt,
+                                  unsigned status)
 {
     Store__Target target[20];
     Store__Target *list[20];
@@ -49,11 +54,8 @@ static inline void bridge_targets(struct kit *k, const char *who, const struct b
         target[i].next_hop = (char *)(uintptr_t)(t[i].addr != NULL ? "" : t[i].uri);
         list[i] = &target[i];
     }
-    struct call_input in = {.type = CALL_IN_TARGETS,
-                            .who = span_cstr(who),
-                            .targets = list,
-                            .target_cnt = cnt,
-                            .status = status};
+    struct call_input in = {
+        .type = CALL_IN_TARGETS, .who = span_cstr(who), .targets = list, .target_cnt = cnt, .status = status};
     kit_step(k, &in);
 }
 
@@ -83,7 +85,8 @@ static inline void bridge_rings(struct kit *k, const struct bridge_target *t, si
     bridge_targets(k, who, t, cnt, 0);
 }
 
-static const struct bridge_target bridge_bob = {.uri = "sip:bob@198.51.100.20:5062", .q = 1000, .addr = "198.51.100.20"};
+static const struct bridge_target bridge_bob = {
+    .uri = "sip:bob@198.51.100.20:5062", .q = 1000, .addr = "198.51.100.20"};
 
 static inline void bridge_ring_bob(struct kit *k)
 {
@@ -142,10 +145,11 @@ struct bridge_rsp {
     const char *tag;    /* NULL: "b<leg>" */
     const char *method; /* NULL: INVITE */
     const char *body;
-    const char *more;   /* header lines; NULL: a Contact */
+    const char *more; /* header lines; NULL: a Contact */
 };
 
-static inline void bridge_response_to(struct kit *k, struct span branch, const char *call_id, const struct bridge_rsp *r)
+static inline void bridge_response_to(struct kit *k, struct span branch, const char *call_id,
+                                      const struct bridge_rsp *r)
 {
     static char raw[16384];
     static struct sip_msg msg;
@@ -166,11 +170,8 @@ static inline void bridge_response_to(struct kit *k, struct span branch, const c
     from.transport = (char *)(uintptr_t) "UDP";
     from.addr = (char *)(uintptr_t) "198.51.100.20";
     from.port = 5062;
-    struct call_input in = {.type = CALL_IN_RESPONSE,
-                            .msg = &msg,
-                            .status = r->status,
-                            .txn = span_of(txn, branch.len),
-                            .source = &from};
+    struct call_input in = {
+        .type = CALL_IN_RESPONSE, .msg = &msg, .status = r->status, .txn = span_of(txn, branch.len), .source = &from};
     kit_step(k, &in);
 }
 
@@ -190,8 +191,7 @@ static inline void bridge_fails(struct kit *k, struct span branch, bool unreacha
     char txn[64];
     assert_true(branch.len <= sizeof(txn));
     memcpy(txn, branch.p, branch.len);
-    struct call_input in = {
-        .type = CALL_IN_RESPONSE, .txn = span_of(txn, branch.len), .unreachable = unreachable};
+    struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_of(txn, branch.len), .unreachable = unreachable};
     kit_step(k, &in);
 }
 
@@ -210,13 +210,13 @@ static inline void bridge_asks(struct kit *k, uint32_t leg, const char *method, 
     static unsigned branches;
     struct buf key;
     const Store__Dialog *d = bridge_leg(k, leg)->dialog;
-    int n = snprintf(raw, sizeof(raw),
-                     "%s sip:sentiric@203.0.113.5:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.20:5062;branch=z9hG4bKb%u\r\n"
-                     "From: <sip:bob@example.org>;tag=%s\r\nTo: <sip:a@example.org>;tag=%s\r\nCall-ID: %s\r\n"
-                     "CSeq: %u %s\r\nContact: <sip:bob@198.51.100.20:5064>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-                     method, strcmp(method, "CANCEL") == 0 ? branches : ++branches, d->remote_tag, d->local_tag,
-                     d->call_id, cseq, method, kit_or(more, ""),
-                     body[0] != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    int n = snprintf(
+        raw, sizeof(raw),
+        "%s sip:sentiric@203.0.113.5:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.20:5062;branch=z9hG4bKb%u\r\n"
+        "From: <sip:bob@example.org>;tag=%s\r\nTo: <sip:a@example.org>;tag=%s\r\nCall-ID: %s\r\n"
+        "CSeq: %u %s\r\nContact: <sip:bob@198.51.100.20:5064>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+        method, strcmp(method, "CANCEL") == 0 ? branches : ++branches, d->remote_tag, d->local_tag, d->call_id, cseq,
+        method, kit_or(more, ""), body[0] != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     assert_true(n > 0 && (size_t)n < sizeof(raw));
     assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
     buf_init(&key, SIP_TXN_KEY_BYTES_MAX);

@@ -116,9 +116,10 @@ static void the_answer_is_the_callees(void **s)
     bridge_ring_bob(k);
     BRIDGE_SAYS(k, 1, .status = 180);
     k->now.wall_ms += 3000;
-    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER, .more = "Record-Route: <sip:p1.example;lr>\r\n"
-                                                                   "Record-Route: <sip:p2.example;lr>\r\n"
-                                                                   "Contact: <sip:bob@10.1.1.1:5064>\r\n");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER,
+                .more = "Record-Route: <sip:p1.example;lr>\r\n"
+                        "Record-Route: <sip:p2.example;lr>\r\n"
+                        "Contact: <sip:bob@10.1.1.1:5064>\r\n");
     kit_assert_state(k, CALL_ST_ANSWERED);
     struct call_effect *ok = bridge_reply(k, 0, 200);
     kit_assert_has(ok, BRIDGE_OFFER);
@@ -281,9 +282,9 @@ static void finals_are_mapped(void **s)
     static const struct {
         unsigned says, told;
         const char *reason;
-    } map[] = {{486, 486, "busy"},    {600, 600, "busy"},      {603, 603, "busy"},      {480, 480, "no_answer"},
-               {408, 480, "no_answer"}, {404, 404, "failure"}, {401, 500, "failure"},   {407, 500, "failure"},
-               {503, 500, "failure"}, {500, 500, "failure"},   {488, 488, "failure"},   {415, 488, "failure"},
+    } map[] = {{486, 486, "busy"},      {600, 600, "busy"},      {603, 603, "busy"},    {480, 480, "no_answer"},
+               {408, 480, "no_answer"}, {404, 404, "failure"},   {401, 500, "failure"}, {407, 500, "failure"},
+               {503, 500, "failure"},   {500, 500, "failure"},   {488, 488, "failure"}, {415, 488, "failure"},
                {302, 480, "no_answer"}, {487, 480, "no_answer"}, {484, 484, "failure"}, {604, 604, "failure"}};
     (void)s;
     for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {

@@ -32,8 +32,8 @@ static void table_is_whole(void **s)
     assert_int_equal(call_machine.events, CALL_EVENTS);
 }
 
-/* Events that call_classify and bridge_event raise in some states only, by what the call has and not by what a peer says:
- * legs ring in RINGING, somebody is talked to from ANSWERED on, requests are passed on in ESTABLISHED. */
+/* Events that call_classify and bridge_event raise in some states only, by what the call has and not by what a peer
+ * says: legs ring in RINGING, somebody is talked to from ANSWERED on, requests are passed on in ESTABLISHED. */
 static bool belongs_elsewhere(unsigned state, unsigned event)
 {
     bool before = state == CALL_ST_SETUP || state == CALL_ST_RINGING;
