@@ -129,8 +129,7 @@ struct call_effect {
     enum call_say say; /* CALL_EFF_LOG */
 };
 
-#define CALL_EFFECTS_MAX 128 /* one step never makes more: OUT_LEGS_MAX of them may each be cancelled or asked again   \
-                              */
+#define CALL_EFFECTS_MAX 128 /* one step never makes more: each leg may be cancelled, or asked again twice */
 
 struct call_effects {
     struct call_effect list[CALL_EFFECTS_MAX];

@@ -71,6 +71,8 @@ void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
     struct call_end why = {.reason = "failure", .by = "service", .detail = span_cstr(done->detail)};
     why.status = st->no.status != 0 ? st->no.status : status_of(done->result);
     why.refusal = st->no.status != 0 ? &st->no : NULL;
+    if (st->no.warning_text != NULL)
+        why.detail = span_cstr(st->no.warning_text);
     log_failure(fx, done, why.status);
     job_close(c, st->job);
     job_note_port(c, done);
