@@ -30,7 +30,7 @@ static Store__Target *target_new(const struct sip_uri *uri, struct span next_hop
     struct buf text;
     Store__Target *t = row_alloc(sizeof(*t));
     store__target__init(t);
-    buf_init(&text, 2 * ROUTE_URI_BYTES_MAX);
+    buf_init(&text, (size_t)2 * ROUTE_URI_BYTES_MAX);
     sip_uri_write_target(&text, uri);
     row_text(&t->uri, buf_span(&text));
     row_text(&t->next_hop, next_hop);
@@ -252,7 +252,7 @@ static struct route planned_name(const struct route_conf *conf, struct span name
     char number[NUMBER_MAX];
     struct sip_uri uri = {.scheme = SIP_SCHEME_SIP, .has_user = true};
     struct buf user;
-    buf_init(&user, 3 * ROUTE_URI_BYTES_MAX);
+    buf_init(&user, (size_t)3 * ROUTE_URI_BYTES_MAX);
     sip_uri_escape_user(&user, name);
     uri.user = buf_span(&user);
     (void)number_of_uri(number, &uri);

@@ -61,13 +61,12 @@ struct route route_not_found(bool planned, unsigned status);
 struct route route_plan(const struct route_conf *conf, const struct route_caller *caller, const Plane__Plan *plan,
                         unsigned located);
 /**
- * A 3xx names this URI: ROUTE_USER, ROUTE_RING or ROUTE_REFUSE (this one is not followed). A number, and any URI that
- * leads to the trunk, only for who may leave, or when the trunk itself says so. A URI elsewhere for anybody, unless it
- * looks like something that is dialled.
- * by       whom we rang; its depth is counted up
+ * A 3xx names this URI (`text`): ROUTE_USER, ROUTE_RING or ROUTE_REFUSE (this one is not followed). A number, and any
+ * URI that leads to the trunk, only for who may leave, or when the trunk itself says so. A URI elsewhere for anybody,
+ * unless it looks like something that is dialled. by       whom we rang; its depth is counted up
  */
 struct route route_redirect(const struct route_conf *conf, const struct route_caller *caller, const Store__Target *by,
-                            struct span uri);
+                            struct span text);
 /**
  * A registered contact as somebody to ring. Reached by its flow where it keeps one, or by the address it registered
  * from (RFC 5626 §5.3, RFC 3581), else as its URI says, along its Path (RFC 3327). returns  owned; NULL: it leads back
