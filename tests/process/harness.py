@@ -23,6 +23,8 @@ import time
 
 import pika
 
+from ports import free_port, free_sip_port, is_free  # noqa: F401 (also for those who import harness)
+
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 WORKERS = ("sip-edge", "call-actor", "orchestrator", "publisher")
@@ -49,35 +51,6 @@ def wait_for(what, seconds, condition):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds * SLOW} s: {what}")
         time.sleep(0.02)
-
-
-given_ports = set()
-
-
-def is_free(port, kind):
-    with socket.socket(socket.AF_INET, kind) as s:
-        try:
-            s.bind(("127.0.0.1", port))
-            return True
-        except OSError:
-            return False
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    """A port below the range that the kernel gives to anybody who asks for none, and given to nobody else here."""
-    while True:
-        port = 10000 + int.from_bytes(os.urandom(2), "big") % 8000
-        if port not in given_ports and is_free(port, kind):
-            given_ports.add(port)
-            return port
-
-
-def free_sip_port():
-    """Free for UDP and TCP alike."""
-    while True:
-        port = free_port(socket.SOCK_DGRAM)
-        if is_free(port, socket.SOCK_STREAM):
-            return port
 
 
 def run(*argv, timeout=60, **kw):
@@ -250,6 +223,7 @@ class Platform:
 
     def start(self, cert="platform", ca="ca.crt"):
         log = open(self.log_path, "ab")
+        self.log_begin = log.tell()
         self.process = subprocess.Popen(
             [*WITH_US, binary("local-platform"), "--config", self.config_path, "--cert", f"{self.pki}/{cert}.crt", "--key",
              f"{self.pki}/{cert}.key", "--ca", f"{self.pki}/{ca}", "--ledger", self.ledger_path, "--listen",
@@ -262,8 +236,9 @@ class Platform:
         if self.process.poll() is not None:
             with open(self.log_path, encoding="utf-8", errors="replace") as f:
                 raise AssertionError("the local platform ended: " + f.read()[-400:])
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
+        with open(self.log_path, "rb") as f:
+            f.seek(self.log_begin)
+            return b'"event":"ready"' in f.read()  # by its own word: the port may be somebody else's
 
     def stop(self):
         if self.process is not None:

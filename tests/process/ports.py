@@ -1,0 +1,44 @@
+"""Ports that no other test has, in this process or in one that runs beside it."""
+import fcntl
+import os
+import socket
+import tempfile
+
+given_ports = set()
+PORTS = range(10000, 20000)  # below what the kernel gives to anybody who asks for none, and below the platform's RTP
+CLAIMS = os.open(os.path.join(tempfile.gettempdir(), f"sig-ports-{os.getuid()}"), os.O_CREAT | os.O_RDWR, 0o600)
+
+
+def claim(port):
+    """For this process alone, until it ends: tests that run beside it may have chosen the port and not yet bound it."""
+    try:
+        fcntl.lockf(CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+def is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """One of PORTS, given to nobody else."""
+    while True:
+        port = PORTS[int.from_bytes(os.urandom(4), "big") % len(PORTS)]
+        if port not in given_ports and is_free(port, kind) and claim(port):
+            given_ports.add(port)
+            return port
+
+
+def free_sip_port():
+    """Free for UDP and TCP alike."""
+    while True:
+        port = free_port(socket.SOCK_DGRAM)
+        if is_free(port, socket.SOCK_STREAM):
+            return port
