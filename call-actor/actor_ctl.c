@@ -1,6 +1,7 @@
 /* What operators ask: calls, call and ladder of one, hangup, events. One JSON object each way. */
 #include "call-actor/actor.h"
 #include "call-actor/call_history.h"
+#include "call-actor/out_leg.h"
 #include "call-actor/registrar_ctl.h"
 #include "common/base/err.h"
 #include <cjson/cJSON.h>
@@ -147,6 +148,30 @@ static void add_message(void *user, const struct call_history_line *l)
     cJSON_AddItemToArray(user, o);
 }
 
+/* The legs that we placed. */
+static cJSON *leg_detail(const Store__OutLeg *leg)
+{
+    cJSON *o = cJSON_CreateObject();
+    add_text(o, "party", call_history_party(leg->id));
+    add_text(o, "state", out_leg_state_name(leg->state));
+    add_text(o, "call_id", leg->dialog->call_id);
+    add_text(o, "uri", leg->target->uri);
+    add_text(o, "user", leg->target->user);
+    if (leg->dialog->peer->addr[0] != '\0')
+        add_text(o, "source", leg->dialog->peer->addr);
+    if (leg->status != 0)
+        cJSON_AddNumberToObject(o, "sip_code", leg->status);
+    cJSON_AddBoolToObject(o, "trunk", leg->target->trunk);
+    return o;
+}
+
+static void add_legs(cJSON *o, const Store__CallRow *row)
+{
+    cJSON *legs = row->n_out_legs > 0 ? cJSON_AddArrayToObject(o, "legs") : NULL;
+    for (size_t i = 0; i < row->n_out_legs; i++)
+        cJSON_AddItemToArray(legs, leg_detail(row->out_legs[i]));
+}
+
 static cJSON *call_detail(const struct call *c)
 {
     static const char *const ports[] = {"none", "held", "releasing", "released"};
@@ -161,6 +186,7 @@ static cJSON *call_detail(const struct call *c)
     add_text(o, "caller_rtp", row->caller_rtp);
     if ((size_t)row->port_state < sizeof(ports) / sizeof(ports[0]))
         add_text(o, "port_state", ports[row->port_state]);
+    add_legs(o, row);
     add_times(o, row);
     add_end(o, row);
     cJSON_AddNumberToObject(o, "open_jobs", (double)row->n_jobs);
@@ -171,9 +197,12 @@ static cJSON *call_detail(const struct call *c)
 
 static cJSON *call_ladder(const struct call *c)
 {
-    static const char *const parties[] = {"caller", "call-actor", "platform", "broker"};
+    static const char *const ours[] = {"caller", "call-actor", "platform", "broker"};
     cJSON *o = call_summary(c);
-    cJSON_AddItemToObject(o, "parties", cJSON_CreateStringArray(parties, sizeof(parties) / sizeof(parties[0])));
+    cJSON *parties = cJSON_CreateStringArray(ours, sizeof(ours) / sizeof(ours[0]));
+    for (uint32_t leg = 1; leg <= c->row->n_out_legs; leg++)
+        cJSON_AddItemToArray(parties, cJSON_CreateString(call_history_party(leg)));
+    cJSON_AddItemToObject(o, "parties", parties);
     call_history_each(c, add_message, cJSON_AddArrayToObject(o, "ladder"));
     return o;
 }

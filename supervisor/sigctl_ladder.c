@@ -4,7 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#define PARTIES_MAX 6
+#define PARTIES_MAX 10
 #define TIME_COLUMNS 12
 #define PARTY_COLUMNS 26
 #define LINE_MAX_COLUMNS (TIME_COLUMNS + PARTIES_MAX * PARTY_COLUMNS)
