@@ -38,15 +38,6 @@ static void located(struct call *c, const struct call_input *in)
         free(row_list_take(&c->row->locating, &c->row->n_locating, (size_t)at));
 }
 
-static struct span target_of(const struct call *c, const Plane__Plan *plan)
-{
-    for (size_t i = 0; i < plan->n_action_data; i++) {
-        if (strcmp(plan->action_data[i]->key, "target") == 0 && plan->action_data[i]->value[0] != '\0')
-            return span_cstr(plan->action_data[i]->value);
-    }
-    return span_cstr(c->row->destination);
-}
-
 static Plane__Plan *copy_of(const Plane__Plan *plan)
 {
     size_t n = plane__plan__get_packed_size(plan);
@@ -57,16 +48,34 @@ static Plane__Plan *copy_of(const Plane__Plan *plan)
     return copy;
 }
 
-void act_locate(void *obj, const void *arg, void *fx, struct now now)
+static void take_plan(struct call *c, const struct call_step *st)
 {
-    (void)now;
-    struct call *c = obj;
-    const struct call_step *st = arg;
     setup_note(c, st->in->done);
     job_close(c, st->job);
     c->row->plan = copy_of(st->in->done->plan);
+}
+
+void bridge_begin(struct call *c, struct call_effects *fx, struct span who)
+{
     row_text(&c->row->step, SPAN("locate"));
-    bridge_locate(c, fx, target_of(c, st->in->done->plan));
+    bridge_locate(c, fx, who);
+}
+
+void act_locate(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    take_plan(obj, st);
+    bridge_begin(obj, fx, span_cstr(st->way.user));
+}
+
+void act_ask_plan(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    located(c, st->in);
+    c->row->located = st->in->status;
+    setup_begin(c, fx, now);
 }
 
 void act_nobody(void *obj, const void *arg, void *fx, struct now now)
@@ -104,17 +113,29 @@ static void tell_started(struct call *c, struct call_effects *fx, struct now now
     row->plan = NULL;
 }
 
-void act_ring(void *obj, const void *arg, void *fx, struct now now)
+static void begin_ringing(struct call *c, struct call_effects *fx, Store__Target *const *targets, size_t cnt,
+                          struct now now)
 {
-    struct call *c = obj;
-    const struct call_step *st = arg;
-    located(c, st->in);
-    ring_add(c, st->in->targets, st->in->target_cnt);
+    ring_add(c, targets, cnt);
     row_text(&c->row->step, SPAN(""));
     fx_disarm(c, fx, CALL_TMR_SETUP);
     fx_arm(c, fx, CALL_TMR_NO_ANSWER, (uint64_t)now.wall_ms + c->conf->no_answer_ms);
     tell_started(c, fx, now);
     ring_next(c, fx);
+}
+
+void act_ring(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    located(obj, st->in);
+    begin_ringing(obj, fx, st->in->targets, st->in->target_cnt, now);
+}
+
+void act_ring_planned(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    take_plan(obj, st);
+    begin_ringing(obj, fx, &st->way.target, 1, now);
 }
 
 void act_ring_more(void *obj, const void *arg, void *fx, struct now now)

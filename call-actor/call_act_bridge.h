@@ -12,6 +12,8 @@
 struct route_caller bridge_caller(const struct call *c);
 /** Ask where `who` is: user, extension or name. The answer is CALL_IN_TARGETS. */
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who);
+/** The set-up waits for that. */
+void bridge_begin(struct call *c, struct call_effects *fx, struct span who);
 /** Place in row->locating of one who is being looked up, or -1. */
 int bridge_locates(const struct call *c, struct span who);
 /** Ends every leg we placed: who rings is cancelled, who talks gets BYE. reason: value of Reason, may be empty. */
@@ -19,6 +21,8 @@ void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason,
 /** What the step of a leg, raised by `ev`, is to the call; CALL_EV_NONE: nothing. */
 enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const struct fsm_step *step);
 
+/** The dialplan is asked. (call_act_setup.c) */
+void setup_begin(struct call *c, struct call_effects *fx, struct now now);
 /** What set-up has found out. (call_act_setup.c) */
 void setup_note(struct call *c, const Plane__JobDone *done);
 /** The caller is refused before anybody answered: why->status. Whoever rings is cancelled. (call_act_end.c) */

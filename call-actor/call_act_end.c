@@ -53,7 +53,7 @@ static unsigned status_of(Plane__JobDone__Result result)
 
 static void log_failure(struct call_effects *fx, const Plane__JobDone *done, unsigned status)
 {
-    enum call_log level = status == 403 ? CALL_LOG_INFO : CALL_LOG_WARN;
+    enum call_log level = status < 500 ? CALL_LOG_INFO : CALL_LOG_WARN; /* the caller's affair, or ours */
     const char *action = done->plan != NULL ? done->plan->action : "none";
     if (done->result == PLANE__JOB_DONE__RESULT__OK)
         fx_log(fx, level, "refused with %u: plan action %s, port %u", status, action, done->rtp_port);

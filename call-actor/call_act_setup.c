@@ -25,10 +25,10 @@ static void name_call(struct call *c, const struct call_input *in)
     row_text(&c->row->direction, SPAN("inbound"));
 }
 
-static void note_parties(struct call *c, const struct sip_msg *invite)
+static void note_parties(struct call *c, const struct call_input *in)
 {
     char caller[NUMBER_MAX], destination[NUMBER_MAX];
-    (void)screen_parties(invite, caller, destination); /* asked before: screen_initial */
+    (void)screen_parties(in, caller, destination); /* asked before: screen_initial */
     row_text(&c->row->caller, span_cstr(caller));
     row_text(&c->row->destination, span_cstr(destination));
 }
@@ -63,7 +63,7 @@ static void note_identity(struct call *c, const struct call_input *in)
     identity_write_asserted(&b, in->msg, in->from_trusted, in->user, named ? conf->domain : conf->contact_addr);
     row_text(&c->row->asserted, buf_span(&b));
     buf_reset(&b);
-    (void)identity_write_privacy(&b, in->msg);
+    identity_write_privacy(&b, in->msg);
     row_text(&c->row->privacy, buf_span(&b));
     buf_fini(&b);
 }
@@ -86,19 +86,34 @@ static void note_first_step(struct call *c)
     row_text(&c->row->step, span_cstr(asks_user ? "user" : "dialplan"));
 }
 
+void setup_begin(struct call *c, struct call_effects *fx, struct now now)
+{
+    note_first_step(c);
+    job_setup(c, fx, now);
+}
+
+/* A user is rung without asking the dialplan. */
+static void begin(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct route way = route_begin(c->row->destination);
+    if (way.way == ROUTE_USER)
+        bridge_begin(c, fx, span_cstr(way.user));
+    else
+        setup_begin(c, fx, now);
+}
+
 void act_accept(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
     c->storable = true;
     name_call(c, st->in);
-    note_parties(c, st->in->msg);
+    note_parties(c, st->in);
     note_invite(c, st);
     note_caller(c, st->in);
     note_identity(c, st->in);
     (void)leg_txn_open(c, st->in);
-    note_first_step(c);
-    job_setup(c, fx, now);
+    begin(c, fx, now);
     fx_arm(c, fx, CALL_TMR_SETUP, (uint64_t)now.wall_ms + c->conf->setup_ms);
     fx_say(fx, CALL_SAY_BEGUN, 0, SPAN(""));
 }

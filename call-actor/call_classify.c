@@ -129,15 +129,6 @@ static enum call_event request(const struct call *c, struct call_step *st)
 
 /* --- the orchestrator --- */
 
-static bool is_portless(const struct call_conf *conf, const char *action)
-{
-    for (const char *const *a = conf->portless_actions; a != NULL && *a != NULL; a++) {
-        if (strcmp(*a, action) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum call_event unfit(struct call_step *st, unsigned status)
 {
     st->no.status = status;
@@ -145,16 +136,35 @@ static enum call_event unfit(struct call_step *st, unsigned status)
 }
 
 /* The offer was good when it came; it is read with today's settings, which a restart may have changed. */
+static enum call_event answer_ourselves(const struct call *c, struct call_step *st)
+{
+    uint32_t port = st->in->done->rtp_port;
+    if (port == 0)
+        return unfit(st, 503);
+    return screen_answer(c, st, row_span(c->row->offer), port) ? CALL_EV_SETUP_OK : CALL_EV_SETUP_UNFIT;
+}
+
 static enum call_event setup_done(const struct call *c, struct call_step *st)
 {
     const Plane__JobDone *done = st->in->done;
     if (done->result != PLANE__JOB_DONE__RESULT__OK)
         return CALL_EV_SETUP_FAILED;
-    if (done->plan == NULL || (done->rtp_port == 0 && !is_portless(c->conf, done->plan->action)))
+    if (done->plan == NULL)
         return unfit(st, 503);
-    if (is_portless(c->conf, done->plan->action))
+    const struct route_caller caller = bridge_caller(c);
+    st->way = route_plan(&c->conf->route, &caller, done->plan, c->row->located);
+    switch (st->way.way) {
+    case ROUTE_USER:
         return CALL_EV_BRIDGE;
-    return screen_answer(c, st, row_span(c->row->offer), done->rtp_port) ? CALL_EV_SETUP_OK : CALL_EV_SETUP_UNFIT;
+    case ROUTE_RING:
+        return ring_check_limits(c) == 0 ? CALL_EV_RING : unfit(st, ring_check_limits(c));
+    case ROUTE_REFUSE:
+        return unfit(st, st->way.status);
+    case ROUTE_DIALPLAN: /* it has spoken */
+    case ROUTE_PLATFORM:
+        break;
+    }
+    return answer_ourselves(c, st);
 }
 
 /* Only what surely did not reach media-service may be asked again: a port released twice could be somebody else's by
@@ -197,8 +207,9 @@ static enum call_event nobody(const struct call *c, struct call_step *st)
 {
     if (call_state(c) == CALL_ST_RINGING) /* behind a redirection */
         return ring_hangs_on(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
-    st->no.status = st->in->status;
-    return CALL_EV_NOBODY;
+    struct route way = route_not_found(c->row->plan != NULL, st->in->status != 0 ? st->in->status : 480);
+    st->no.status = way.status;
+    return way.way == ROUTE_DIALPLAN ? CALL_EV_NOT_A_USER : CALL_EV_NOBODY;
 }
 
 static enum call_event targets(const struct call *c, struct call_step *st)

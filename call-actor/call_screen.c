@@ -1,6 +1,7 @@
 #include "call-actor/call_screen.h"
 
 #include "call-actor/dialog.h"
+#include "call-actor/identity.h"
 #include "call-actor/number.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
@@ -113,19 +114,12 @@ static enum number_kind number_of_addr(char *out, struct span value)
     return number_of_uri(out, &uri);
 }
 
-/* A caller without a number that can be told to others withholds it, as far as the platform is concerned. */
-static void take_caller(const struct sip_msg *invite, char *caller)
+unsigned screen_parties(const struct call_input *in, char *caller, char *destination)
 {
-    enum number_kind kind = number_of_addr(caller, sip_msg_value(invite, SIP_H_FROM));
-    if (kind == NUMBER_NONE || kind == NUMBER_BAD)
-        memcpy(caller, NUMBER_ANONYMOUS, sizeof(NUMBER_ANONYMOUS));
-}
-
-unsigned screen_parties(const struct sip_msg *invite, char *caller, char *destination)
-{
+    const struct sip_msg *invite = in->msg;
     struct sip_uri uri;
     enum number_kind kind = NUMBER_NONE;
-    take_caller(invite, caller);
+    identity_number(caller, invite, in->from_trusted);
     if (sip_uri_decode(&uri, invite->uri) == 0)
         kind = number_of_uri(destination, &uri);
     if (kind == NUMBER_NONE)
@@ -146,6 +140,6 @@ bool screen_initial(struct call_step *st)
     unsigned status = dialog_check_invite(m, &why);
     if (status != 0)
         return refuse_because(st, status, why);
-    status = screen_parties(m, caller, destination);
+    status = screen_parties(st->in, caller, destination);
     return status == 0 ? true : refuse(st, status);
 }

@@ -31,9 +31,9 @@ bool screen_body(struct call_step *st);
 bool screen_require(struct call_step *st);
 /**
  * Where an INVITE wants to go, and who sends it (NUMBER_MAX bytes each): the Request-URI's user, or that of To when it
- * has none, as a gateway may send; From. Contract forms of number.h. returns 0, 484 (no destination) or 404 (one that
- * cannot be anybody's)
+ * has none, as a gateway may send; identity_number. Contract forms of number.h. returns 0, 484 (no destination) or 404
+ * (one that cannot be anybody's)
  */
-unsigned screen_parties(const struct sip_msg *invite, char *caller, char *destination);
+unsigned screen_parties(const struct call_input *in, char *caller, char *destination);
 
 #endif

@@ -31,8 +31,10 @@
     X(SETUP_UNFIT, "set-up unfit") /* set-up is done, but not with something we can answer */                          \
     X(SETUP_FAILED, "set-up failed")                                                                                   \
     X(BRIDGE, "plan to bridge")       /* set-up is done: somebody is to be rung, who must be looked up first */        \
+    X(RING, "plan to ring")           /* set-up is done: somebody is to be rung, and it is known where */              \
     X(TARGETS, "targets")             /* there is somebody to ring */                                                  \
     X(NOBODY, "nobody to ring")       /* there is not: the step says with what the caller is refused */                \
+    X(NOT_A_USER, "not a user")       /* there is not, before the dialplan was asked: it may know what to do */        \
     X(RELEASED, "port is back")       /* a port is back */                                                             \
     X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
     X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \
@@ -77,6 +79,7 @@ struct call_step {
     size_t job;              /* place in row->jobs of the one that is done */
     struct side side;        /* whose dialog the request is in; the caller's for his first INVITE */
     Store__OutLeg *leg;      /* PROGRESS, ANSWER: of which */
+    struct route way;        /* set-up is done: what the dialplan makes of it */
 };
 
 extern const struct fsm call_machine;
@@ -86,6 +89,8 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
 static inline void call_step_fini(struct call_step *st)
 {
     buf_fini(&st->answer);
+    if (st->way.target != NULL)
+        store__target__free_unpacked(st->way.target, NULL);
 }
 
 /* Actions, by the file they stand in. */
@@ -95,8 +100,8 @@ fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
 /* call_act_dialog.c */
 fsm_act_fn act_ack, act_reinvite, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog, act_cancel_late;
 /* call_act_bridge.c */
-fsm_act_fn act_locate, act_nobody, act_ring, act_ring_more, act_ring_on, act_ring_failed, act_no_answer, act_progress,
-    act_leg_answer;
+fsm_act_fn act_locate, act_ring_planned, act_ask_plan, act_nobody, act_ring, act_ring_more, act_ring_on,
+    act_ring_failed, act_no_answer, act_progress, act_leg_answer;
 /* call_act_bridged.c */
 fsm_act_fn act_relay, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite, act_callee_bye,
     act_callee_bye_early, act_stray_bye;

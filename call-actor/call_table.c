@@ -34,11 +34,12 @@ static const char *const event_names[CALL_EVENTS] = {
 #define LATE_SETUP_IN(state)                                                                                           \
     [CALL_EV_STEP] = FSM_IGNORE, [CALL_EV_SETUP_OK] = FSM_TO(act_setup_late, state),                                   \
     [CALL_EV_SETUP_UNFIT] = FSM_TO(act_setup_late, state), [CALL_EV_SETUP_FAILED] = FSM_TO(act_setup_late, state),     \
-    [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state)
+    [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state), [CALL_EV_RING] = FSM_TO(act_setup_late, state)
 
 /* Nobody rings any more (bridge_event), and nobody is looked up. */
 #define NO_RINGING                                                                                                     \
-    [CALL_EV_TARGETS] = FSM_IGNORE, [CALL_EV_NOBODY] = FSM_IGNORE, [CALL_EV_PROGRESS] = FSM_NEVER,                     \
+    [CALL_EV_TARGETS] = FSM_IGNORE, [CALL_EV_NOBODY] = FSM_IGNORE, [CALL_EV_NOT_A_USER] = FSM_IGNORE,                  \
+    [CALL_EV_PROGRESS] = FSM_NEVER,                                                                                    \
     [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_RING_ON] = FSM_NEVER, [CALL_EV_RING_FAILED] = FSM_NEVER,                    \
     [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
 
@@ -72,9 +73,11 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_RELAY]         = FSM_NEVER,
         [CALL_EV_CANCEL_RELAY]  = FSM_NEVER,
         [CALL_EV_BRIDGE]        = FSM_NEVER,
+        [CALL_EV_RING]          = FSM_NEVER,
         [CALL_EV_RELAYED]       = FSM_NEVER,
         [CALL_EV_TARGETS]       = FSM_NEVER,
         [CALL_EV_NOBODY]        = FSM_NEVER,
+        [CALL_EV_NOT_A_USER]    = FSM_NEVER,
         [CALL_EV_PROGRESS]      = FSM_NEVER,
         [CALL_EV_ANSWER]        = FSM_NEVER,
         [CALL_EV_RING_ON]       = FSM_NEVER,
@@ -97,7 +100,9 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_SETUP_UNFIT]   = FSM_TO(act_setup_failed, CALL_ST_ENDED),
         [CALL_EV_SETUP_FAILED]  = FSM_TO(act_setup_failed, CALL_ST_ENDED),
         [CALL_EV_BRIDGE]        = FSM_TO(act_locate, CALL_ST_SETUP),
+        [CALL_EV_RING]          = FSM_TO(act_ring_planned, CALL_ST_RINGING),
         [CALL_EV_NOBODY]        = FSM_TO(act_nobody, CALL_ST_ENDED),
+        [CALL_EV_NOT_A_USER]    = FSM_TO(act_ask_plan, CALL_ST_SETUP),
         PORTS_IN(CALL_ST_SETUP),
         [CALL_EV_BYE_DONE]      = FSM_IGNORE,
         [CALL_EV_TERMINATE]     = FSM_TO(act_setup_ended, CALL_ST_ENDED),
@@ -135,6 +140,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         PORTS_IN(CALL_ST_RINGING),
         [CALL_EV_TARGETS]       = FSM_TO(act_ring_more, CALL_ST_RINGING),
         [CALL_EV_NOBODY]        = FSM_NEVER,
+        [CALL_EV_NOT_A_USER]    = FSM_NEVER,
         [CALL_EV_PROGRESS]      = FSM_TO(act_progress, CALL_ST_RINGING),
         [CALL_EV_ANSWER]        = FSM_TO(act_leg_answer, CALL_ST_ANSWERED),
         [CALL_EV_RING_ON]       = FSM_TO(act_ring_on, CALL_ST_RINGING),

@@ -104,7 +104,7 @@ static unsigned asked_in(const struct sip_msg *invite)
     return found;
 }
 
-unsigned identity_write_privacy(struct buf *out, const struct sip_msg *invite)
+void identity_write_privacy(struct buf *out, const struct sip_msg *invite)
 {
     const char *between = "";
     unsigned found = asked_in(invite);
@@ -115,7 +115,12 @@ unsigned identity_write_privacy(struct buf *out, const struct sip_msg *invite)
         buf_put_span(out, asks[i].name);
         between = ";";
     }
-    return (found & ASKS_CRITICAL) != 0 && (found & ASKS_SESSION) != 0 ? 500 : 0;
+}
+
+bool identity_is_impossible(const char *privacy)
+{
+    unsigned found = read_asks(span_cstr(privacy));
+    return (found & ASKS_CRITICAL) != 0 && (found & ASKS_SESSION) != 0;
 }
 
 bool identity_is_private(const char *privacy)

@@ -25,12 +25,11 @@
 void identity_write_asserted(struct buf *out, const struct sip_msg *invite, bool from_trusted, const char *user,
                              const char *domain);
 
-/**
- * Append what the caller asks for in Privacy, in lower case: "id;user". Words that are none are left out.
- * returns  0, or 500: it must be done (critical), and we cannot: a session description is passed end to end (RFC 3323
- *          §5.3)
- */
-unsigned identity_write_privacy(struct buf *out, const struct sip_msg *invite);
+/** Append what the caller asks for in Privacy, in lower case: "id;user". Words that are none are left out. */
+void identity_write_privacy(struct buf *out, const struct sip_msg *invite);
+/** It must be done (critical), and cannot be: a session description is passed end to end (RFC 3323 §5.3). Then the call
+ * gets 500. */
+bool identity_is_impossible(const char *privacy);
 /** Asked in Privacy: who is called may not see who calls. */
 bool identity_is_private(const char *privacy);
 

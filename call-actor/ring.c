@@ -2,6 +2,7 @@
 
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_row.h"
+#include "call-actor/identity.h"
 #include "call-actor/out_leg.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
@@ -130,7 +131,9 @@ unsigned ring_check_limits(const struct call *c)
 {
     if (c->row->max_forwards == 0)
         return 483;
-    return c->row->max_breadth == 0 ? 440 : 0;
+    if (c->row->max_breadth == 0)
+        return 440;
+    return identity_is_impossible(c->row->privacy) ? 500 : 0;
 }
 
 void ring_cancel(struct call *c, struct call_effects *fx, const Store__OutLeg *but, struct span reason, struct now now)

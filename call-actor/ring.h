@@ -35,7 +35,7 @@ void ring_cancel(struct call *c, struct call_effects *fx, const Store__OutLeg *b
 void ring_forget(struct call *c);
 /** What the caller is told when it is over. */
 unsigned ring_final_status(const struct call *c);
-/** May the caller's INVITE go on at all? 0, 483 (Max-Forwards) or 440 (Max-Breadth). */
+/** May the caller's INVITE go on at all? 0, 483 (Max-Forwards), 440 (Max-Breadth) or 500 (Privacy). */
 unsigned ring_check_limits(const struct call *c);
 
 #endif
