@@ -34,6 +34,10 @@ struct kit {
     struct sip_msg msg;
     Plane__Endpoint source;
     char via[128]; /* of the last request */
+    const char *bridge_to; /* target of a plan to bridge; NULL: "bob" */
+    const char *plan_id;   /* NULL: "DP_1" */
+    const char *user;      /* who the caller has shown to be; NULL: nobody */
+    bool trusted;          /* he is behind a trusted peer */
 };
 
 /* What is not said (NULL, 0) is as in an ordinary request of the caller. */
@@ -162,7 +166,9 @@ static inline void kit_request(struct kit *k, const struct kit_req *r)
                             .msg = &k->msg,
                             .txn = buf_span(&key),
                             .source = &k->source,
-                            .local_addr = "203.0.113.5"};
+                            .local_addr = "203.0.113.5",
+                            .user = k->user,
+                            .from_trusted = k->trusted};
     kit_step(k, &in);
     buf_fini(&key);
 }
@@ -312,6 +318,12 @@ static inline void kit_done_id(struct kit *k, ProtobufCBinaryData id, Plane__Job
     memcpy(copy, id.data, id.len);
     Plane__JobDone done = PLANE__JOB_DONE__INIT;
     Plane__Plan plan = PLANE__PLAN__INIT;
+    Plane__Pair target = PLANE__PAIR__INIT;
+    Plane__Pair *data[] = {&target};
+    target.key = (char *)(uintptr_t) "target";
+    target.value = (char *)(uintptr_t)(k->bridge_to != NULL ? k->bridge_to : "bob");
+    plan.action_data = data;
+    plan.n_action_data = action != NULL && strcmp(action, "BRIDGE_CALL") == 0;
     done.id = (ProtobufCBinaryData){.len = id.len, .data = copy};
     done.result = result;
     done.rtp_port = port;
@@ -319,7 +331,7 @@ static inline void kit_done_id(struct kit *k, ProtobufCBinaryData id, Plane__Job
     done.detail = (char *)(uintptr_t) "as told";
     done.grpc_status = (char *)(uintptr_t)(result == PLANE__JOB_DONE__RESULT__UNAVAILABLE ? "UNAVAILABLE" : "");
     plan.action = (char *)(uintptr_t)action;
-    plan.dialplan_id = (char *)(uintptr_t) "DP_1";
+    plan.dialplan_id = (char *)(uintptr_t)(k->plan_id != NULL ? k->plan_id : "DP_1");
     plan.tenant_id = (char *)(uintptr_t) "acme";
     done.plan = action != NULL ? &plan : NULL;
     struct call_input in = {.type = CALL_IN_JOB_DONE, .done = &done};

@@ -19,7 +19,7 @@ static void a_plan_to_bridge_looks_up_and_rings(void **s)
     struct kit *k = *s;
     bridge_asked(k);
     kit_assert_state(k, CALL_ST_SETUP);
-    assert_string_equal(bridge_who(k), "902121234567");
+    assert_string_equal(bridge_who(k), "bob");
     assert_non_null(kit_effect(k, CALL_EFF_LOCATE, 0));
     assert_null(kit_job(k, PLANE__RUN_JOB__KIND__RELEASE_PORT));
     bridge_rings(k, &bridge_bob, 1);
@@ -47,7 +47,7 @@ static void nobody_there_is_told(void **s)
         struct kit other;
         kit_init(&other);
         bridge_asked(&other);
-        bridge_targets(&other, "902121234567", NULL, 0, status[i]);
+        bridge_targets(&other, "bob", NULL, 0, status[i]);
         kit_assert_reply(&other, status[i]);
         kit_assert_state(&other, CALL_ST_ENDED);
         assert_null(kit_event(&other, "call.started"));

@@ -138,7 +138,13 @@ static void answer_setup(struct job *j, Plane__JobDone *done, Plane__Plan *plan)
         PLANE__JOB_DONE__RESULT__OK,          PLANE__JOB_DONE__RESULT__OK,     PLANE__JOB_DONE__RESULT__OK,
         PLANE__JOB_DONE__RESULT__UNAVAILABLE, PLANE__JOB_DONE__RESULT__DENIED, PLANE__JOB_DONE__RESULT__CANCELLED};
     done->result = results[rnd(6)];
+    static Plane__Pair target = {.base = PROTOBUF_C_MESSAGE_INIT(&plane__pair__descriptor)};
+    static Plane__Pair *data[] = {&target};
+    target.key = (char *)(uintptr_t) "target";
+    target.value = (char *)(uintptr_t) "bob";
     plan->action = (char *)(uintptr_t)actions[rnd(10) < 8 ? rnd(2) : 2 + rnd(2)];
+    plan->action_data = data;
+    plan->n_action_data = 1;
     done->plan = rnd(30) == 0 ? NULL : plan;
     if (j->answers == 0 ? rnd(8) != 0 : rnd(2) == 0) {
         done->rtp_port = new_port();
@@ -339,7 +345,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
-           e == CALL_EV_NOBODY || (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED) || e == CALL_EV_TMR_NO_ANSWER ||
+           e == CALL_EV_NOBODY || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING || (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED) || e == CALL_EV_TMR_NO_ANSWER ||
            (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
 }
 

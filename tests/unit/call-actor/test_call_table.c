@@ -52,6 +52,7 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_BYE_STRAY:
         return state == CALL_ST_SETUP;
     case CALL_EV_NOBODY:
+    case CALL_EV_NOT_A_USER:
         return state == CALL_ST_RINGING;
     default:
         return false;
