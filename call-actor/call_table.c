@@ -39,9 +39,8 @@ static const char *const event_names[CALL_EVENTS] = {
 /* Nobody rings any more (bridge_event), and nobody is looked up. */
 #define NO_RINGING                                                                                                     \
     [CALL_EV_TARGETS] = FSM_IGNORE, [CALL_EV_NOBODY] = FSM_IGNORE, [CALL_EV_NOT_A_USER] = FSM_IGNORE,                  \
-    [CALL_EV_PROGRESS] = FSM_NEVER,                                                                                    \
-    [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_RING_ON] = FSM_NEVER, [CALL_EV_RING_FAILED] = FSM_NEVER,                    \
-    [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
+    [CALL_EV_PROGRESS] = FSM_NEVER, [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_RING_ON] = FSM_NEVER,                       \
+    [CALL_EV_RING_FAILED] = FSM_NEVER, [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {

@@ -33,7 +33,7 @@ struct kit {
     char raw[16384];
     struct sip_msg msg;
     Plane__Endpoint source;
-    char via[128]; /* of the last request */
+    char via[128];         /* of the last request */
     const char *bridge_to; /* target of a plan to bridge; NULL: "bob" */
     const char *plan_id;   /* NULL: "DP_1" */
     const char *user;      /* who the caller has shown to be; NULL: nobody */

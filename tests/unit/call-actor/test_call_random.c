@@ -345,7 +345,8 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
-           e == CALL_EV_NOBODY || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING || (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED) || e == CALL_EV_TMR_NO_ANSWER ||
+           e == CALL_EV_NOBODY || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
+           (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED) || e == CALL_EV_TMR_NO_ANSWER ||
            (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
 }
 
