@@ -12,7 +12,7 @@ static const struct row {
     bool lasting;
     const char *means;
 } rows[] = {
-    {"is not in peer certificate", false, true, "the server's certificate is not for the expected name"},
+    {"Hostname Verification Check failed", false, true, "the server's certificate is not for the expected name"},
     {"alert certificate required", true, true, "the server wants a client certificate and got none"},
     {"alert bad certificate", true, true, "the server refuses our client certificate"},
     {"alert unknown ca", true, true, "the server refuses our client certificate: it does not know our CA"},

@@ -164,8 +164,9 @@ static void test_why(void **state)
     } rows[] = {
         {LAST "UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to remote host: Connection refused", "",
          "connection refused (ipv4:127.0.0.1:1: Failed to connect", false},
-        {LAST "UNKNOWN: ipv4:127.0.0.1:2: Peer name x is not in peer certificate", "",
-         "the server's certificate is not for the expected name (ipv4", true},
+        {LAST "UNKNOWN: ipv4:127.0.0.1:2: Custom verification check failed with error: UNAUTHENTICATED: Hostname "
+              "Verification Check failed.",
+         "", "the server's certificate is not for the expected name (ipv4", true},
         {LAST
          "UNKNOWN: ipv4:127.0.0.1:3: Ssl handshake failed: SSL_ERROR_SSL: error:0A000086:SSL routines::certificate "
          "verify failed",
