@@ -71,6 +71,7 @@ struct call_input {
     bool from_trusted; /* first INVITE: it came from a trusted peer: its P-Asserted-Identity is believed */
     struct span who;   /* CALL_IN_TARGETS: as it was asked */
     Store__Target *const *targets; /* copied */
+    const char *tenant;            /* CALL_IN_TARGETS: of that user; NULL or "": not known */
     size_t target_cnt; /* 0: status says why: 480 a user we know, offline; 404 unknown; 503 could not be found out */
 };
 

@@ -126,9 +126,12 @@ static void begin_ringing(struct call *c, struct call_effects *fx, Store__Target
 
 void act_ring(void *obj, const void *arg, void *fx, struct now now)
 {
+    struct call *c = obj;
     const struct call_step *st = arg;
-    located(obj, st->in);
-    begin_ringing(obj, fx, st->in->targets, st->in->target_cnt, now);
+    located(c, st->in);
+    if (c->row->plan == NULL) /* without a plan it is the callee's */
+        row_text(&c->row->tenant_id, span_cstr(st->in->tenant));
+    begin_ringing(c, fx, st->in->targets, st->in->target_cnt, now);
 }
 
 void act_ring_planned(void *obj, const void *arg, void *fx, struct now now)

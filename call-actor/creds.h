@@ -11,9 +11,10 @@
 #include "common/base/list.h"
 #include "common/base/map.h"
 
-#define CREDS_MAX 65536u    /* users, a shard */
-#define CREDS_USER_MAX 256u /* bytes of a user name; longer ones are nobody's */
-#define CREDS_HA1_SIZE 33   /* MD5 in hex and a NUL: all that user-service has (GetSipCredentials) */
+#define CREDS_MAX 65536u     /* users, a shard */
+#define CREDS_USER_MAX 256u  /* bytes of a user name; longer ones are nobody's */
+#define CREDS_TENANT_SIZE 65 /* a longer tenant id is not kept */
+#define CREDS_HA1_SIZE 33    /* MD5 in hex and a NUL: all that user-service has (GetSipCredentials) */
 
 struct creds {
     struct map by_user;
@@ -23,8 +24,9 @@ struct creds {
 };
 
 struct cred {
-    bool known;               /* user-service knows this user */
-    char ha1[CREDS_HA1_SIZE]; /* of a known one */
+    bool known;                     /* user-service knows this user */
+    char ha1[CREDS_HA1_SIZE];       /* of a known one */
+    char tenant[CREDS_TENANT_SIZE]; /* likewise; may be "" */
 };
 
 void creds_init(struct creds *c, uint32_t life_s);

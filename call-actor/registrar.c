@@ -1,6 +1,7 @@
 #include "call-actor/registrar.h"
 
-#include "call-actor/auth.h"
+#include "call-actor/call_row.h"
+#include "call-actor/gate.h"
 #include "call-actor/keepalive.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
@@ -157,6 +158,15 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
     tell(q, user, done);
 }
 
+/* The digest was checked just now, so what user-service said is at hand, if it is kept at all. */
+static void note_tenant(struct registrar *g, Store__AorRow *row)
+{
+    struct cred cred;
+    if (users_find(gate_users(g->actor->gate), span_cstr(row->user), &cred) && cred.tenant[0] != '\0')
+        row_text(&row->tenant, span_cstr(cred.tenant));
+    creds_wipe(&cred);
+}
+
 void registrar_take(struct registrar *g, const struct asked *q)
 {
     struct buf user;
@@ -171,6 +181,7 @@ void registrar_take(struct registrar *g, const struct asked *q)
     buf_fini(&user);
     aor_register(row, &g->conf, &r, loop_now(g->actor->loop), &done);
     if (done.status == 200) {
+        note_tenant(g, row);
         accept(g, q, &r, row, &done);
     } else {
         store__aor_row__free_unpacked(row, NULL);

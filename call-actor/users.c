@@ -102,6 +102,8 @@ static bool read_cred(struct cred *out, const Plane__JobDone *m)
         return true;
     out->known = m->result == PLANE__JOB_DONE__RESULT__OK && m->credentials != NULL &&
                  span_copy(out->ha1, sizeof(out->ha1), span_cstr(m->credentials->ha1));
+    if (out->known)
+        (void)span_copy(out->tenant, sizeof(out->tenant), span_cstr(m->credentials->tenant_id));
     return out->known;
 }
 

@@ -77,25 +77,25 @@ static void count(unsigned status)
 }
 
 /* The question is over before the call hears of it: it may ask again at once. */
-static void answer(struct question *q, Store__Target *const *targets, size_t cnt, unsigned status)
+static void answer(struct question *q, const struct call_input *found)
 {
     struct actor *a = q->where->actor;
     char who[NUMBER_MAX];
+    struct call_input in = *found;
     struct entry *e = calls_by_key(&a->calls, q->call);
     (void)span_copy(who, sizeof(who), span_cstr(q->who));
     forget(q);
-    count(status);
+    count(in.status);
     if (e == NULL || e->gone)
         return;
-    actor_step(
-        a, e,
-        &(struct call_input){
-            .type = CALL_IN_TARGETS, .who = span_cstr(who), .targets = targets, .target_cnt = cnt, .status = status});
+    in.type = CALL_IN_TARGETS;
+    in.who = span_cstr(who);
+    actor_step(a, e, &in);
 }
 
 static void answer_nobody(struct question *q, unsigned status)
 {
-    answer(q, NULL, 0, status);
+    answer(q, &(struct call_input){.status = status});
 }
 
 /* returns how many of them may be rung for this call */
@@ -121,7 +121,8 @@ static void answer_targets(struct question *q, const Store__AorRow *row)
 {
     Store__Target **targets = row_alloc((row->n_bindings + 1) * sizeof(Store__Target *));
     size_t cnt = targets_of(q, row, targets);
-    answer(q, targets, cnt, cnt > 0 ? 0 : 480);
+    answer(q, &(struct call_input){
+                  .targets = targets, .target_cnt = cnt, .status = cnt > 0 ? 0 : 480, .tenant = row->tenant});
     for (size_t i = 0; i < cnt; i++)
         store__target__free_unpacked(targets[i], NULL);
     free(targets);

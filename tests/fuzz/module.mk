@@ -7,7 +7,7 @@
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS_sip_msg = tests/torture
 FUZZ_SEEDS_sip_caps = tests/torture tests/fuzz/corpus/sip_msg
-$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body txn call register challenge route service,\
+$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body txn call register challenge identity route service,\
     $(eval FUZZ_DICT_$(n) = sip.dict))
 FUZZ_DICT_offer = sdp.dict
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
@@ -22,6 +22,9 @@ FUZZ_SYS_offer  = $(SYS_call-actor)
 FUZZ_SEEDS_offer = tests/fuzz/corpus/sdp
 FUZZ_LIBS_call = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
 FUZZ_SYS_call  = $(SYS_call-actor)
+FUZZ_LIBS_identity = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
+FUZZ_SYS_identity  = $(SYS_call-actor)
+FUZZ_SEEDS_identity = tests/torture
 FUZZ_LIBS_route = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)
 FUZZ_SYS_route  = $(SYS_call-actor)
 FUZZ_LIBS_challenge = $(BUILD)/lib/libcall-actor.a $(LIBS_call-actor)

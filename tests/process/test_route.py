@@ -122,6 +122,7 @@ class TestUsers(RouteTest):
                 self.assertEqual(invite.first, f"INVITE sip:bob@127.0.0.1:{bob.port} SIP/2.0")
                 started = self.stack.events.wait_ended(call.call_id)[0]
                 self.assertEqual(started["dialplanResolution"]["action"]["action"], "BRIDGE_CALL")
+                self.assertEqual(started["dialplanResolution"]["tenantId"], "sentiric_demo")
                 self.assertEqual([e["eventType"] for e in self.stack.events.wait_ended(call.call_id)],
                                  ["call.started", "call.answered", "call.ended"])
 

@@ -54,8 +54,12 @@ static inline void bridge_targets(struct kit *k, const char *who, const struct b
         target[i].next_hop = (char *)(uintptr_t)(t[i].addr != NULL ? "" : t[i].uri);
         list[i] = &target[i];
     }
-    struct call_input in = {
-        .type = CALL_IN_TARGETS, .who = span_cstr(who), .targets = list, .target_cnt = cnt, .status = status};
+    struct call_input in = {.type = CALL_IN_TARGETS,
+                            .who = span_cstr(who),
+                            .targets = list,
+                            .target_cnt = cnt,
+                            .status = status,
+                            .tenant = "acme"};
     kit_step(k, &in);
 }
 

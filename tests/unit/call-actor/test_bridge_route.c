@@ -43,6 +43,7 @@ static void a_user_is_rung_without_the_dialplan(void **s)
     kit_assert_state(k, CALL_ST_RINGING);
     kit_assert_has(kit_event(k, "call.started"), "\"action\":\"BRIDGE_CALL\"");
     kit_assert_has(kit_event(k, "call.started"), "\"target\":\"bob\"");
+    kit_assert_has(kit_event(k, "call.started"), "\"tenantId\":\"acme\"");
     assert_non_null(bridge_request(k, 1, "INVITE"));
 }
 

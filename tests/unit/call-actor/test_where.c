@@ -104,6 +104,8 @@ void __wrap_actor_step(struct actor *at, struct entry *e, const struct call_inpu
     assert_ptr_equal(at, &a);
     assert_ptr_equal(e, entry);
     assert_int_equal(in->type, CALL_IN_TARGETS);
+    if (in->target_cnt > 0)
+        assert_string_equal(in->tenant, "acme");
     assert_true(w.told_cnt < 8);
     (void)snprintf(w.told[w.told_cnt++], sizeof(w.told[0]), "%.*s: %u %zu %s", SPAN_ARG(in->who), in->status,
                    in->target_cnt, in->target_cnt > 0 ? in->targets[0]->uri : "");
@@ -120,6 +122,7 @@ static Store__AorRow *row_of(const char *user, const char *contact)
     Store__AorRow *row = row_alloc(sizeof(*row));
     store__aor_row__init(row);
     row_text(&row->user, span_cstr(user));
+    row_text(&row->tenant, SPAN("acme"));
     if (contact != NULL) {
         Store__Binding *b = row_alloc(sizeof(*b));
         store__binding__init(b);
