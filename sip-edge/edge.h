@@ -48,6 +48,8 @@ struct edge_out {
     bool (*local)(void *user, const struct edge_path *to, struct in6_addr *out);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */
     int (*say)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
+    /* The same for what may wait a moment for company (bus_send_later). NULL: nothing waits. */
+    int (*say_later)(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body);
     /* Ask a name server. The answer, borrowed until the next call, or NULL: it comes through edge_on_dns, later. NULL
      * instead of a function: names cannot be resolved. */
     const struct dns_answer *(*ask)(void *user, const struct dns_question *q);

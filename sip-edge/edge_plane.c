@@ -52,6 +52,12 @@ static int say(struct edge_shard *s, enum plane_type type, const ProtobufCMessag
     return s->up ? s->edge->out.say(s->edge->out.user, s->no, type, m) : -BUS_EDOWN;
 }
 
+static int say_later(struct edge_shard *s, enum plane_type type, const ProtobufCMessage *m)
+{
+    const struct edge_out *out = &s->edge->out;
+    return s->up && out->say_later != NULL ? out->say_later(out->user, s->no, type, m) : say(s, type, m);
+}
+
 static struct span index_of(struct edge *e, const struct sip_msg *m)
 {
     buf_reset(&e->offsets);
@@ -74,7 +80,9 @@ int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
     r.repeated = a->repeated;
     r.must_authenticate = edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
     r.local_addr = text.local;
-    return say(s, PLANE_EDGE_RX_REQUEST, &r.base);
+    /* A phone does not notice when its registration takes a moment longer, and those of a moment share what costs
+     * most: a wake-up of the actor, a commit, and a wake-up of ours. */
+    return (a->msg->method == SIP_M_REGISTER ? say_later : say)(s, PLANE_EDGE_RX_REQUEST, &r.base);
 }
 
 int edge_tell_response(struct edge_shard *s, struct span txn, const struct sip_msg *m, const struct edge_path *from)

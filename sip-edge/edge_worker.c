@@ -64,6 +64,12 @@ static int say(void *user, unsigned shard, enum plane_type type, const ProtobufC
     return bus_send(self.link[shard], type, body);
 }
 
+static int say_later(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)
+{
+    (void)user;
+    return bus_send_later(self.link[shard], type, body);
+}
+
 static const struct dns_answer *ask(void *user, const struct dns_question *q)
 {
     (void)user;
@@ -181,6 +187,7 @@ static void init_edge(struct worker *w)
                            .watch = watch_connection,
                            .local = local_address,
                            .say = say,
+                           .say_later = say_later,
                            .ask = ask};
     edge_init(&self.edge, &conf, &out, loop_timers(self.loop), loop_now(self.loop));
 }
