@@ -164,14 +164,26 @@ static void send_owner(struct question *q)
     (void)bus_send(a->orch, PLANE_ORCH_RUN_JOB, &job.base); /* down or full: asked again when it is up, or 503 */
 }
 
+/* A SIP user name, alone or as an address-of-record: nothing says how the platform writes it. */
+static void take_name(struct question *q, struct span value)
+{
+    struct buf user;
+    buf_init(&user, AOR_USER_MAX);
+    if (aor_user_of(&user, value) != 0) {
+        buf_reset(&user);
+        buf_put(&user, value.p, span_find(value, '@'));
+    }
+    if (user.len > 0 && !user.failed && q->name_cnt < WHERE_NAMES_MAX)
+        q->names[q->name_cnt++] = row_text_dup(buf_span(&user));
+    buf_fini(&user);
+}
+
 static void take_names(struct question *q, const Plane__User *user)
 {
     for (size_t i = user->n_contacts; i-- > 0;) {
         const Plane__Contact *c = user->contacts[i];
-        size_t len = strlen(c->value);
-        if (strcmp(c->type, number_contact_type(NUMBER_NAME)) == 0 && len > 0 && len <= AOR_USER_MAX &&
-            q->name_cnt < WHERE_NAMES_MAX)
-            q->names[q->name_cnt++] = row_text_dup(span_cstr(c->value));
+        if (strcmp(c->type, number_contact_type(NUMBER_NAME)) == 0)
+            take_name(q, span_cstr(c->value));
     }
 }
 

@@ -342,6 +342,21 @@ int conf_load(struct conf *c, const char *file, char *const *envp, struct buf *e
     return l.faults == 0 ? 0 : -1;
 }
 
+/* A file that can be read may still say nothing. */
+static unsigned check_secret(const struct conf *c, struct buf *err)
+{
+    struct buf line;
+    buf_init_whole(&line, conf_rows[SET_TRUNK_SECRET].max);
+    bool none = conf_is_no_path(&conf_rows[SET_TRUNK_SECRET_FILE], c->value[SET_TRUNK_SECRET_FILE]);
+    bool bad = !none && conf_read_line(c, SET_TRUNK_SECRET_FILE, &line) != 0;
+    if (bad)
+        buf_printf(err, "%s: the first line of %s, which %s names, must be a password of 1 to %u bytes\n",
+                   c->origin[SET_TRUNK_SECRET_FILE], c->value[SET_TRUNK_SECRET_FILE],
+                   conf_rows[SET_TRUNK_SECRET_FILE].name, conf_rows[SET_TRUNK_SECRET].max);
+    buf_wipe(&line);
+    return bad;
+}
+
 int conf_check_files(const struct conf *c, struct buf *err)
 {
     unsigned faults = 0;
@@ -358,6 +373,8 @@ int conf_check_files(const struct conf *c, struct buf *err)
         }
         buf_wipe(&text);
     }
+    if (faults == 0)
+        faults = check_secret(c, err);
     return faults == 0 ? 0 : -1;
 }
 

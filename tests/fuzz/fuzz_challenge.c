@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf out;
     if (sip_msg_decode(&msg, fuzz_span(data, size)) != 0 || msg.is_request)
         return 0;
+    if (span_find_span(msg.raw, SPAN(SECRET)) < msg.raw.len)
+        return 0; /* a challenge that says it itself: what is said back has it too */
     buf_init(&out, size * 2 + 4096);
     if (digest_answer(&out, &msg, &ask, &nonce) == DIGEST_ANSWERED) {
         FUZZ_ASSERT(!out.failed && fuzz_inside(nonce, msg.raw));

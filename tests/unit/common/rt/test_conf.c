@@ -281,6 +281,47 @@ static void test_file_faults(void **state)
     buf_fini(&err);
 }
 
+static void test_the_secret_is_the_files_first_line(void **state)
+{
+    (void)state;
+    static char long_line[300];
+    memset(long_line, 'x', sizeof(long_line) - 1);
+    static char *const nul = "a\0b\n";
+    const struct {
+        const char *text;
+        size_t len;
+        const char *secret; /* NULL: refused */
+    } rows[] = {{"hush\n", 5, "hush"}, {"hush", 4, "hush"},         {" hu sh \r\nmore\n", 14, "hu sh"},
+                {"", 0, NULL},         {"\nhush\n", 6, NULL},       {"   \n", 4, NULL},
+                {nul, 4, NULL},        {long_line, 256, long_line}, {long_line, 257, NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct conf c;
+        struct buf err, secret;
+        char path[] = "/tmp/test_conf.XXXXXX";
+        int fd = mkstemp(path);
+        assert_int_equal(write(fd, rows[i].text, rows[i].len), rows[i].len);
+        (void)close(fd);
+        load_required(&c);
+        for (size_t r = 0; r < SETTING_COUNT; r++) {
+            if (conf_rows[r].kind == KIND_PATH && r != SET_TRUNK_SECRET_FILE)
+                assert_int_equal(conf_set(&c, (enum setting)r, "/dev/null", "test"), 0);
+        }
+        assert_int_equal(conf_set(&c, SET_TRUNK_SECRET_FILE, path, "test"), 0);
+        buf_init(&err, TEXT_MAX);
+        buf_init_whole(&secret, 256);
+        assert_int_equal(conf_check_files(&c, &err), rows[i].secret != NULL ? 0 : -1);
+        assert_int_equal(conf_read_line(&c, SET_TRUNK_SECRET_FILE, &secret), rows[i].secret != NULL ? 0 : -1);
+        if (rows[i].secret != NULL)
+            assert_memory_equal(secret.p, rows[i].secret, secret.len);
+        else
+            assert_null(strstr(buf_cstr(&err), "hush"));
+        (void)unlink(path);
+        buf_wipe(&secret);
+        buf_fini(&err);
+        conf_fini(&c);
+    }
+}
+
 static void test_reload_takes_only_its_rows(void **state)
 {
     (void)state;
@@ -441,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_slice),
         cmocka_unit_test(test_url_masks),
         cmocka_unit_test(test_file_faults),
+        cmocka_unit_test(test_the_secret_is_the_files_first_line),
         cmocka_unit_test(test_reload_takes_only_its_rows),
         cmocka_unit_test(test_values_as_workers_want_them),
         cmocka_unit_test(test_ignored_names),
