@@ -1,12 +1,14 @@
 """Where calls go: who rings, or what the caller is told; what costs money and who is said to call. docs/routing.md"""
 import hashlib
 import json
+import os
 import re
+import signal
 import unittest
 
 from callee import Callee
 from digest_ua import Phone, challenge_of, credentials
-from harness import P, Stack
+from harness import P, Stack, wait_for
 from ua import Call, Ua, header, status
 
 TRUSTED = "127.0.0.2"  # the gateway: the world outside
@@ -198,6 +200,34 @@ class TestUsersOfOtherShards(TestUsers):
                 call = self.dial(outside, "bob")
                 self.talk(call, bob.rung(seconds=10))
                 self.stack.wait_restarted(old)
+
+
+    def test_a_kill_while_he_is_looked_for(self):
+        """Whose extension it is is asked of an orchestrator that does not answer; both actors die with the question."""
+        bob = self.callee("bob")
+        outside = self.outside()
+        orchestrator = self.stack.worker("orchestrator")["pid"]
+        os.kill(orchestrator, signal.SIGSTOP)
+        try:
+            calls = [self.dial(outside, "1002") for _ in range(3)]
+            for call in calls:
+                call.response(100)
+            wait_for("all look for him", 5, lambda: [c["state"] for c in self.stack.calls()] == ["locating"] * 3)
+            for old in [self.stack.kill_worker(f"call-actor.{n}") for n in (0, 1)]:
+                self.stack.wait_restarted(old)
+        finally:
+            os.kill(orchestrator, signal.SIGCONT)
+        by_caller = {call.call_id: call for call in calls}
+        for _ in calls:
+            rung = bob.rung(seconds=10)
+            rung.ring()
+            ringing = outside.expect("180", 5, lambda m: status(m) == 180 and header(m, "Call-ID") in by_caller)
+            call = by_caller.pop(header(ringing, "Call-ID"))
+            rung.pick_up()
+            call.ack(call.final())
+            rung.expect_ack()
+            call.bye()
+            rung.expect_bye()
 
 
 class TestPlans(RouteTest):
