@@ -4,6 +4,7 @@
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
 #include "common/base/id.h"
+#include "common/sip/sip_caps.h"
 #include <stdio.h>
 
 /* --- which leg, and what it is to it --- */
@@ -43,7 +44,8 @@ static Store__OutLeg *leg_of_stray(struct call *c, const Store__OutLeg *of)
     return leg;
 }
 
-/* The leg of this branch whose dialog the 2xx confirms; else the one that has no dialog yet. */
+/* The leg of this branch whose dialog the 2xx confirms; else the one that has no dialog yet. A peer of RFC 2543 may
+ * answer without a tag, which is one like any other (§12.1.2). */
 static Store__OutLeg *leg_of_answer(struct call *c, const struct call_input *in)
 {
     Store__OutLeg *waits = NULL, *other = NULL;
@@ -53,7 +55,7 @@ static Store__OutLeg *leg_of_answer(struct call *c, const struct call_input *in)
             continue;
         if (span_eq(span_cstr(leg->dialog->remote_tag), in->msg->to_tag))
             return leg;
-        if (leg->dialog->remote_tag[0] == '\0')
+        if (!out_leg_has_dialog(leg))
             waits = leg;
         else
             other = leg;
@@ -92,21 +94,21 @@ static bool can_answer(const struct call *c, const Store__OutLeg *leg, const str
 /* The 2xx that ends the ringing: of use only while the leg is wanted. */
 static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
 {
-    if (leg->dialog->remote_tag[0] != '\0')
+    struct span sdp;
+    if (out_leg_has_dialog(leg))
         return OUT_LEG_EV_ANSWER_AGAIN;
     if (leg->state == OUT_LEG_OVER)
         return OUT_LEG_EV_NONE; /* its INVITE was refused: no 2xx can follow */
-    if (!out_leg_rings(leg) || !dialog_can_answer(in->msg))
+    if (!out_leg_rings(leg) || !dialog_can_answer(in->msg) || sip_caps_check_body(in->msg, &sdp) != 0)
         return OUT_LEG_EV_ANSWER_UNFIT;
     return c->row->delayed_offer ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
 }
 
-/* A 2xx without a tag is of a peer of RFC 2543: there is no telling it from its repeats, and no dialog. */
 static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
 {
     if (in->status == 0 || in->status >= 300)
         return can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
-    if (in->msg == NULL || in->status <= 100 || (is_2xx(in) && in->msg->to_tag.len == 0))
+    if (in->msg == NULL || in->status <= 100)
         return OUT_LEG_EV_NONE;
     return is_2xx(in) ? answer(c, leg, in) : OUT_LEG_EV_PROVISIONAL;
 }

@@ -92,6 +92,11 @@ static inline bool out_leg_rings(const Store__OutLeg *leg)
 {
     return leg->state == OUT_LEG_CALLING || leg->state == OUT_LEG_RINGING;
 }
+/** A 2xx has come, and opened its dialog. */
+static inline bool out_leg_has_dialog(const Store__OutLeg *leg)
+{
+    return leg->dialog->remote_tag[0] != '\0' || leg->ack != NULL || leg->state == OUT_LEG_ACKING;
+}
 /** It takes part in the session, or will. */
 static inline bool out_leg_is_up(const Store__OutLeg *leg)
 {

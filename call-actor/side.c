@@ -1,6 +1,7 @@
 #include "call-actor/side.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/out_leg.h"
 
 static const struct side nobody = {.d = NULL};
 
@@ -45,8 +46,7 @@ struct side side_of_request(const struct call *c, const struct sip_msg *m)
         return side_of(c, SIDE_CALLER);
     for (size_t i = 0; i < c->row->n_out_legs; i++) {
         Store__OutLeg *leg = c->row->out_legs[i];
-        if (leg->dialog->remote_tag[0] != '\0' && is_in(leg->dialog, m) &&
-            span_eq(span_cstr(leg->dialog->local_tag), m->to_tag))
+        if (out_leg_has_dialog(leg) && is_in(leg->dialog, m) && span_eq(span_cstr(leg->dialog->local_tag), m->to_tag))
             return of_leg(leg);
     }
     return nobody;

@@ -117,11 +117,15 @@ int sip_caps_check_body(const struct sip_msg *m, struct span *sdp)
     if (!sip_msg_has(m, SIP_H_CONTENT_TYPE))
         return -SIP_EMISSING;
     int found = sip_msg_sdp(m, sdp);
+    if (found == 0 && sdp->len > SDP_BYTES_MAX)
+        found = -SIP_EBODYBIG;
     if (found == 0 && has_required_part(m))
         found = -SIP_ENOTFOUND;
+    if (found == 0)
+        return 0;
+    *sdp = (struct span){NULL, 0};
     if (found != -SIP_ENOTFOUND)
         return found;
-    *sdp = (struct span){NULL, 0};
     bool optional = span_caseeq(handling_of(sip_msg_value(m, SIP_H_CONTENT_DISPOSITION)), SPAN("optional"));
     return optional ? 0 : -SIP_EMEDIATYPE;
 }

@@ -26,11 +26,12 @@ void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned
 /** Every option in Require is understood, in a request of this method (§8.2.2.3). */
 bool sip_caps_meets_require(const struct sip_msg *m);
 /**
- * Is the body of this request understood (§8.2.3)? One that says handling=optional is passed over when it is not.
+ * Is the body of this message understood (§8.2.3)? One that says handling=optional is passed over when it is not.
  *
  * sdp      its session description; empty: none, or one that was passed over
  * returns  0, -SIP_EMEDIATYPE (415: type, encoding, disposition, or a part that says handling=required),
- *          -SIP_EMISSING (400: a body without Content-Type), -SIP_EMULTIPART or -SIP_EMALFORMED (400), -SIP_ELIMIT
+ *          -SIP_EMISSING (400: a body without Content-Type), -SIP_EMULTIPART or -SIP_EMALFORMED (400), -SIP_ELIMIT,
+ *          -SIP_EBODYBIG (413: a session description over SDP_BYTES_MAX)
  */
 int sip_caps_check_body(const struct sip_msg *m, struct span *sdp);
 /** Words for a fault of sip_caps_check_body, fit for a reason phrase. Static text. */

@@ -155,7 +155,7 @@ struct bridge_rsp {
 static inline void bridge_response_to(struct kit *k, struct span branch, const char *call_id,
                                       const struct bridge_rsp *r)
 {
-    static char raw[16384];
+    static char raw[SIP_MSG_BYTES_MAX];
     static struct sip_msg msg;
     char txn[CALL_EFFECTS_MAX];
     const char *body = kit_or(r->body, "");

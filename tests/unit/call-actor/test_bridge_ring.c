@@ -231,6 +231,41 @@ static void a_late_answer_gets_ack_and_bye(void **s)
     bridge_assert_leg(k, 1, OUT_LEG_OVER);
 }
 
+/* What came with it would not fit into our own 200, beside the route set the caller asks for. */
+static void an_answer_too_large_to_pass_on_is_none(void **s)
+{
+    struct kit *k = *s;
+    char *body = test_malloc(SDP_BYTES_MAX + 2);
+    memset(body, 'a', SDP_BYTES_MAX + 1);
+    body[SDP_BYTES_MAX + 1] = '\0';
+    bridge_ring_bob(k);
+    BRIDGE_SAYS(k, 1, .status = 183, .body = body);
+    kit_assert_has(kit_assert_reply(k, 183), "Content-Length: 0\r\n");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = body);
+    assert_non_null(bridge_request(k, 1, "ACK"));
+    assert_non_null(bridge_request(k, 1, "BYE"));
+    assert_ended(k, 502, "failure", "callee");
+    test_free(body);
+}
+
+/* §12.1.2: so do peers of RFC 2543. */
+static void an_answer_without_a_tag_is_one(void **s)
+{
+    struct kit *k = *s;
+    bridge_ring_bob(k);
+    BRIDGE_SAYS(k, 1, .status = 180, .tag = "");
+    BRIDGE_SAYS(k, 1, .status = 200, .tag = "", .body = BRIDGE_OFFER);
+    kit_assert_has(bridge_reply(k, 0, 200), ".1\r\n");
+    kit_assert_has(bridge_request(k, 1, "ACK"), "To: <sip:bob@example.org>\r\n");
+    bridge_assert_leg(k, 1, OUT_LEG_UP);
+    BRIDGE_SAYS(k, 1, .status = 200, .tag = "", .body = BRIDGE_OFFER);
+    assert_non_null(bridge_request(k, 1, "ACK"));
+    assert_int_equal(k->c->row->n_out_legs, 1);
+    kit_ack(k, 10);
+    kit_bye(k, 11);
+    kit_assert_has(bridge_request(k, 1, "BYE"), "To: <sip:bob@example.org>\r\n");
+}
+
 static void lower_q_rings_when_all_of_the_higher_refused(void **s)
 {
     struct kit *k = *s;
@@ -464,6 +499,8 @@ int main(void)
         KIT_TEST(a_flood_of_2xx_with_other_tags_is_bounded),
         KIT_TEST(the_first_answer_wins),
         KIT_TEST(a_late_answer_gets_ack_and_bye),
+        KIT_TEST(an_answer_too_large_to_pass_on_is_none),
+        KIT_TEST(an_answer_without_a_tag_is_one),
         KIT_TEST(lower_q_rings_when_all_of_the_higher_refused),
         KIT_TEST(a_6xx_refuses_for_all),
         KIT_TEST(more_targets_than_a_call_rings_are_left_out),

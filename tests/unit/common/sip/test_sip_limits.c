@@ -1,6 +1,7 @@
 /* Every maximum of sip_limits.h that a message can reach: at it accepted, one past it refused. */
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_auth.h"
+#include "common/sip/sip_caps.h"
 #include "common/sip/sip_limits.h"
 #include "common/sip/sip_msg.h"
 #include "common/sip/sip_txn_key.h"
@@ -247,6 +248,26 @@ static void of_the_iterator(void **state)
     assert_int_equal(cnt, SIP_VALUES_MAX);
 }
 
+static int body_fault(size_t sdp_len, struct span *sdp)
+{
+    buf_reset(&b);
+    buf_puts(&b, "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP h;branch=b\r\nf: <sip:a@b>;tag=t\r\nt: <sip:a@b>\r\ni: i\r\n"
+                 "CSeq: 1 INVITE\r\nc: application/sdp\r\n\r\n");
+    kit_fill(&b, 'B', sdp_len);
+    assert_err(sip_msg_decode(&msg, kit_buf(&b)), 0);
+    return sip_caps_check_body(&msg, sdp);
+}
+
+static void of_a_session_description(void **state)
+{
+    struct span sdp;
+    (void)state;
+    assert_err(body_fault(SDP_BYTES_MAX, &sdp), 0);
+    assert_int_equal(sdp.len, SDP_BYTES_MAX);
+    assert_err(body_fault(SDP_BYTES_MAX + 1, &sdp), -SIP_EBODYBIG);
+    assert_int_equal(sdp.len, 0);
+}
+
 /* The longest key there can be without the RFC 3261 cookie fits its own limit. */
 static void of_the_key(void **state)
 {
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(head, setup, teardown),
         cmocka_unit_test_setup_teardown(of_values, setup, teardown),
         cmocka_unit_test_setup_teardown(of_the_iterator, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_session_description, setup, teardown),
         cmocka_unit_test_setup_teardown(of_the_key, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
