@@ -54,6 +54,8 @@ SYS_sip-edge      = -lssl -lcares $(SYS_rt)
 SYS_call-actor    = -llmdb $(SYS_rt)
 SYS_orchestrator  = -lgrpc -lgpr $(SYS_rt)
 SYS_publisher     = -lrabbitmq -lssl $(SYS_rt)
+# gRPC takes and gives back blocks beyond 1 KiB all the time: dear with glibc (docs/decisions.md 35). Sanitizers bring their own.
+MALLOC_orchestrator = $(if $(SAN),,-ljemalloc)
 
 .PHONY: all check unit format format-check tidy lint bench fuzz cover clean help
 all: $(BINS)
@@ -93,7 +95,7 @@ define proc-bin
 $(BUILD)/bin/$(1): $(BUILD)/obj/$(1)/main.o $(BUILD)/lib/lib$(1).a $$(LIBS_$(1))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	$(Q)$$(CC) $$(LDFLAGS) $$^ $$(SYS_$(1)) -o $$@
+	$(Q)$$(CC) $$(LDFLAGS) $$^ $$(SYS_$(1)) $$(MALLOC_$(1)) -o $$@
 endef
 $(foreach p,$(PROCS),$(eval $(call proc-bin,$(p))))
 $(BUILD)/bin/sigctl: $(BUILD)/obj/supervisor/sigctl.o $(BUILD)/lib/libsupervisor.a $(L_PROTO) $(L_BASE)
