@@ -116,7 +116,7 @@ def register(port, users, count, rate):
     global runs
     runs += 1
     r = harness.run(harness.binary("reg_load"), "--port", str(port), "--users", str(users), "--count", str(count), "--rate",
-                    str(rate), "--run", f"r{os.getpid()}x{runs}", timeout=count / rate + 120)
+                    str(rate), "--contact", "192.0.2.1:5060", "--run", f"r{os.getpid()}x{runs}", timeout=count / rate + 120)
     if not r.stdout:
         sys.exit(f"bench: reg_load: {r.stderr}")
     return json.loads(r.stdout)

@@ -2,7 +2,7 @@
  * reg_load: phones that register, over UDP: REGISTER, 401, REGISTER with digest, 200. One process for all of them,
  * cheap enough to stand beside what it measures; requests without an answer are repeated as RFC 3261 §17.1.2 says.
  *
- * Users are PREFIX0, PREFIX1, ..., the password of each is his name and "-secret", his Contact this program's socket.
+ * Users are PREFIX0, PREFIX1, ..., the password of each is his name and "-secret", his Contact --contact.
  * Prints one line of JSON. Ends with 0 when all were registered.
  */
 #include "common/base/span.h"
@@ -25,7 +25,7 @@
 #define LATENCY_SLOTS 4096 /* of 100 us */
 #define USAGE                                                                                                          \
     "usage: reg_load --port PORT [--users N] [--count N] [--rate N] [--expires S] [--prefix P] [--run NAME] "          \
-    "[--realm REALM] [--query]\n"
+    "[--realm REALM] [--contact HOST:PORT] [--query]\n"
 
 enum state { IDLE = 0, ASKED = 1, PROVING = 2, DONE = 3, FAILED = 4 };
 
@@ -48,7 +48,8 @@ static struct {
     unsigned long port, users, count, expires;
     double rate;
     const char *prefix, *run, *realm;
-    bool query; /* asks for the bindings instead of adding one */
+    const char *contact; /* host:port; NULL: this program's socket */
+    bool query;          /* asks for the bindings instead of adding one */
 } args = {
     .users = 1000, .count = 1000, .expires = 3600, .rate = 100, .prefix = "u", .run = "r", .realm = "sentiric_demo"};
 
@@ -114,8 +115,8 @@ static void transmit(const struct reg *r)
     size_t at = 0;
     (void)snprintf(user, sizeof(user), "%s%lu", args.prefix, n % args.users);
     if (!args.query)
-        at = (size_t)snprintf(extra, sizeof(extra), "Contact: <sip:%s@127.0.0.1:%u>\r\nExpires: %lu\r\n", user,
-                              own_port, args.expires);
+        at = (size_t)snprintf(extra, sizeof(extra), "Contact: <sip:%s@%s>\r\nExpires: %lu\r\n", user, args.contact,
+                              args.expires);
     extra[at] = '\0';
     if (r->state == PROVING)
         (void)write_credentials(r, user, extra + at, sizeof(extra) - at);
@@ -274,11 +275,17 @@ static double percentile(double share)
 static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},    {"users", 1, NULL, 'u'},
-        {"count", 1, NULL, 'n'},   {"rate", 1, NULL, 'r'},
-        {"expires", 1, NULL, 'e'}, {"prefix", 1, NULL, 'x'},
-        {"run", 1, NULL, 'i'},     {"realm", 1, NULL, 'm'},
-        {"query", 0, NULL, 'q'},   {0},
+        {"port", 1, NULL, 'p'},
+        {"users", 1, NULL, 'u'},
+        {"count", 1, NULL, 'n'},
+        {"rate", 1, NULL, 'r'},
+        {"expires", 1, NULL, 'e'},
+        {"prefix", 1, NULL, 'x'},
+        {"run", 1, NULL, 'i'},
+        {"realm", 1, NULL, 'm'},
+        {"contact", 1, NULL, 'c'},
+        {"query", 0, NULL, 'q'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'p')
@@ -297,6 +304,8 @@ static void parse(int argc, char **argv)
             args.run = optarg;
         else if (c == 'm')
             args.realm = optarg;
+        else if (c == 'c')
+            args.contact = optarg;
         else if (c == 'q')
             args.query = true;
         else
@@ -321,6 +330,10 @@ static void connect_socket(void)
         stop("socket");
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     own_port = ntohs(me.sin_port);
+    static char own[32];
+    (void)snprintf(own, sizeof(own), "127.0.0.1:%u", own_port);
+    if (args.contact == NULL)
+        args.contact = own;
 }
 
 int main(int argc, char **argv)

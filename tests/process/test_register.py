@@ -1,5 +1,6 @@
 """REGISTER with digest: RFC 3261 §10 and §22 as a phone sees them, and what survives a kill."""
 import re
+import select
 import tempfile
 import time
 import unittest
@@ -9,7 +10,7 @@ import harness
 import peers
 import regload
 import sipp
-from digest_ua import Phone, challenge_of, contacts_of, credentials, md5
+from digest_ua import Phone, StreamPhone, challenge_of, contacts_of, credentials, md5
 from harness import Stack
 from ua import Call, header, status
 
@@ -341,6 +342,41 @@ class TestShown(RegisterTest):
         self.assertEqual(self.stack.ctl("unregister", "alice")["removed"], 1)
         self.assertEqual(self.bindings(phone), {})
         self.assertEqual(self.stack.ctl_raw("unregister", "alice").returncode, 1)
+
+
+class TestKeepalive(RegisterTest):
+    """What keeps a phone reachable, and what is known of one that is not; OPTIONS: test_register_phones."""
+    settings = {"KEEPALIVE_S": 1}
+
+    def row(self, user):
+        return next(iter(self.stack.ctl("registrations", user)["registrations"]), None)
+
+    def test_crlf_to_a_phone_behind_nat(self):
+        """It says 127.0.0.1 in Via and comes from another address. One that comes from where it says gets nothing."""
+        behind, plain = self.phone("bob", host="127.0.0.9"), self.phone("alice")
+        for phone in (behind, plain):
+            self.assertEqual(status(phone.register()), 200)
+        self.assertTrue(self.row("bob")["nat"])
+        for _ in range(2):
+            self.assertTrue(select.select([behind.sock], [], [], 3 * harness.SLOW)[0])
+            self.assertEqual(behind.sock.recv(100), b"\r\n\r\n")
+        self.assertFalse(select.select([plain.sock], [], [], 0)[0])
+
+    def test_a_connection(self):
+        phone = StreamPhone(self.stack.sip_port, "1003", password="carol-secret")
+        self.assertEqual(status(phone.register()), 200)
+        self.assertIsNone(phone.receive(2.5 * harness.SLOW))
+        self.assertGreaterEqual(phone.pongs, 2)  # lines between messages
+        self.stack.wait_restarted(self.stack.kill_worker("sip-edge"))
+        self.assertTrue(phone.wait_closed())
+        harness.wait_for("the binding is there, its connection is not", 5, lambda: self.row("1003").get("connection_lost"))
+        phone.sock.close()
+        phone = StreamPhone(self.stack.sip_port, "1003", password="carol-secret")
+        self.assertEqual(status(phone.register(["*"], ["Expires: 0"])), 200)
+        self.assertEqual(status(phone.register()), 200)
+        self.assertNotIn("connection_lost", self.row("1003"))
+        phone.sock.close()  # the Contact is this connection's own end
+        harness.wait_for("the binding has left with its connection", 5, lambda: self.row("1003") is None)
 
 
 class TestKill(unittest.TestCase):

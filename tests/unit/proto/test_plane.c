@@ -193,6 +193,57 @@ static void questions_between_actors_are_bounded(void **state)
     assert_non_null(plane_check(PLANE_CALL_WHEREABOUTS, &a.base));
 }
 
+static ProtobufCBinaryData some_bytes(size_t n)
+{
+    static uint8_t zeros[1024];
+    return (ProtobufCBinaryData){.len = n, .data = zeros};
+}
+
+static void test_flows(void **state)
+{
+    (void)state;
+    Plane__Endpoint e = PLANE__ENDPOINT__INIT;
+    Plane__Ping p = PLANE__PING__INIT;
+    Plane__FlowGone g = PLANE__FLOW_GONE__INIT;
+    p.flow_note = g.note = some_bytes(256);
+    assert_non_null(plane_check(PLANE_EDGE_PING, &p.base)); /* no destination */
+    assert_non_null(plane_check(PLANE_EDGE_FLOW_GONE, &g.base));
+    p.dest = g.flow = &e;
+    assert_null(plane_check(PLANE_EDGE_PING, &p.base));
+    assert_null(plane_check(PLANE_EDGE_FLOW_GONE, &g.base));
+    e.port = 65536;
+    assert_non_null(plane_check(PLANE_EDGE_PING, &p.base));
+    e.port = 65535;
+    p.flow_note = g.note = some_bytes(257);
+    assert_non_null(plane_check(PLANE_EDGE_PING, &p.base));
+    assert_non_null(plane_check(PLANE_EDGE_FLOW_GONE, &g.base));
+    p.flow_note = some_bytes(0);
+    assert_non_null(plane_check(PLANE_EDGE_PING, &p.base));
+}
+
+static void test_challenge(void **state)
+{
+    (void)state;
+    char name[] = "MD5";
+    char *names[] = {name, name, name, name, name, name, name, name, name};
+    Plane__Challenge c = PLANE__CHALLENGE__INIT;
+    c.nonce_key = some_bytes(32);
+    c.realm = name;
+    c.algorithms = names;
+    c.n_algorithms = 8;
+    assert_null(plane_check(PLANE_EDGE_CHALLENGE, &c.base));
+    c.n_algorithms = 9;
+    assert_non_null(plane_check(PLANE_EDGE_CHALLENGE, &c.base));
+    c.n_algorithms = 0;
+    assert_non_null(plane_check(PLANE_EDGE_CHALLENGE, &c.base));
+    c.n_algorithms = 1;
+    c.nonce_key = some_bytes(31);
+    assert_non_null(plane_check(PLANE_EDGE_CHALLENGE, &c.base));
+    c.nonce_key = some_bytes(32);
+    c.realm = (char *)(uintptr_t)protobuf_c_empty_string;
+    assert_non_null(plane_check(PLANE_EDGE_CHALLENGE, &c.base));
+}
+
 static const char *fault_of_registration(Plane__Registration__Op op, size_t aor, size_t contact, int32_t expires)
 {
     char texts[2][514];
@@ -262,6 +313,8 @@ int main(void)
         cmocka_unit_test(credentials_are_asked_and_answered_in_full),
         cmocka_unit_test(questions_between_actors_are_bounded),
         cmocka_unit_test(registrations_out_of_range_are_named),
+        cmocka_unit_test(test_flows),
+        cmocka_unit_test(test_challenge),
         cmocka_unit_test(a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
