@@ -51,7 +51,7 @@ static bool leg_is_ours(const Store__OutLeg *leg, size_t place)
     bool parts = leg->target != NULL && leg->dialog != NULL && leg->dialog->peer != NULL && leg->invite != NULL;
     if (!parts || leg->id != place + 1 || leg->state >= OUT_LEG_STATES)
         return false;
-    bool answered = leg->dialog->remote_tag[0] != '\0';
+    bool answered = out_leg_has_dialog(leg);
     bool hung_up = leg->state == OUT_LEG_ENDING || leg->state == OUT_LEG_OVER;
     bool open = out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING;
     return (open ? !answered : answered || leg->state == OUT_LEG_OVER) && (leg->bye == NULL || hung_up) &&

@@ -223,7 +223,7 @@ static void note_remote_value(Store__Dialog *d, const struct sip_msg *answer)
         return;
     }
     buf_init(&b, DIALOG_VALUE_BYTES_MAX);
-    buf_printf(&b, "<%s>;tag=%s", d->remote_target, d->remote_tag);
+    buf_printf(&b, "<%s>%s%s", d->remote_target, d->remote_tag[0] != '\0' ? ";tag=" : "", d->remote_tag);
     row_text(&d->remote_value, buf_span(&b));
     buf_fini(&b);
 }

@@ -226,7 +226,7 @@ static void shrink(Store__OutLeg *leg)
         dialog_shrink(leg->dialog);
 }
 
-/* A final response that is none for the callers of the trunk. 0: none came. */
+/* What a refusal counts as, also when none came. */
 static unsigned status_of(const Store__OutLeg *leg, const struct call_input *in)
 {
     if (in->status != 0)

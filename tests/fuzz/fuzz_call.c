@@ -1,11 +1,13 @@
 /*
- * A call between a hostile caller, an orchestrator that says anything, people who want it ended, and a process that is
- * killed. The input is a script; requests are whole messages of the script, or made from a pattern so that dialogs and
- * transactions are met again. Whatever comes: events once and in order, each port given back once, nothing after
- * FORGET, and an end to it all.
+ * A call between a hostile caller, hostile callees, an orchestrator that says anything, people who want it ended, and a
+ * process that is killed. The input is a script; requests are whole messages of the script, or made from a pattern so
+ * that dialogs and transactions are met again. Whatever comes: events once and in order, each port given back once,
+ * nothing after FORGET, and an end to it all.
  */
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
+#include "call-actor/out_leg.h"
+#include "call-actor/relay.h"
 #include "common/base/log.h"
 #include "common/sip/sip_txn_key.h"
 #include "tests/fuzz/fuzz.h"
@@ -55,10 +57,26 @@ static void see_event(const char *key)
     }
 }
 
+/* As the edge sends it: with its Via after the first line. */
+static void see_request(const struct call_effect *e)
+{
+    static struct sip_msg said;
+    static char text[SIP_MSG_BYTES_MAX + 64];
+    struct span raw = span_of(e->raw, e->raw_len);
+    size_t line = span_find(raw, '\n') + 1;
+    int n = snprintf(text, sizeof(text), "%.*sVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n%.*s",
+                     SPAN_ARG(span_of(raw.p, line)), SPAN_ARG(span_from(raw, line)));
+    FUZZ_ASSERT(n > 0 && (size_t)n < sizeof(text));
+    FUZZ_ASSERT(sip_msg_decode(&said, span_of(text, (size_t)n)) == 0 && said.is_request);
+    FUZZ_ASSERT(said.from_tag.len > 0 && said.max_forwards >= 0 && span_eq(said.method_text, span_cstr(e->method)));
+}
+
 static void see_message(const struct call_effect *e)
 {
     static struct sip_msg said;
     FUZZ_ASSERT(e->raw_len > 0 && e->raw_len <= SIP_MSG_BYTES_MAX && e->peer.addr != NULL && e->txn_len > 0);
+    if (e->type == CALL_EFF_REQUEST)
+        see_request(e);
     if (e->type == CALL_EFF_REPLY) { /* a message again, whatever it was made from */
         FUZZ_ASSERT(sip_msg_decode(&said, span_of(e->raw, e->raw_len)) == 0);
         FUZZ_ASSERT(said.status == e->status && said.to_tag.len > 0);
@@ -206,6 +224,143 @@ static void bye_answer(void)
     step(&in);
 }
 
+/* --- callees --- */
+
+static void locate(size_t at, unsigned cnt)
+{
+    static char *const uris[] = {"sip:b@192.0.2.20", "sip:b@192.0.2.21:5062;transport=tcp", "sips:b@b.example",
+                                 "sip:c@192.0.2.20"};
+    Store__Target target[4];
+    Store__Target *list[4];
+    Plane__Endpoint dest = PLANE__ENDPOINT__INIT;
+    char who[256];
+    (void)snprintf(who, sizeof(who), "%s", f.c->row->locating[at]);
+    dest.transport = (char *)(uintptr_t) "UDP";
+    dest.addr = (char *)(uintptr_t) "192.0.2.20";
+    dest.port = 5060;
+    for (unsigned i = 0; i < cnt; i++) {
+        store__target__init(&target[i]);
+        target[i].uri = uris[i];
+        target[i].q = take() % 4 * 250;
+        target[i].dest = i % 2 == 0 ? &dest : NULL;
+        target[i].next_hop = i % 2 == 0 ? (char *)(uintptr_t) "" : uris[i];
+        target[i].user = (char *)(uintptr_t)(i == 3 ? "" : "b");
+        list[i] = &target[i];
+    }
+    struct call_input in = {.type = CALL_IN_TARGETS, .who = span_cstr(who), .targets = list, .target_cnt = cnt};
+    in.status = cnt == 0 ? 404 + take() % 2 * 76 : 0;
+    step(&in);
+}
+
+static void some_targets(void)
+{
+    if (f.c->row->n_locating > 0)
+        locate(take() % f.c->row->n_locating, take() % 5);
+}
+
+/* A response to a request of ours with this branch. status 0: none came. */
+static void respond(ProtobufCBinaryData branch, const struct sip_msg *msg, unsigned status)
+{
+    char txn[64];
+    Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+    source.transport = (char *)(uintptr_t) "UDP";
+    source.addr = (char *)(uintptr_t) "192.0.2.20";
+    source.port = 5060;
+    FUZZ_ASSERT(branch.len <= sizeof(txn));
+    memcpy(txn, branch.data, branch.len);
+    struct call_input in = {.type = CALL_IN_RESPONSE,
+                            .txn = span_of(txn, branch.len),
+                            .msg = msg,
+                            .status = status,
+                            .source = &source,
+                            .unreachable = status == 0 && take() % 2 != 0};
+    step(&in);
+}
+
+static void respond_with(ProtobufCBinaryData branch, const char *method, unsigned status, const char *tag)
+{
+    const char *body = bodies[take() % 4];
+    struct span more = some_lines();
+    if (status == 0) {
+        respond(branch, NULL, 0);
+        return;
+    }
+    int n = snprintf(f.text, sizeof(f.text),
+                     "SIP/2.0 %u x\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=x\r\n"
+                     "To: <sip:1@b>%s%s\r\nCall-ID: c\r\nCSeq: 1 %s\r\n%s%.*s%sContent-Length: %zu\r\n\r\n%s",
+                     status, *tag != '\0' ? ";tag=" : "", tag, method,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", SPAN_ARG(more),
+                     more.len > 0 ? "\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text) && sip_msg_decode(&f.msg, span_of(f.text, (size_t)n)) == 0)
+        respond(branch, &f.msg, status);
+}
+
+static Store__OutLeg *some_leg(void)
+{
+    return f.c->row->n_out_legs > 0 ? f.c->row->out_legs[take() % f.c->row->n_out_legs] : NULL;
+}
+
+static void callee_says(void)
+{
+    static const unsigned statuses[] = {180, 183, 200, 200, 200, 302, 401, 407, 480, 486, 487, 500, 503, 603, 100, 0};
+    static const char *const tags[] = {"t", "t", "u", "v", ""};
+    const Store__OutLeg *leg = some_leg();
+    if (leg != NULL)
+        respond_with(leg->invite->branch, "INVITE", statuses[take() % 16], tags[take() % 5]);
+}
+
+static void callee_ends(void)
+{
+    const Store__OutLeg *leg = some_leg();
+    if (leg != NULL && leg->bye != NULL)
+        respond_with(leg->bye->branch, "BYE", take() % 4 * 160, "t");
+}
+
+static void callee_asks(void)
+{
+    const Store__OutLeg *leg = some_leg();
+    if (leg == NULL)
+        return;
+    const Store__Dialog *d = leg->dialog;
+    const char *method = methods[take() % 8];
+    unsigned branch = take() % 8, cseq = take() % 8;
+    const char *body = bodies[take() % 4];
+    struct span more = some_lines();
+    int n = snprintf(f.text, sizeof(f.text),
+                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKb%u\r\n"
+                     "From: <sip:b@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
+                     "Contact: <sip:b@192.0.2.22>\r\n%s%.*s%sContent-Length: %zu\r\n\r\n%s",
+                     method, branch, d->remote_tag, d->local_tag, d->call_id, cseq, method,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", SPAN_ARG(more),
+                     more.len > 0 ? "\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text))
+        request(span_of(f.text, (size_t)n));
+}
+
+static void relay_answer(void)
+{
+    static const unsigned statuses[] = {200, 200, 180, 488, 491, 407, 487, 0};
+    if (f.c->row->n_relays > 0)
+        respond_with(f.c->row->relays[0]->request->branch, "INVITE", statuses[take() % 8], "t");
+}
+
+/* What callees owe. false: nothing. */
+static bool callees_settle(void)
+{
+    for (size_t i = 0; i < f.c->row->n_out_legs; i++) {
+        const Store__OutLeg *leg = f.c->row->out_legs[i];
+        bool bye = leg->state == OUT_LEG_ENDING;
+        if (leg->state == OUT_LEG_OVER || (!bye && leg->state != OUT_LEG_CANCELLING))
+            continue;
+        respond(bye ? leg->bye->branch : leg->invite->branch, NULL, 0);
+        return true;
+    }
+    if (!relay_is_out(f.c))
+        return false;
+    respond(f.c->row->relays[0]->request->branch, NULL, 0);
+    return true;
+}
+
 /* --- people, time, death --- */
 
 static void terminate(void)
@@ -261,6 +416,10 @@ static void drain(void)
     for (unsigned i = 0; i < DRAIN_MAX && !f.forgotten; i++) {
         if (f.c->row->n_jobs > 0 && f.c->row->jobs[0]->asked_wall_ms != 0)
             answer(0, true);
+        else if (f.c->row->n_locating > 0)
+            locate(0, 0);
+        else if (callees_settle())
+            continue;
         else if (f.c->row->n_client_txns > 0)
             step(&(struct call_input){
                 .type = CALL_IN_RESPONSE, .txn = row_span(f.c->row->client_txns[0]->branch), .status = 200});
@@ -271,13 +430,21 @@ static void drain(void)
     for (unsigned p = 0; p < f.ports; p++)
         FUZZ_ASSERT(f.back[p] <= 1);
     FUZZ_ASSERT(f.c->row->port_state != STORE__PORT_STATE__PORT_HELD);
+    for (size_t i = 0; i < f.c->row->n_out_legs; i++) {
+        const Store__OutLeg *leg = f.c->row->out_legs[i];
+        FUZZ_ASSERT(leg->state == OUT_LEG_OVER);
+        FUZZ_ASSERT(!out_leg_has_dialog(leg) || leg->ack != NULL);
+        FUZZ_ASSERT(leg->dialog->remote_tag[0] == '\0' || leg->ack != NULL || f.c->row->delayed_offer);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const ops[])(void) = {raw_request, pattern_request, pattern_request, some_answer,      some_answer,
-                                        bye_answer,  terminate,       time_passes,     die_and_come_back};
+    static void (*const ops[])(void) = {raw_request, pattern_request, pattern_request, some_answer,       some_answer,
+                                        bye_answer,  terminate,       time_passes,     die_and_come_back, some_targets,
+                                        callee_says, callee_says,     callee_asks,     callee_ends,       relay_answer};
     static const char *const portless[] = {"BRIDGE_CALL", NULL};
+    static const char *const domains[] = {"b", "192.0.2.1", NULL};
     struct span bad;
     log_set_level(LOG_ERROR);
     memset(&f, 0, sizeof(f));
@@ -292,7 +459,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .hole_punch = true,
                                 .events_json = true,
                                 .events_protobuf = true,
-                                .portless_actions = portless};
+                                .portless_actions = portless,
+                                .no_answer_ms = 30000,
+                                .route = {.domains = domains, .trunk = "sip:192.0.2.99"},
+                                .trunk_user = "u",
+                                .trunk_secret = "s",
+                                .trunk_realm = "r"};
     (void)codecs_parse(&f.conf.codecs, SPAN("PCMU,PCMA,telephone-event"), &bad);
     f.c = call_new(&f.conf, 77, f.now);
     if (take() % 4 == 0)

@@ -8,8 +8,10 @@
  * owe and all timers ran out, no transaction, call, row, event or byte is left.
  */
 #include "call-actor/actor.h"
+#include "call-actor/call_row.h"
 #include "call-actor/gate.h"
 #include "call-actor/registrar.h"
+#include "call-actor/ring.h"
 #include "call-actor/where.h"
 #include "common/base/log.h"
 #include "sip-edge/edge.h"
@@ -371,14 +373,40 @@ static void breakage(void)
     }
 }
 
+/* Whom everybody calls here has two phones. */
+static void register_callee(void)
+{
+    static const char *const contacts[] = {"sip:1@192.0.2.20:5070", "sip:1@192.0.2.21:5070"};
+    struct actor *a = virt.state;
+    struct location *l = registrar_location(a->registrar);
+    Store__AorRow *row = location_get(l, SPAN("1"));
+    for (size_t i = 0; i < sizeof(contacts) / sizeof(contacts[0]); i++) {
+        Store__Binding *b = row_alloc(sizeof(*b));
+        store__binding__init(b);
+        row_text(&b->contact, span_cstr(contacts[i]));
+        b->q = 1000;
+        b->expires_wall_ms = VIRT_WALL_0 * 2;
+        Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+        source.transport = (char *)(uintptr_t) "UDP";
+        source.addr = (char *)(uintptr_t) "192.0.2.20";
+        source.port = 5070;
+        b->source = row_endpoint(&source);
+        row_list_add(&row->bindings, &row->n_bindings, b);
+    }
+    FUZZ_ASSERT(location_put(l, row) == 0);
+    virt_turn_end();
+}
+
 static void check(void)
 {
-    FUZZ_ASSERT(txn_index_count(&w.edge.index) <= 2 * peers_branches() + OPS_MAX);
+    /* an INVITE may ring RING_MAX callees, each with INVITE and BYE */
+    FUZZ_ASSERT(txn_index_count(&w.edge.index) <= 2 * peers_branches() * (1 + RING_MAX) + OPS_MAX);
     FUZZ_ASSERT(w.edge_timers.count <= txn_index_count(&w.edge.index) * TXN_SLOTS + 8);
     if (!w.alive)
         return;
     const struct actor *a = virt.state;
-    FUZZ_ASSERT(virt.timers.count <= calls_count(&a->calls) * CALL_TIMERS + 4);
+    FUZZ_ASSERT(virt.timers.count <=
+                calls_count(&a->calls) * (CALL_TIMERS + RING_MAX) + 8); /* those of look-ups, too */
     FUZZ_ASSERT(a->live_cnt <= calls_count(&a->calls) && outbox_count(a->outbox) == virt_store_rows(STORE_OUTBOX));
 }
 
@@ -425,10 +453,12 @@ static void finish(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const ops[])(void) = {
-        peers_invite,    peers_invite, peers_repeat, peers_invite_again, peers_cancel, peers_in_dialog,
-        peers_in_dialog, peers_answer, job_ends,     job_ends,           job_steps,    event_settles,
-        terminate,       breakage,     deliver_some, time_passes,        peers_raw};
+    static void (*const ops[])(void) = {peers_invite,     peers_invite,      peers_repeat,      peers_invite_again,
+                                        peers_cancel,     peers_in_dialog,   peers_in_dialog,   peers_answer,
+                                        job_ends,         job_ends,          job_steps,         event_settles,
+                                        terminate,        breakage,          deliver_some,      time_passes,
+                                        peers_raw,        peers_callee_says, peers_callee_says, peers_callee_answers,
+                                        peers_callee_asks};
     log_set_level(LOG_ERROR);
     memset(&w, 0, sizeof(w));
     list_init(&w.to_actor);
@@ -440,6 +470,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     edge_begins();
     all_up();
     deliver_all();
+    if (size % 2 == 1)
+        register_callee();
     for (unsigned n = 0; script.len > 0 && n < OPS_MAX; n++) {
         ops[take() % (sizeof(ops) / sizeof(ops[0]))]();
         check();

@@ -7,6 +7,7 @@
 
 #define BRANCHES_MAX 512 /* more than one script can use */
 #define SLOTS 3
+#define CALLEES 6
 #define TEXT_MAX 4096
 #define ANSWER_KEPT_MS 30000 /* a repeat within this time gets the same answer (64*T1 is 32 s) */
 
@@ -27,8 +28,19 @@ struct slot {
     size_t our_request_len;
 };
 
+/* One callee's view: who was sent an INVITE by the service. */
+struct callee {
+    char call_id[80];
+    char tag[80];           /* of the service */
+    char invite[TEXT_MAX];  /* the last one */
+    char request[TEXT_MAX]; /* the last other one that wants an answer; "" */
+    unsigned cseq;          /* of its own last request */
+};
+
 static struct {
     struct slot slot[SLOTS];
+    struct callee callee[CALLEES];
+    unsigned callees; /* so far; the oldest is forgotten */
     unsigned branches, gens;
     struct {
         unsigned status;
@@ -75,11 +87,36 @@ static struct slot *slot_of(const struct sip_msg *m)
     return NULL;
 }
 
+static struct callee *callee_of(const struct sip_msg *m)
+{
+    for (int i = 0; i < CALLEES; i++) {
+        if (w.callee[i].call_id[0] != '\0' && span_eq(m->call_id, span_cstr(w.callee[i].call_id)))
+            return &w.callee[i];
+    }
+    return NULL;
+}
+
+static void see_callees_request(const struct sip_msg *m)
+{
+    struct callee *c = callee_of(m);
+    bool first = m->method == SIP_M_INVITE && m->to_tag.len == 0;
+    if (c == NULL && first) {
+        c = &w.callee[w.callees++ % CALLEES];
+        *c = (struct callee){.cseq = 0};
+        (void)snprintf(c->call_id, sizeof(c->call_id), "%.*s", SPAN_ARG(m->call_id));
+        (void)snprintf(c->tag, sizeof(c->tag), "%.*s", SPAN_ARG(m->from_tag));
+    }
+    if (c != NULL && m->method != SIP_M_ACK)
+        (void)snprintf(first ? c->invite : c->request, TEXT_MAX, "%.*s", SPAN_ARG(m->raw));
+}
+
 static void see_request(const struct sip_msg *m)
 {
     struct slot *s = slot_of(m);
     char branch[80];
     (void)snprintf(branch, sizeof(branch), "%.*s", SPAN_ARG(m->via.branch));
+    if (s == NULL)
+        see_callees_request(m);
     if (s == NULL || m->method == SIP_M_ACK || m->method == SIP_M_CANCEL)
         return;
     if (span_eq(m->from_tag, span_cstr(s->our_tag))) /* one Call-ID may have several calls, each with its own dialog */
@@ -209,6 +246,76 @@ void peers_answer(void)
                      status, SPAN_ARG(w.sent.via.all), SPAN_ARG(sip_msg_value(&w.sent, SIP_H_FROM)),
                      SPAN_ARG(sip_msg_value(&w.sent, SIP_H_TO)), SPAN_ARG(w.sent.call_id), w.sent.cseq.num,
                      SPAN_ARG(w.sent.method_text));
+    if (n > 0 && (size_t)n < sizeof(text))
+        rx(span_of(text, (size_t)n), false);
+}
+
+/* --- callees --- */
+
+static const char *const callee_tags[] = {"t", "t", "u", ""};
+
+static struct callee *some_callee(void)
+{
+    struct callee *c = &w.callee[take() % CALLEES];
+    return c->call_id[0] != '\0' ? c : NULL;
+}
+
+static void answer_as(const char *request, unsigned status, const char *tag, const char *contact, const char *body)
+{
+    static struct sip_msg asked;
+    char text[TEXT_MAX];
+    if (sip_msg_decode(&asked, span_cstr(request)) != 0)
+        return;
+    bool tagged = asked.to_tag.len > 0 || *tag == '\0';
+    int n = snprintf(text, sizeof(text),
+                     "SIP/2.0 %u x\r\nVia: %.*s\r\nFrom: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %u %.*s\r\n"
+                     "Contact: <%s>\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     status, SPAN_ARG(asked.via.all), SPAN_ARG(sip_msg_value(&asked, SIP_H_FROM)),
+                     SPAN_ARG(sip_msg_value(&asked, SIP_H_TO)), tagged ? "" : ";tag=", tagged ? "" : tag,
+                     SPAN_ARG(asked.call_id), asked.cseq.num, SPAN_ARG(asked.method_text), contact,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(text))
+        rx(span_of(text, (size_t)n), false);
+}
+
+void peers_callee_says(void)
+{
+    static const unsigned statuses[] = {100, 180, 183, 200, 200, 200, 302, 407, 480, 486, 487, 503, 603, 200, 180, 404};
+    static const char *const contacts[] = {"sip:1@192.0.2.20:5070", "sip:2@192.0.2.1", "sip:3@192.0.2.40",
+                                           "sip:1@192.0.2.41;transport=tcp"};
+    const struct callee *c = some_callee();
+    unsigned what = take(), how = take();
+    if (c != NULL)
+        answer_as(c->invite, statuses[what % 16], callee_tags[what / 16 % 4], contacts[how / 4 % 4], bodies[how % 4]);
+}
+
+void peers_callee_answers(void)
+{
+    static const unsigned statuses[] = {200, 200, 200, 481, 491, 180, 407, 500};
+    const struct callee *c = some_callee();
+    unsigned what = take();
+    if (c != NULL && c->request[0] != '\0')
+        answer_as(c->request, statuses[what % 8], "t", "sip:1@192.0.2.20:5070", bodies[what / 8 % 4]);
+}
+
+void peers_callee_asks(void)
+{
+    static const char *const methods[] = {"ACK", "BYE", "INVITE", "INVITE", "OPTIONS", "INFO", "CANCEL", "UPDATE"};
+    char text[TEXT_MAX];
+    struct callee *c = some_callee();
+    unsigned what = take(), how = take();
+    const char *method = methods[what % 8], *body = bodies[how % 4];
+    if (c == NULL)
+        return;
+    bool goes_on = strcmp(method, "ACK") == 0 || strcmp(method, "CANCEL") == 0;
+    c->cseq += goes_on ? 0 : 1;
+    w.branches += goes_on ? 0 : 1;
+    int n = snprintf(text, sizeof(text),
+                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKq%u\r\n"
+                     "From: <sip:1@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
+                     "Contact: <sip:1@192.0.2.20:5070>\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     method, w.branches, callee_tags[what / 16 % 3], c->tag, c->call_id, c->cseq, method,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     if (n > 0 && (size_t)n < sizeof(text))
         rx(span_of(text, (size_t)n), false);
 }

@@ -1,6 +1,6 @@
 /*
- * service_peers: the callers of fuzz_service.c: what they say, made from the script's bytes, and what they hear, which
- * must fit what they heard before.
+ * service_peers: the callers and callees of fuzz_service.c: what they say, made from the script's bytes, and what they
+ * hear, which must fit what they heard before.
  */
 #ifndef TESTS_FUZZ_SERVICE_PEERS_H
 #define TESTS_FUZZ_SERVICE_PEERS_H
@@ -31,6 +31,10 @@ void peers_cancel(void);
 void peers_in_dialog(void);
 void peers_answer(void);
 void peers_raw(void);
+/** A callee says something to the INVITE he got; answers another request; asks something himself. */
+void peers_callee_says(void);
+void peers_callee_answers(void);
+void peers_callee_asks(void);
 /** The Call-ID of some call, into out. */
 void peers_some_call(char out[32]);
 

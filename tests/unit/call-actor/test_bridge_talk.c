@@ -371,6 +371,20 @@ static void every_stage_lives_through_a_death(void **s)
     assert_true(k->forgotten);
 }
 
+/* A callee of RFC 2543. */
+static void a_dialog_without_a_tag_lives_through_a_death(void **s)
+{
+    struct kit *k = *s;
+    bridge_ring_bob(k);
+    BRIDGE_SAYS(k, 1, .status = 200, .tag = "", .body = BRIDGE_OFFER);
+    come_back(k);
+    kit_ack(k, 10);
+    kit_bye(k, 11);
+    kit_assert_has(bridge_request(k, 1, "BYE"), "To: <sip:bob@example.org>\r\n");
+    come_back(k);
+    assert_non_null(bridge_request(k, 1, "BYE"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +409,7 @@ int main(void)
         KIT_TEST(a_bye_answers_what_is_pending),
         KIT_TEST(options_are_answered_on_both_sides),
         KIT_TEST(every_stage_lives_through_a_death),
+        KIT_TEST(a_dialog_without_a_tag_lives_through_a_death),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -341,7 +341,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
     return text != NULL ? strtoul(text, NULL, 10) : otherwise;
 }
 
-/* Nobody is rung in these lives: test_bridge_random. */
+/* Nobody is rung in these lives; fuzz_call.c has callees. */
 static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
