@@ -87,9 +87,11 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
 
 void relay_cancel(struct call *c, struct call_effects *fx, struct span reason)
 {
-    const Store__Relay *r = in_state(c, RELAY_ASKED);
-    if (r != NULL)
-        fx_cancel(fx, row_span(r->request->branch), reason, r->to);
+    Store__Relay *r = in_state(c, RELAY_ASKED);
+    if (r == NULL)
+        return;
+    r->cancelled = true;
+    fx_cancel(fx, row_span(r->request->branch), reason, r->to);
 }
 
 /* --- the response --- */
@@ -207,6 +209,9 @@ void relay_take_late(struct call *c, struct call_effects *fx, const struct call_
 void relay_ask_again(const struct call *c, struct call_effects *fx)
 {
     const Store__Relay *r = last(c);
-    if (r != NULL && leg_request_is_out(r->request))
-        fx_request(fx, "INVITE", r->request, r->to);
+    if (r == NULL || !leg_request_is_out(r->request))
+        return;
+    fx_request(fx, "INVITE", r->request, r->to);
+    if (r->cancelled)
+        fx_cancel(fx, row_span(r->request->branch), SPAN(""), r->to);
 }

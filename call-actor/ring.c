@@ -220,13 +220,19 @@ static bool was_rung(const struct call *c, const char *user)
     return bridge_locates(c, span_cstr(user)) >= 0;
 }
 
+/* Nobody is looked up for whom there would be no room. */
+static bool has_room(const struct call *c)
+{
+    return c->row->n_targets + c->row->n_out_legs + c->row->n_locating < RING_MAX;
+}
+
 /* It takes the place of who redirects; of several, the best come first. */
 static void follow(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_addr *to,
                    int best)
 {
     struct route_caller caller = bridge_caller(c);
     struct route way = route_redirect(&c->conf->route, &caller, leg->target, to->uri);
-    if (way.way == ROUTE_USER && !was_rung(c, way.user))
+    if (way.way == ROUTE_USER && has_room(c) && !was_rung(c, way.user))
         bridge_locate(c, fx, span_cstr(way.user));
     if (way.target == NULL)
         return;

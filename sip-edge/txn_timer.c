@@ -8,6 +8,10 @@
 
 #define D_LEAST_MS 32000u /* RFC 3261 §17.1.1.2 */
 
+/* Over a connection it may be nothing, for no final comes twice. But a call-actor that dies before it has noted a
+ * refusal asks again when it is back, and what is forgotten then would ring the callee once more. */
+#define D_RELIABLE_MS 5000u
+
 struct txn_times txn_times_of(uint32_t t1_ms)
 {
     return (struct txn_times){.t1_ms = t1_ms, .t2_ms = t1_ms * 8, .t4_ms = t1_ms * 10};
@@ -28,7 +32,7 @@ uint32_t txn_timer_ms(const struct txn_times *tt, enum txn_tmr tmr, enum txn_kin
     case TXN_TMR_M:
         return whole;
     case TXN_TMR_D: /* "at least 32 seconds", whatever our T1 is: the server's H runs by its own */
-        return reliable ? 0 : whole > D_LEAST_MS ? whole : D_LEAST_MS;
+        return reliable ? D_RELIABLE_MS : whole > D_LEAST_MS ? whole : D_LEAST_MS;
     case TXN_TMR_J:
         return reliable ? 0 : whole;
     case TXN_TMR_I:

@@ -1,6 +1,8 @@
 /* Bridged calls until somebody answers or nobody does: RFC 3261 §9, §13.2, §16.7. */
 #include "tests/unit/call-actor/bridge_kit.h"
 
+#include "call-actor/ring.h"
+
 static void assert_ended(struct kit *k, unsigned status, const char *reason, const char *by)
 {
     struct call_effect *reply = bridge_reply(k, 0, status);
@@ -453,6 +455,29 @@ static void redirections_end(void **s)
     assert_ended(k, 480, "no_answer", "callee");
 }
 
+static void redirections_of_many_look_up_a_bounded_number(void **s)
+{
+    static const char *const domains[] = {"example.org", NULL};
+    struct kit *k = *s;
+    struct bridge_target many[10];
+    char uri[10][40], contacts[512];
+    k->conf.route.domains = domains;
+    for (unsigned i = 0; i < 10; i++) {
+        (void)snprintf(uri[i], sizeof(uri[i]), "sip:bob@198.51.100.20:%u", 6000 + i);
+        many[i] = (struct bridge_target){.uri = uri[i], .q = 1000, .addr = "198.51.100.20"};
+    }
+    bridge_asked(k);
+    bridge_rings(k, many, 10);
+    for (unsigned leg = 1; leg <= 9; leg++) {
+        size_t at = 0;
+        for (unsigned i = 0; i < RING_REDIRECTS_MAX; i++)
+            at +=
+                (size_t)snprintf(contacts + at, sizeof(contacts) - at, "Contact: <sip:u%u.%u@example.org>\r\n", leg, i);
+        BRIDGE_SAYS(k, leg, .status = 302, .more = contacts);
+    }
+    assert_int_equal(k->c->row->n_locating, RING_MAX - 10);
+}
+
 static void a_redirection_in_a_circle_is_not_followed(void **s)
 {
     struct kit *k = *s;
@@ -514,6 +539,7 @@ int main(void)
         KIT_TEST(a_redirection_to_a_user_of_ours_is_looked_up),
         KIT_TEST(a_redirection_to_nobody_is_480),
         KIT_TEST(redirections_end),
+        KIT_TEST(redirections_of_many_look_up_a_bounded_number),
         KIT_TEST(a_redirection_in_a_circle_is_not_followed),
         KIT_TEST(what_is_open_is_asked_again),
     };

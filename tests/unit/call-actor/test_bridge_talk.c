@@ -341,6 +341,21 @@ static void come_back(struct kit *k)
     call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
 }
 
+static void the_cancel_of_a_reinvite_is_asked_again(void **s)
+{
+    struct kit *k = *s;
+    bridge_up(k);
+    reinvite(k, 11, HELD);
+    KIT_REQUEST(k, .method = "CANCEL", .cseq = 11, .in_dialog = true);
+    assert_non_null(bridge_cancel(k, 1));
+    come_back(k);
+    assert_non_null(bridge_request(k, 1, "INVITE"));
+    assert_non_null(bridge_cancel(k, 1));
+    relayed(k, 487, NULL);
+    come_back(k);
+    assert_null(bridge_cancel(k, 1));
+}
+
 static void every_stage_lives_through_a_death(void **s)
 {
     struct kit *k = *s;
@@ -408,6 +423,7 @@ int main(void)
         KIT_TEST(a_cancelled_reinvite_is_cancelled_there),
         KIT_TEST(a_bye_answers_what_is_pending),
         KIT_TEST(options_are_answered_on_both_sides),
+        KIT_TEST(the_cancel_of_a_reinvite_is_asked_again),
         KIT_TEST(every_stage_lives_through_a_death),
         KIT_TEST(a_dialog_without_a_tag_lives_through_a_death),
     };

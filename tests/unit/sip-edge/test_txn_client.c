@@ -63,14 +63,16 @@ static void ict_refused_acks_every_copy_until_d(void **state)
     sim_expect("0:request 100:ack 100:tell 600:ack-again 32100:over");
 }
 
-static void ict_refused_on_a_reliable_transport_ends_at_once(void **state)
+static void ict_refused_on_a_reliable_transport_can_be_asked_again(void **state)
 {
     (void)state;
     sim_start(TXN_ICT, true);
     sim_happens(TXN_TU_REQUEST, 0);
     sim_happens(TXN_RX_RESPONSE, 603);
-    sim_run_until(0);
-    sim_expect("0:request 0:ack 0:tell 0:over");
+    sim_run_until(4000);
+    sim_happens(TXN_TU_REQUEST, 0);
+    sim_run_until(60000);
+    sim_expect("0:request 0:ack 0:tell 4000:tell-again 5000:over");
 }
 
 static void ict_accepted_passes_every_2xx_until_m(void **state)
@@ -245,7 +247,7 @@ int main(void)
         cmocka_unit_test(ict_provisional_stops_a_and_b),
         cmocka_unit_test(ict_is_not_kept_for_ever),
         cmocka_unit_test(ict_refused_acks_every_copy_until_d),
-        cmocka_unit_test(ict_refused_on_a_reliable_transport_ends_at_once),
+        cmocka_unit_test(ict_refused_on_a_reliable_transport_can_be_asked_again),
         cmocka_unit_test(ict_accepted_passes_every_2xx_until_m),
         cmocka_unit_test(ict_accepted_lasts_on_reliable_transports_too),
         cmocka_unit_test(ict_cancel_waits_for_a_provisional),
