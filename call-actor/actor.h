@@ -39,6 +39,7 @@ struct actor_texts {
     char *guest_plans_text;
     const char *domains[ACTOR_LIST_MAX + 1];
     const char *guest_plans[ACTOR_LIST_MAX + 1];
+    struct buf domain;
     struct buf trunk_secret;
     struct buf trunk_realm;
 };

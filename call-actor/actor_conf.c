@@ -6,6 +6,7 @@
 
 #define SECRET_BYTES_MAX 256u
 #define REALM_BYTES_MAX 256u
+#define DOMAIN_BYTES_MAX 512u
 
 /* "192.0.2.1,2001:db8::1", or one of them. */
 static void read_public_addrs(struct call_conf *conf, struct span list)
@@ -77,6 +78,27 @@ static char *split(const char **out, size_t have, const char *list)
     return text;
 }
 
+/* A realm may be any text; strict peers refuse a From whose host is none ("sentiric_demo" has a '_'). */
+static bool is_domain_name(struct span s)
+{
+    return sip_host_valid(s) && !sip_host_is_ip4(s) && !sip_host_is_ip6(s) && span_find(s, '_') == s.len &&
+           span_find(s, '.') < s.len;
+}
+
+/* The host in our From: what others may call back. own: place in the list of the first of _DOMAINS. */
+static void read_domain(struct actor *a, size_t own)
+{
+    struct span host = span_cstr(a->texts.domains[own]);
+    if (host.len == 0)
+        host = span_cstr(is_domain_name(span_cstr(a->realm)) ? a->realm : a->conf.contact_addr);
+    bool bare_ip6 = sip_host_is_ip6(host) && !span_starts(host, SPAN("["));
+    buf_init(&a->texts.domain, DOMAIN_BYTES_MAX);
+    buf_puts(&a->texts.domain, bare_ip6 ? "[" : "");
+    buf_put_span(&a->texts.domain, host);
+    buf_puts(&a->texts.domain, bare_ip6 ? "]" : "");
+    a->conf.domain = buf_cstr(&a->texts.domain);
+}
+
 /* A realm that is no host names nobody, and does no harm here. */
 static void read_domains(struct actor *a)
 {
@@ -94,8 +116,7 @@ static void read_domains(struct actor *a)
     a->conf.route.ports[1] = conf_u32(c, SET_SIPS_PORT);
     a->conf.route.ports[2] = a->conf.contact_port;
     a->conf.route.ports[3] = a->conf.contact_sips_port;
-    /* In From a host must be one that others can call back: the realm, if it can be a host. */
-    a->conf.domain = sip_host_valid(span_cstr(a->realm)) ? a->realm : "";
+    read_domain(a, cnt);
 }
 
 static void read_guest_plans(struct actor *a)
@@ -156,6 +177,7 @@ void actor_conf_free(struct actor *a)
 {
     free(a->texts.domains_text);
     free(a->texts.guest_plans_text);
+    buf_fini(&a->texts.domain);
     buf_wipe(&a->texts.trunk_secret);
     buf_fini(&a->texts.trunk_realm);
 }

@@ -336,7 +336,7 @@ class TestTollFraud(RouteTest):
         call = Call(alice, to="902121230005", caller="alice")
         call.from_value = '"A" <sip:%61lice@elsewhere.example>;tag=1'  # it is his, and its host goes nowhere
         invite = self.rings(alice, "902121230005", self.trunk, call=call)
-        self.assertRegex(header(invite, "From"), r'^"A" <sip:%61lice@sentiric_demo>;tag=')
+        self.assertRegex(header(invite, "From"), r'^"A" <sip:%61lice@127\.0\.0\.1>;tag=')
 
 
 class TestIdentity(RouteTest):
@@ -345,19 +345,19 @@ class TestIdentity(RouteTest):
         invite = self.rings(outside, "902121230005", self.trunk,
                             extra=["P-Asserted-Identity: <sip:+902129999999@gw>, <tel:+902129999999>"])
         self.assertEqual(header(invite, "P-Asserted-Identity"), "<sip:+902129999999@gw>, <tel:+902129999999>")
-        self.assertRegex(header(invite, "From"), r'^"Caller" <sip:905551234567@sentiric_demo>;tag=')
+        self.assertRegex(header(invite, "From"), r'^"Caller" <sip:905551234567@127\.0\.0\.1>;tag=')
         invite = self.rings(outside, "902121230005", self.trunk,
                             extra=["P-Asserted-Identity: <sip:+902129999999@gw>", "Privacy: id"])
         self.assertEqual(header(invite, "Privacy"), "id")
         self.assertRegex(header(invite, "From"), r'^"Anonymous" <sip:anonymous@anonymous\.invalid>;tag=')
         invite = self.rings(self.user(), "05551112233", self.trunk, extra=["P-Asserted-Identity: <sip:boss@gw>"])
-        self.assertEqual(header(invite, "P-Asserted-Identity"), "<sip:alice@sentiric_demo>")
+        self.assertEqual(header(invite, "P-Asserted-Identity"), "<sip:alice@127.0.0.1>")
 
     def test_what_a_phone_is_told(self):
         bob, outside = self.callee("bob"), self.outside()
         invite = self.rings(outside, "bob", bob, extra=["P-Asserted-Identity: <sip:+902129999999@gw>"])
         self.assertIsNone(header(invite, "P-Asserted-Identity"))
-        self.assertRegex(header(invite, "From"), r"<sip:905551234567@sentiric_demo>;tag=")
+        self.assertRegex(header(invite, "From"), r"<sip:905551234567@127\.0\.0\.1>;tag=")
         for privacy in ("id", "user;critical"):
             invite = self.rings(outside, "bob", bob, extra=["P-Asserted-Identity: <sip:+902129999999@gw>",
                                                             f"Privacy: {privacy}"])
@@ -365,6 +365,21 @@ class TestIdentity(RouteTest):
             self.assertNotIn("905551234567", text)
             self.assertNotIn("902129999999", text)
         self.refused(outside, "bob", 500, extra=["Privacy: session;critical"])
+
+
+class TestDomains(RouteTest):
+    @classmethod
+    def prepare(cls, stack):
+        stack.settings[P + "DOMAINS"] = "sip.example.com,pbx.example.com"
+        for plan in stack.platform.config["plans"]:
+            if plan["id"] == "DP_DEMO_BRIDGE_BOB":
+                plan["data"]["target"] = "sip:bob@pbx.example.com"
+
+    def test_hosts_that_are_ours(self):
+        invite = self.rings(self.user(), "902121230003", self.callee("bob"))
+        self.assertRegex(header(invite, "From"), r"<sip:alice@sip\.example\.com>;tag=")
+        invite = self.rings(self.user(), "05551112233", self.trunk)
+        self.assertEqual(header(invite, "P-Asserted-Identity"), "<sip:alice@sip.example.com>")
 
 
 class TestTrunkDigest(RouteTest):
