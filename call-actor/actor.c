@@ -190,7 +190,9 @@ static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
     if (is_keepalive(a, m->txn, false))
         return;
     struct entry *e = call_for_id(a, m->txn);
-    struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_of((const char *)m->txn.data, m->txn.len)};
+    struct call_input in = {.type = CALL_IN_RESPONSE,
+                            .txn = span_of((const char *)m->txn.data, m->txn.len),
+                            .unreachable = m->cause != PLANE__TXN_FAILED__CAUSE__TIMEOUT};
     if (e != NULL)
         actor_step(a, e, &in);
 }

@@ -278,6 +278,18 @@ class TestNoTrunk(RouteTest):
         self.answered_by_us(self.user(), "902121234567")
 
 
+class TestTrunkAway(RouteTest):
+    @classmethod
+    def prepare(cls, stack):
+        stack.settings[P + "OUTBOUND_TRUNK"] = "sip:trunk.invalid"
+
+    def test_a_trunk_that_cannot_be_reached(self):
+        call = self.dial(self.user(), "05551112233")
+        self.assertEqual(status(call.final()), 500)
+        ended = self.stack.events.wait_ended(call.call_id)[-1]
+        self.assertEqual(ended["reason"], "failure")
+
+
 class TestTollFraud(RouteTest):
     """What a callee says and what a phone registers leads nobody where he could not go himself."""
 
