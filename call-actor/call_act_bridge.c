@@ -161,7 +161,7 @@ void act_ring_on(void *obj, const void *arg, void *fx, struct now now)
 }
 
 /* To the caller each leg has a dialog of its own, as behind a forking proxy: what one says of its media does not
- * contradict another. Floods are not passed on. */
+ * contradict another. */
 void act_progress(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
@@ -170,8 +170,6 @@ void act_progress(void *obj, const void *arg, void *fx, struct now now)
     char tag[OUT_LEG_TAG_SIZE];
     struct buf out;
     Store__ServerTxn *txn = leg_txn_pending(c);
-    if (st->leg->passed >= OUT_LEG_PASSED_MAX)
-        return;
     st->leg->passed++;
     out_leg_tag(st->leg, st->in->msg->to_tag, tag);
     leg_begin_for(&out, txn, st->in->status, span_cstr(tag));

@@ -110,7 +110,10 @@ static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *l
         return can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
     if (in->msg == NULL || in->status <= 100)
         return OUT_LEG_EV_NONE;
-    return is_2xx(in) ? answer(c, leg, in) : OUT_LEG_EV_PROVISIONAL;
+    if (is_2xx(in))
+        return answer(c, leg, in);
+    bool flood = leg->state == OUT_LEG_RINGING && leg->passed >= OUT_LEG_PASSED_MAX;
+    return flood ? OUT_LEG_EV_NONE : OUT_LEG_EV_PROVISIONAL;
 }
 
 enum out_leg_event out_leg_classify(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)

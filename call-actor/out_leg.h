@@ -14,7 +14,7 @@
 
 #define OUT_LEGS_MAX 24u       /* of a call in its whole life: those that ring (RING_MAX) and strays */
 #define OUT_LEG_EARLY_MAX 4u   /* early dialogs told apart in one leg; more share the last tag */
-#define OUT_LEG_PASSED_MAX 16u /* provisionals of one leg that are passed on; more are only counted */
+#define OUT_LEG_PASSED_MAX 16u /* provisionals of one leg that are passed on; more are dropped, and change nothing */
 #define OUT_LEG_TAG_SIZE 32
 
 enum out_leg_state {

@@ -56,7 +56,7 @@ static Store__Dialog *dialog_for(const struct call *c, const Store__Target *t)
     return made;
 }
 
-/* Transport our Contact names: that of the way to the callee, as far as it is known. */
+/* What our Contact depends on, as far as it is known: the transport and the family of the way to the callee. */
 static Plane__Endpoint way_of(const Store__Target *t)
 {
     Plane__Endpoint way = PLANE__ENDPOINT__INIT;
@@ -65,7 +65,11 @@ static Plane__Endpoint way_of(const Store__Target *t)
     const char *hop = t->next_hop[0] != '\0' ? t->next_hop : t->uri;
     if (t->dest != NULL)
         return *t->dest;
-    if (sip_uri_decode(&uri, span_cstr(hop)) == 0 && sip_uri_param(&uri, SPAN("transport"), &value))
+    if (sip_uri_decode(&uri, span_cstr(hop)) != 0)
+        return way;
+    if (sip_host_is_ip6(uri.host))
+        way.addr = (char *)(uintptr_t) "::";
+    if (sip_uri_param(&uri, SPAN("transport"), &value))
         way.transport = span_caseeq(value, SPAN("tls"))   ? (char *)(uintptr_t) "TLS"
                         : span_caseeq(value, SPAN("tcp")) ? (char *)(uintptr_t) "TCP"
                                                           : way.transport;

@@ -41,6 +41,16 @@ static void a_plan_to_bridge_looks_up_and_rings(void **s)
     assert_non_null(kit_arm(k, CALL_TMR_NO_ANSWER));
 }
 
+static void a_callee_of_the_other_family_can_reach_us(void **s)
+{
+    static const struct bridge_target far = {.uri = "sip:far@[2001:db8::20];transport=tcp", .q = 1000};
+    struct kit *k = *s;
+    k->conf.contact_addr_other = "2001:db8::5";
+    bridge_asked(k);
+    bridge_rings(k, &far, 1);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Contact: <sip:sentiric@[2001:db8::5]:5060;transport=tcp>\r\n");
+}
+
 static void nobody_there_is_told(void **s)
 {
     static const unsigned status[] = {480, 404, 503};
@@ -107,7 +117,10 @@ static void a_flood_of_provisionals_is_not_passed_on(void **s)
         (void)snprintf(tag, sizeof(tag), "t%u", i);
         BRIDGE_SAYS(k, 1, .status = 183, .tag = tag, .body = BRIDGE_EARLY);
         passed += kit_count(k, CALL_EFF_REPLY);
+        if (i == 50)
+            k->c->dirty = false;
     }
+    assert_false(k->c->dirty); /* nor is it written down each time */
     assert_int_equal(passed, OUT_LEG_PASSED_MAX);
     assert_int_equal(bridge_leg(k, 1)->n_early, OUT_LEG_EARLY_MAX);
 }
@@ -513,6 +526,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         KIT_TEST(a_plan_to_bridge_looks_up_and_rings),
+        KIT_TEST(a_callee_of_the_other_family_can_reach_us),
         KIT_TEST(nobody_there_is_told),
         KIT_TEST(an_answer_to_a_question_not_asked_is_nothing),
         KIT_TEST(hops_run_out),
