@@ -92,10 +92,15 @@ static bool has_leg_out(const struct call *c)
     return false;
 }
 
+bool call_awaits_answers(const struct call *c)
+{
+    return has_leg_out(c) || relay_is_out(c) || c->row->n_client_txns > 0;
+}
+
 bool call_is_busy(const struct call *c)
 {
-    return has_leg_out(c) || relay_is_out(c) || has_port(c) || c->row->n_jobs > 0 || c->row->n_client_txns > 0 ||
-           leg_txn_pending(c) != NULL || leg_txn_unacked(c) != NULL;
+    return call_awaits_answers(c) || has_port(c) || c->row->n_jobs > 0 || leg_txn_pending(c) != NULL ||
+           leg_txn_unacked(c) != NULL;
 }
 
 bool call_is_live(const struct call *c)

@@ -210,6 +210,8 @@ const char *call_state_name(enum call_state s);
 const char *call_state_shown(const struct call *c);
 /** Holds a media port or an open job, or owes or awaits an answer: may not be forgotten. */
 bool call_is_busy(const struct call *c);
+/** A request of ours to somebody has no final answer yet. */
+bool call_awaits_answers(const struct call *c);
 /** Counts as a call in progress for `status`, `calls` and drain (not NEW, not ENDED). */
 bool call_is_live(const struct call *c);
 /** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */

@@ -66,8 +66,9 @@ void leg_repeat(struct call_effects *fx, const Store__ServerTxn *txn);
 /** A request to be kept: its branch is made here, its bytes are those in `raw`, it goes where `d` leads. */
 Store__ClientTxn *leg_request_new(const struct call *c, const char *method, const Store__Dialog *d, uint32_t cseq,
                                   struct span raw);
-/** A BYE in this dialog; reason: value of its Reason header (RFC 3326), may be empty. */
-Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason);
+/** A BYE in this dialog; reason: value of its Reason header (RFC 3326), auth: a whole header line; both may be empty.
+ */
+Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason, struct span auth);
 /** The ACK of a 2xx to our INVITE with this CSeq number (§13.2.2.4). */
 Store__ClientTxn *leg_ack_new(const struct call *c, const Store__Dialog *d, uint32_t cseq, struct span sdp);
 /** Takes the place of the one at `at`, which may be NULL, and is freed. */

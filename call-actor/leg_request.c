@@ -40,7 +40,7 @@ static Store__ClientTxn *keep(const struct call *c, const char *method, const St
 }
 
 /* No Contact: some peers are disturbed by one in a BYE, and §12.2.1.1 does not ask for it. */
-Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason)
+Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason, struct span auth)
 {
     struct buf raw;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
@@ -48,6 +48,7 @@ Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct spa
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     if (reason.len > 0)
         sip_write_hdr(&raw, SIP_H_REASON, reason);
+    buf_put_span(&raw, auth);
     leg_put_sdp(&raw, SPAN(""));
     return keep(c, "BYE", d, d->local_cseq, &raw);
 }
@@ -66,7 +67,7 @@ Store__ClientTxn *leg_ack_new(const struct call *c, const Store__Dialog *d, uint
 
 void leg_bye(struct call *c, struct call_effects *fx, struct span reason)
 {
-    Store__ClientTxn *txn = leg_bye_new(c, c->row->a, reason);
+    Store__ClientTxn *txn = leg_bye_new(c, c->row->a, reason, SPAN(""));
     row_list_add(&c->row->client_txns, &c->row->n_client_txns, txn);
     fx_request(fx, "BYE", txn, SIDE_CALLER);
 }

@@ -82,8 +82,7 @@ static bool can_answer(const struct call *c, const Store__OutLeg *leg, const str
 {
     struct buf line;
     struct span nonce;
-    if (in->msg == NULL || (in->status != 401 && in->status != 407) || !out_leg_rings(leg) ||
-        leg->auth_tries >= DIGEST_TRIES_MAX)
+    if (in->msg == NULL || (in->status != 401 && in->status != 407) || leg->auth_tries >= DIGEST_TRIES_MAX)
         return false;
     buf_init(&line, SIP_LINE_BYTES_MAX);
     bool can = out_leg_answer_challenge(&line, c->conf, leg, in->msg, &nonce);
@@ -107,7 +106,7 @@ static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg,
 static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
 {
     if (in->status == 0 || in->status >= 300)
-        return can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
+        return out_leg_rings(leg) && can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
     if (in->msg == NULL || in->status <= 100)
         return OUT_LEG_EV_NONE;
     if (is_2xx(in))
@@ -116,11 +115,16 @@ static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *l
     return flood ? OUT_LEG_EV_NONE : OUT_LEG_EV_PROVISIONAL;
 }
 
+static enum out_leg_event to_bye(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    if (in->status != 0 && in->status < 200)
+        return OUT_LEG_EV_NONE;
+    return leg->state == OUT_LEG_ENDING && can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_BYE_DONE;
+}
+
 enum out_leg_event out_leg_classify(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
 {
-    if (leg_request_is(leg->bye, in->txn))
-        return in->status == 0 || in->status >= 200 ? OUT_LEG_EV_BYE_DONE : OUT_LEG_EV_NONE;
-    return to_invite(c, leg, in);
+    return leg_request_is(leg->bye, in->txn) ? to_bye(c, leg, in) : to_invite(c, leg, in);
 }
 
 struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_event ev, const struct out_leg_news *news,
@@ -142,10 +146,11 @@ bool out_leg_answer_challenge(struct buf *out, const struct call_conf *conf, con
     if (!leg->target->trunk || login.user == NULL || login.user[0] == '\0')
         return false;
     id_random(cnonce, DIGEST_CNONCE_RANDOM);
+    bool invite = challenge->method == SIP_M_INVITE; /* a BYE has had no credentials yet */
     struct digest_ask ask = {.login = &login,
-                             .method = SPAN("INVITE"),
-                             .uri = span_cstr(leg->target->uri),
-                             .used = span_cstr(leg->auth_nonce),
+                             .method = challenge->method_text,
+                             .uri = span_cstr(invite ? leg->target->uri : leg->dialog->remote_target),
+                             .used = span_cstr(invite ? leg->auth_nonce : ""),
                              .cnonce = span_cstr(cnonce)};
     return digest_answer(out, challenge, &ask, nonce) == DIGEST_ANSWERED;
 }

@@ -105,7 +105,7 @@ static inline bool out_leg_is_up(const Store__OutLeg *leg)
 
 /* Actions (out_leg_act.c). */
 fsm_act_fn out_leg_provisional, out_leg_answered, out_leg_offered, out_leg_unwanted, out_leg_ack_again,
-    out_leg_authorize, out_leg_refused, out_leg_cancel, out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye,
-    out_leg_over;
+    out_leg_authorize, out_leg_authorize_bye, out_leg_refused, out_leg_cancel, out_leg_cancelled, out_leg_ack,
+    out_leg_ack_bye, out_leg_bye, out_leg_over;
 
 #endif

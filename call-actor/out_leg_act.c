@@ -173,7 +173,7 @@ static void acknowledge(const struct out_leg_ref *ref, struct call_effects *fx, 
 static void hang_up(const struct out_leg_ref *ref, struct call_effects *fx, struct span reason)
 {
     Store__OutLeg *leg = ref->leg;
-    leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, reason));
+    leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, reason, SPAN("")));
     fx_request(fx, "BYE", leg->bye, leg->id);
 }
 
@@ -274,6 +274,23 @@ void out_leg_bye(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct out_leg_news *news = arg;
     hang_up(obj, fx, news->reason);
+}
+
+/* Without its answer the session would go on over there. */
+void out_leg_authorize_bye(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct out_leg_ref *ref = obj;
+    const struct out_leg_news *news = arg;
+    Store__OutLeg *leg = ref->leg;
+    struct span nonce;
+    struct buf line;
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    (void)out_leg_answer_challenge(&line, ref->call->conf, leg, news->in->msg, &nonce); /* asked before */
+    leg->auth_tries++;
+    leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, SPAN(""), buf_span(&line)));
+    fx_request(fx, "BYE", leg->bye, leg->id);
+    buf_fini(&line);
 }
 
 /* The caller's answer to its offer never came, or cannot be used. */

@@ -3,8 +3,8 @@
  * A service that is going down (drained first) says BYE to whoever is still talking, so that nobody listens to silence
  * and every call gets its last event; bounded by the supervisor's grace.
  *
- * Ports and events need no call and are in the store: they get SETTLE_MS from the end of the last call to go where they
- * belong, and none when who takes them is not there. The next start takes them up.
+ * Ports, events and the BYEs to callees need no call in progress and are in the store: they get SETTLE_MS from the end
+ * of the last call to go where they belong, and none when who takes them is not there. The next start takes them up.
  */
 #include "call-actor/actor.h"
 #include "common/base/err.h"
@@ -12,10 +12,13 @@
 #define STOP_LOOK_MS 50
 #define SETTLE_MS 2000
 
-static bool has_job(struct actor *a)
+/* A job that the orchestrator, or a BYE that the edge is about to bring to its end. */
+static bool has_request_out(struct actor *a)
 {
+    bool orch = bus_link_is_up(a->orch), edge = bus_link_is_up(a->edge);
     for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next) {
-        if (LIST_ENTRY(n, struct entry, all)->call->row->n_jobs > 0)
+        const struct call *c = LIST_ENTRY(n, struct entry, all)->call;
+        if ((orch && c->row->n_jobs > 0) || (edge && call_awaits_answers(c)))
             return true;
     }
     return false;
@@ -25,7 +28,7 @@ static bool has_job(struct actor *a)
 static bool is_settling(struct actor *a)
 {
     bool events = outbox_count(a->outbox) > 0 && a->broker_up && bus_link_is_up(a->pub);
-    return events || (bus_link_is_up(a->orch) && has_job(a));
+    return events || has_request_out(a);
 }
 
 bool stop_is_settled(struct actor *a)

@@ -30,6 +30,13 @@ static void on_stray(struct edge *e, const struct edge_path *from)
         edge_stat_drop(EDGE_DROP_STRAY_RESPONSE);
 }
 
+/* He is in a call of ours, and will name our tag in his requests. */
+static void meet_callee(struct edge *e, const struct edge_path *from)
+{
+    edge_guard_vouch(e, from);
+    edge_guard_learn(e, e->msg.from_tag);
+}
+
 void edge_on_response(struct edge *e, const struct edge_path *from)
 {
     const struct sip_msg *m = &e->msg;
@@ -47,7 +54,7 @@ void edge_on_response(struct edge *e, const struct edge_path *from)
     if (txn_is_answered(&x->t))
         edge_stat_repeat_in(false);
     else if (m->method == SIP_M_INVITE && m->status >= 200 && m->status < 300)
-        edge_guard_vouch(e, from);
+        meet_callee(e, from);
     (void)edge_txn_do(x, TXN_RX_RESPONSE,
                       &(struct edge_word){.bytes = m->raw, .msg = m, .from = from, .status = m->status});
 }

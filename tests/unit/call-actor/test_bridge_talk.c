@@ -179,6 +179,35 @@ static void a_callee_that_does_not_answer_the_bye_is_forgotten(void **s)
     assert_true(k->forgotten);
 }
 
+#define CHALLENGE "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n"
+
+/* Some carriers challenge every request. */
+static void the_trunks_challenge_to_a_bye_is_answered(void **s)
+{
+    static const struct bridge_target trunk = {.uri = "sip:905551112233@trunk.example", .q = 1000, .trunk = true};
+    struct kit *k = *s;
+    k->conf.trunk_user = "we";
+    k->conf.trunk_secret = "secret";
+    k->conf.trunk_realm = "carrier";
+    bridge_asked(k);
+    bridge_rings(k, &trunk, 1);
+    BRIDGE_SAYS(k, 1, .status = 407, .more = CHALLENGE);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Proxy-Authorization: Digest ");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "CSeq: 2 INVITE\r\n");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER);
+    kit_ack(k, 10);
+    kit_bye(k, 11);
+    bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
+                       &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = CHALLENGE});
+    kit_assert_has(bridge_request(k, 1, "BYE"), "Proxy-Authorization: Digest ");
+    kit_assert_has(bridge_request(k, 1, "BYE"), "CSeq: 4 BYE\r\n");
+    bridge_assert_leg(k, 1, OUT_LEG_ENDING);
+    for (unsigned i = 0; i < 3; i++)
+        bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
+                           &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = CHALLENGE});
+    bridge_assert_leg(k, 1, OUT_LEG_OVER); /* three answers, no more */
+}
+
 /* --- re-INVITE --- */
 
 static void a_reinvite_of_the_caller_is_passed_on(void **s)
@@ -414,6 +443,7 @@ int main(void)
         KIT_TEST(hangup_says_bye_to_both),
         KIT_TEST(hangup_before_the_ack_ends_the_callee_at_once),
         KIT_TEST(a_callee_that_does_not_answer_the_bye_is_forgotten),
+        KIT_TEST(the_trunks_challenge_to_a_bye_is_answered),
         KIT_TEST(a_reinvite_of_the_caller_is_passed_on),
         KIT_TEST(a_reinvite_of_the_callee_is_passed_on),
         KIT_TEST(a_reinvite_without_an_offer_gets_the_answer_in_its_ack),
