@@ -11,6 +11,7 @@ and the figures are medians over the rounds with the least and the most beside t
 import argparse
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -88,6 +89,7 @@ class Kamailio:
     def close(self):
         harness.stop_process(self.process, 10)
         self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Ours:
