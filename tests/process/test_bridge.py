@@ -440,6 +440,22 @@ class TestSipp(BridgeTest):
         self.assertEqual(sum(keys == list(KINDS) for keys in seen.values()), calls)
         self.assertEqual(self.stack.platform.status()["allocated"], self.before["allocated"])
 
+    def test_calls_outlive_kills(self):
+        """Each process a call goes through is killed under load; SIPp on both sides repeats as any peer does."""
+        self.answering()
+        calls = 300
+        with tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            caller = sipp.start(self.stack.sip_port, folder, calls=calls, rate=30, hold_ms=1500, service=TO_ALICE, limit=2000)
+            for name in ("sip-edge", "call-actor", "sip-edge", "call-actor"):
+                self.stack.wait_restarted(self.stack.kill_worker(name))
+                self.stack.wait_ready()
+            r = sipp.finish(caller, folder, 90)
+        self.assertEqual((r.ok, r.failed), (calls, 0), r.text)
+        self.stack.assert_clean(60)
+        wait_for("every event", 20, lambda: sum(len(k) for k in self.stack.events.by_call().values()) >= 3 * calls)
+        seen = self.stack.events.by_call()
+        self.assertEqual(sum(keys == list(KINDS) for keys in seen.values()), calls)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -413,6 +413,20 @@ static void a_bye_in_an_early_dialog_is_as_a_cancel(void **s)
     assert_non_null(bridge_cancel(k, 1));
 }
 
+static void a_second_invite_while_it_rings_gets_500(void **s)
+{
+    struct kit *k = *s;
+    char to[160];
+    bridge_ring_bob(k);
+    BRIDGE_SAYS(k, 1, .status = 180);
+    (void)snprintf(to, sizeof(to), "<sip:902121234567@203.0.113.5>;tag=%s.1", k->c->row->a->local_tag);
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 11, .in_dialog = true, .to = to, .body = BRIDGE_CALLER_OFFER);
+    kit_assert_has(kit_assert_reply(k, 500), "Retry-After: ");
+    kit_assert_state(k, CALL_ST_RINGING);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 12, .to = to);
+    kit_assert_reply(k, 200);
+}
+
 static void an_operator_ends_the_ringing(void **s)
 {
     struct kit *k = *s;
@@ -549,6 +563,7 @@ int main(void)
         KIT_TEST(a_cancel_goes_on_with_its_reason),
         KIT_TEST(an_answer_that_crosses_the_cancel_is_ended),
         KIT_TEST(a_bye_in_an_early_dialog_is_as_a_cancel),
+        KIT_TEST(a_second_invite_while_it_rings_gets_500),
         KIT_TEST(an_operator_ends_the_ringing),
         KIT_TEST(a_redirection_to_a_user_of_ours_is_looked_up),
         KIT_TEST(a_redirection_to_nobody_is_480),
