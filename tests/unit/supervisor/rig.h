@@ -14,6 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/id.h"
 #include "common/rt/worker.h"
 #include "supervisor/sup.h"
 #include <arpa/inet.h>
@@ -32,6 +33,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define RIG_PORT_MIN 20000
+#define RIG_PORTS 12000
 #define RIG_WAIT_MS 20000 /* for anything that has to come; a loaded machine is slow */
 #define RIG_PATH_MAX 256
 #define RIG_TEXT_MAX (16L << 20)
