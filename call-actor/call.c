@@ -243,12 +243,12 @@ static void refuse_again(const struct call *c, struct call_effects *fx)
         leg_repeat(fx, txn);
 }
 
-static void ask_edge_again(const struct call *c, struct call_effects *fx)
+static void ask_edge_again(const struct call *c, struct call_effects *fx, struct now now)
 {
     for (size_t i = 0; i < c->row->n_client_txns; i++)
         fx_request(fx, "BYE", c->row->client_txns[i], SIDE_CALLER);
     for (size_t i = 0; i < c->row->n_out_legs; i++)
-        out_leg_ask_again(c->row->out_legs[i], fx);
+        out_leg_ask_again(c, c->row->out_legs[i], fx, now);
     relay_ask_again(c, fx);
     refuse_again(c, fx);
 }
@@ -262,5 +262,5 @@ void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, s
     if (peer != PLANE__PROC__PROC_EDGE)
         job_ask_again(c, fx, now);
     if (peer != PLANE__PROC__PROC_ORCH)
-        ask_edge_again(c, fx);
+        ask_edge_again(c, fx, now);
 }

@@ -188,7 +188,6 @@ static void note_winner(struct call *c, Store__OutLeg *leg, const struct sip_msg
     buf_init(&whole, SIP_TAG_BYTES_MAX);
     buf_puts(&whole, c->row->a->local_tag);
     buf_puts(&whole, tag);
-    row_text(&leg->a_tag, buf_span(&whole));
     row_text(&c->row->a->local_tag, buf_span(&whole));
     buf_fini(&whole);
     c->row->winner = leg->id;

@@ -7,6 +7,8 @@
 #include "common/sip/sip_caps.h"
 #include <stdio.h>
 
+#define CANCEL_FACTOR 64u /* of T1 */
+
 /* --- which leg, and what it is to it --- */
 
 static bool is_2xx(const struct call_input *in)
@@ -185,9 +187,24 @@ static void ask(struct call_effects *fx, const char *method, const Store__Client
         fx_request(fx, method, txn, leg);
 }
 
-void out_leg_ask_again(const Store__OutLeg *leg, struct call_effects *fx)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-    if (out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING)
+    return b != 0 && b < a ? b : a;
+}
+
+/* It was wanted until somebody answered, the call ended or the ringing had its time, and then for as long as the edge
+ * waits for what comes of a CANCEL (§9.1). */
+static bool is_forgotten(const struct call *c, struct now now)
+{
+    uint64_t until = c->row->started_wall_ms + c->conf->no_answer_ms;
+    until = earlier(earlier(until, c->row->answered_wall_ms), c->row->ended_wall_ms);
+    return (uint64_t)now.wall_ms > until + (uint64_t)CANCEL_FACTOR * c->conf->t1_ms;
+}
+
+void out_leg_ask_again(const struct call *c, const Store__OutLeg *leg, struct call_effects *fx, struct now now)
+{
+    bool open = out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING;
+    if (open && !is_forgotten(c, now))
         ask(fx, "INVITE", leg->invite, leg->id);
     if (leg->state == OUT_LEG_CANCELLING)
         fx_cancel(fx, row_span(leg->invite->branch), SPAN(""), leg->id);

@@ -77,8 +77,9 @@ struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_ev
  */
 Store__OutLeg *out_leg_of_response(struct call *c, const struct call_input *in);
 
-/** Everything it is owed is asked again of the edge. */
-void out_leg_ask_again(const Store__OutLeg *leg, struct call_effects *fx);
+/** Everything it is owed is asked again of the edge. An INVITE that must be over everywhere by now is not said again:
+ * it would ring anew; the edge says of its CANCEL that there is nothing to cancel. */
+void out_leg_ask_again(const struct call *c, const Store__OutLeg *leg, struct call_effects *fx, struct now now);
 /** What the caller's dialog with this early dialog of the leg has after our tag (".2", ".2.1"): noted on first sight.
  */
 void out_leg_tag(Store__OutLeg *leg, struct span remote_tag, char out[OUT_LEG_TAG_SIZE]);

@@ -255,7 +255,6 @@ void out_leg_cancel(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct out_leg_ref *ref = obj;
     const struct out_leg_news *news = arg;
-    ref->leg->cancelled = true;
     fx_cancel(fx, row_span(ref->leg->invite->branch), news->reason, ref->leg->id);
 }
 

@@ -189,8 +189,9 @@ void edge_on_cancel(struct edge_shard *s, const Plane__CancelTxn *m)
         edge_hop_cancel(hop);
         return;
     }
-    if (x == NULL) {
+    if (x == NULL) { /* it was over long ago, and its actor has not noted how: it must not wait for ever */
         edge_stat_drop(EDGE_DROP_ACTOR_LATE);
+        (void)edge_tell_failed(s, edge_span(m->txn), PLANE__TXN_FAILED__CAUSE__TIMEOUT, "not known here");
         return;
     }
     (void)edge_bytes_keep_dup(e, &x->reason, span_cstr(m->reason));
