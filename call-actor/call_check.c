@@ -4,6 +4,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
+#include "call-actor/ring.h"
 
 static bool peers_are_there(const Store__CallRow *row)
 {
@@ -61,7 +62,8 @@ static bool leg_is_ours(const Store__OutLeg *leg, size_t place)
 
 static bool legs_are_ours(const Store__CallRow *row)
 {
-    if (row->n_out_legs + row->n_targets > OUT_LEGS_MAX || (row->n_out_legs > 0 && row->state == CALL_ST_SETUP))
+    if (row->n_out_legs + row->n_targets > OUT_LEGS_MAX || row->n_locating > RING_MAX ||
+        (row->n_out_legs > 0 && row->state == CALL_ST_SETUP))
         return false;
     for (size_t i = 0; i < row->n_out_legs; i++) {
         if (!leg_is_ours(row->out_legs[i], i))
