@@ -92,6 +92,17 @@ snd_path {folder}
 """
 
 
+def samples_of(path):
+    """Of a recording with 16 bits a sample."""
+    with wave.open(path) as w:
+        data = w.readframes(w.getnframes())
+    return struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
+
+
+def loudness(samples):
+    return math.sqrt(sum(s * s for s in samples) / len(samples)) if samples else 0
+
+
 class Heard:
     """What baresip told about its call: its output, and what it heard as samples."""
 
@@ -100,7 +111,7 @@ class Heard:
         self.established = "Call established" in text
 
     def loudness(self):
-        return math.sqrt(sum(s * s for s in self.samples) / len(self.samples)) if self.samples else 0
+        return loudness(self.samples)
 
 
 def baresip(port, folder, number, seconds, codec="PCMU/8000/1", transport="udp", ca=""):
@@ -115,9 +126,7 @@ def baresip(port, folder, number, seconds, codec="PCMU/8000/1", transport="udp",
                     stdin=subprocess.DEVNULL, timeout=seconds + 15, env={**os.environ, "HOME": folder})
     samples = ()
     for path in glob.glob(os.path.join(folder, "dump*-dec.wav")):
-        with wave.open(path) as w:
-            data = w.readframes(w.getnframes())
-            samples = struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
+        samples = samples_of(path)
     return Heard(r.stdout + r.stderr, samples)
 
 

@@ -101,10 +101,13 @@ class Linphone(Softphone):
     def argv(self):
         return ["linphonec", "-c", os.path.join(self.folder, "rc")]
 
+    def say(self, *lines):
+        self.process.stdin.write("".join(line + "\n" for line in lines).encode())
+        self.process.stdin.flush()
+
     def leave(self):
         try:
-            self.process.stdin.write(b"unregister\nquit\n")
-            self.process.stdin.flush()
+            self.say("unregister", "quit")
             self.process.wait(8)
         except (BrokenPipeError, subprocess.TimeoutExpired):
             pass

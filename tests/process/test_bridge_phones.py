@@ -1,15 +1,13 @@
-"""Calls between real phones: baresip rings baresip, whatever each of them registered and called over; both hear each other."""
+"""Calls between real phones: baresip and linphone ring each other, whatever each of them registered and called over; both hear each other."""
 import glob
 import os
-import struct
 import tempfile
 import unittest
-import wave
 
 import harness
 import peers
 from harness import KINDS, Stack, wait_for
-from phones import Baresip
+from phones import Baresip, Linphone
 
 SOUND = """audio_player aubridge,nowhere
 audio_source aufile,{folder}/tone.wav
@@ -36,13 +34,14 @@ class Answering(Baresip):
         self.put("accounts", "<sip:{user}@127.0.0.1:{port};transport={transport}>;auth_user={user};auth_pass={password};"
                              "regint={expires};answermode=auto;audio_codecs=PCMU/8000/1\n".format(**with_))
 
+    def recordings(self):
+        return glob.glob(os.path.join(self.folder, "dump*-dec.wav"))
+
+    def has_heard(self, octets):
+        return any(os.path.getsize(path) > octets for path in self.recordings())
+
     def loudness(self):
-        samples = ()
-        for path in glob.glob(os.path.join(self.folder, "dump*-dec.wav")):
-            with wave.open(path) as w:
-                data = w.readframes(w.getnframes())
-                samples = struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
-        return peers.Heard("", samples).loudness()
+        return max((peers.loudness(peers.samples_of(path)) for path in self.recordings()), default=0)
 
 
 class TestPhones(unittest.TestCase):
@@ -66,6 +65,26 @@ class TestPhones(unittest.TestCase):
                 phone.stop()
             self.assertGreater(heard.loudness(), 1000, "the caller heard nothing")
             self.assertGreater(phone.loudness(), 1000, "the callee heard nothing")
+            stack.assert_clean()
+            self.assertEqual([keys for keys in stack.events.by_call().values()], [list(KINDS)])
+
+    def test_linphone_proves_who_he_is_and_rings_baresip(self):
+        with Stack(TRUSTED_PEERS="192.0.2.1/32", REGISTER_MIN_S=2).start() as stack, tempfile.TemporaryDirectory(prefix="sig-phones-") as folder:
+            alice = Answering(folder, "alice", stack.sip_port, "tcp", f"{stack.pki}/ca.crt", expires=60)
+            bob = Linphone(folder, "bob", stack.sip_port, "udp", f"{stack.pki}/ca.crt", expires=60)
+            heard = os.path.join(bob.folder, "heard.wav")
+            peers.tone(os.path.join(bob.folder, "tone.wav"), 20)
+            try:
+                wait_for("both are registered", 10, lambda: len(stack.ctl("registrations")["registrations"]) == 2)
+                bob.say("soundcard use files", f"play {bob.folder}/tone.wav", f"record {heard}", f"call sip:alice@127.0.0.1:{stack.sip_port}")
+                wait_for("a second of his tone", 15, lambda: alice.has_heard(16000))
+                bob.say("terminate")
+                stack.wait_no_calls()
+            finally:
+                alice.stop()
+                bob.stop()
+            self.assertGreater(alice.loudness(), 1000, "alice heard nothing")
+            self.assertGreater(peers.loudness(peers.samples_of(heard)), 1000, "bob heard nothing")
             stack.assert_clean()
             self.assertEqual([keys for keys in stack.events.by_call().values()], [list(KINDS)])
 

@@ -110,20 +110,16 @@ class TestPhones(OneCall):
                 peers.tone(os.path.join(phone.folder, "tone.wav"), 8)
                 host = "localhost" if transport == "tls" else "127.0.0.1"
                 before = self.stack.platform.status()["packets_out"]
-                self.say(phone, "soundcard use files", f"play {phone.folder}/tone.wav", f"record {heard}",
-                         f"call sip:902121230001@{host}:{self.port(transport)};transport={transport}")
+                phone.say("soundcard use files", f"play {phone.folder}/tone.wav", f"record {heard}",
+                          f"call sip:902121230001@{host}:{self.port(transport)};transport={transport}")
                 harness.wait_for("a second of echo", 15, lambda: self.stack.platform.status()["packets_out"] > before + 50)
-                self.say(phone, "terminate")
+                phone.say("terminate")
                 self.stack.assert_clean()
                 phone.stop()
                 harness.wait_for("it has left", 5, lambda: not self.stack.ctl("registrations")["registrations"])
                 self.assertIn("Media streams established", phone.text())
                 with wave.open(heard) as w:
                     self.assertGreater(w.getnframes() / w.getframerate(), 0.5)
-
-    def say(self, phone, *lines):
-        phone.process.stdin.write("".join(line + "\n" for line in lines).encode())
-        phone.process.stdin.flush()
 
     def test_sipsak_options(self):
         for transport in ("udp", "tcp", "tls"):
