@@ -262,7 +262,8 @@ static bool take_contacts(struct visit *v)
         if (!do_act(v, acts[is][w.expires_s == 0], at, &w))
             return false;
     }
-    return v->row->n_bindings <= v->conf->bindings_max || refuse(v, 403, "Too Many Contacts");
+    /* There may be more than a limit that was lowered allows: they may be refreshed, and leave. */
+    return v->out->added == 0 || v->row->n_bindings <= v->conf->bindings_max || refuse(v, 403, "Too Many Contacts");
 }
 
 /* §10.3 step 6: alone, and with Expires: 0. */

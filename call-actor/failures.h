@@ -1,5 +1,6 @@
 /*
- * failures: digests that were wrong, counted per source, user and minute. Layer: call-actor, pure.
+ * failures: digests that were wrong, counted per source (an IPv4 address or an IPv6 /64), user and minute. Layer:
+ * call-actor, pure.
  *
  * Fixed memory whatever strangers make up: two rows of counters under two hashes, the smaller of the two counts. It may
  * count somebody's failures for another (both hashes must collide), it never counts too few, and there is no entry

@@ -63,9 +63,17 @@ static bool is_young(const struct nonces *n, const struct nonce_made *made, stru
     return age_ms >= -NONCE_AHEAD_MS && age_ms <= life_ms;
 }
 
-enum nonce_is nonce_check(const struct nonces *n, struct span text, struct now now)
+/* The clock was set back: what is born from now on was not used before. */
+static void follow_clock(struct nonces *n, struct now now)
+{
+    if (n->floor_wall_ms > now.wall_ms + NONCE_AHEAD_MS)
+        n->floor_wall_ms = now.wall_ms - 1;
+}
+
+enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now)
 {
     struct nonce_made made;
+    follow_clock(n, now);
     bool ours = nonce_text_read(n->key, n->realm, text, &made);
     return ours && is_young(n, &made, now) ? NONCE_GOOD : NONCE_STALE;
 }
@@ -80,7 +88,8 @@ static void make_room(struct nonces *n, struct now now)
         bool dead = now.wall_ms - u->born_wall_ms > n->life_ms;
         if (!dead && n->used.count < n->used_max)
             return;
-        if (u->born_wall_ms > n->floor_wall_ms)
+        bool ahead = u->born_wall_ms > now.wall_ms + NONCE_AHEAD_MS; /* before the clock was set back; not taken */
+        if (!ahead && u->born_wall_ms > n->floor_wall_ms)
             n->floor_wall_ms = u->born_wall_ms;
         forget(n, u);
     }

@@ -5,7 +5,8 @@
  * What a nonce is says nonce_text.h: whoever has the key can say that it is ours and how old it is, also after a
  * restart. A nonce that has proven something is entered with its count; nc must grow from then on, and a request
  * without nc uses its nonce up. When the table is full its oldest entry goes, and with it every nonce born before that
- * one: a count that is forgotten is never accepted again.
+ * one: a count that is forgotten is never accepted again. Only when the clock is set back that bound comes back with
+ * it: nobody could prove anything until the old time is reached again.
  *
  * What was in the table is lost with the process. Nonces born before it started are therefore taken only while the
  * request they were made for can still be under way (NONCE_OLD_MS).
@@ -49,7 +50,7 @@ enum nonce_is {
     NONCE_GOOD = 0,  /* ours, young enough */
     NONCE_STALE = 1, /* another's, another key's, another realm's, too old: challenge with stale=true */
 };
-enum nonce_is nonce_check(const struct nonces *n, struct span text, struct now now);
+enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now);
 
 enum nonce_use {
     NONCE_NEW = 0,     /* counts as used now */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct aor_conf conf = {.min_s = 60, .max_s = 7200, .default_s = 3600, .bindings_max = 3};
+static struct aor_conf conf = {.min_s = 60, .max_s = 7200, .default_s = 3600, .bindings_max = 3};
 static struct now now = {.mono_ms = 1000, .wall_ms = 1700000000000};
 static struct sip_msg msg;
 static char text[8192];
@@ -65,6 +65,7 @@ static int begin(void **state)
     store__aor_row__init(row);
     row_text(&row->user, SPAN("a"));
     now.wall_ms = 1700000000000;
+    conf.bindings_max = 3;
     return 0;
 }
 
@@ -140,6 +141,18 @@ static void all_or_nothing(void **state)
     }
     assert_int_equal(reg("c", 6, "Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>\r\n"), 403);
     assert_int_equal(reg("c", 6, "Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>, <sip:x@h>;expires=0\r\n"), 200);
+}
+
+/* Who was registered when the limit was lowered stays so. */
+static void a_limit_that_was_lowered(void **state)
+{
+    (void)state;
+    assert_int_equal(reg("c", 1, "Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>\r\n"), 200);
+    conf.bindings_max = 1;
+    assert_int_equal(reg("c", 2, "Contact: <sip:1@h>;expires=100\r\n"), 200);
+    assert_int_equal(reg("c", 3, "Contact: <sip:2@h>;expires=0\r\n"), 200);
+    assert_bindings("sip:1@h=100 sip:3@h=3600");
+    assert_int_equal(reg("c", 4, "Contact: <sip:4@h>\r\n"), 403);
 }
 
 static void order_of_one_call_id(void **state)
@@ -330,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(add_refresh_remove_query, begin, end),
         cmocka_unit_test_setup_teardown(intervals, begin, end),
         cmocka_unit_test_setup_teardown(all_or_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_limit_that_was_lowered, begin, end),
         cmocka_unit_test_setup_teardown(order_of_one_call_id, begin, end),
         cmocka_unit_test_setup_teardown(asked_again, begin, end),
         cmocka_unit_test_setup_teardown(one_uri_written_in_two_ways, begin, end),

@@ -107,6 +107,29 @@ static void the_table_is_bounded(void **state)
     nonces_fini(&n);
 }
 
+/* Whoever asks after the clock was set back gets in, however far: the bound does not wait for the old time. */
+static void the_clock_is_set_back(void **state)
+{
+    (void)state;
+    struct nonces n;
+    char made[NONCE_TEXT_SIZE];
+    const int64_t back_ms = (int64_t)-10 * LIFE_S * 1000;
+    init(&n, key, "r");
+    n.used_max = 2;
+    for (int i = 0; i < 4; i++) {
+        struct span t = nonce_make(&n, (uint64_t)i, later(i), made);
+        assert_int_equal(nonce_take(&n, t, 1, (uint64_t)i, later(i)), NONCE_NEW);
+    }
+    struct span old = nonce_make(&n, 9, later(back_ms), made);
+    assert_int_equal(nonce_check(&n, old, later(back_ms + 1)), NONCE_STALE); /* it might have been used up */
+    for (int i = 0; i < 4; i++) { /* those of the old time make room, and set no bound */
+        struct span t = nonce_make(&n, (uint64_t)(10 + i), later(back_ms + 1 + i), made);
+        assert_int_equal(nonce_check(&n, t, later(back_ms + 1 + i)), NONCE_GOOD);
+        assert_int_equal(nonce_take(&n, t, 1, (uint64_t)(10 + i), later(back_ms + 1 + i)), NONCE_NEW);
+    }
+    nonces_fini(&n);
+}
+
 static void without_memory(void **state)
 {
     (void)state;
@@ -140,6 +163,11 @@ static void failures_of_one_are_not_another_s(void **state)
     assert_false(failures_is_over(&f, SPAN("192.0.2.1"), SPAN("bob"), now));
     assert_false(failures_is_over(&f, SPAN("192.0.2.2"), SPAN("alice"), now));
     assert_false(failures_is_over(&f, SPAN("192.0.2.1"), SPAN("alice"), later(60000)));
+    static const char *const of_one[] = {"2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:0:1::"}; /* a /64 is one */
+    for (int i = 0; i < 3; i++)
+        (void)failures_add(&f, span_cstr(of_one[i]), SPAN("alice"), now);
+    assert_true(failures_is_over(&f, SPAN("2001:db8::4"), SPAN("alice"), now));
+    assert_false(failures_is_over(&f, SPAN("2001:db8:0:1::4"), SPAN("alice"), now));
     failures_init(&f, 0, seed);
     for (int i = 0; i < 100; i++)
         assert_false(failures_add(&f, SPAN("s"), SPAN("u"), now));
@@ -312,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_restart),
         cmocka_unit_test(counts_grow),
         cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(the_clock_is_set_back),
         cmocka_unit_test(without_memory),
         cmocka_unit_test(failures_of_one_are_not_another_s),
         cmocka_unit_test(credentials_are_kept_a_while),
