@@ -161,15 +161,15 @@ static struct entry *call_for_id(struct actor *a, ProtobufCBinaryData id)
     return e;
 }
 
-static bool is_keepalive(struct actor *a, ProtobufCBinaryData txn, bool answered)
+static bool is_keepalive(struct actor *a, ProtobufCBinaryData txn, enum keepalive_heard is)
 {
-    return keepalive_on_answer(registrar_keepalive(a->registrar), span_of((const char *)txn.data, txn.len), answered);
+    return keepalive_on_heard(registrar_keepalive(a->registrar), span_of((const char *)txn.data, txn.len), is);
 }
 
 static void on_response(struct actor *a, const Plane__RxResponse *rx)
 {
     static struct sip_msg msg;
-    if (is_keepalive(a, rx->txn, true))
+    if (is_keepalive(a, rx->txn, KEEPALIVE_ANSWER))
         return;
     struct entry *e = call_for_id(a, rx->txn);
     struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
@@ -187,7 +187,8 @@ static void on_response(struct actor *a, const Plane__RxResponse *rx)
 
 static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
 {
-    if (is_keepalive(a, m->txn, false))
+    bool sent = m->cause != PLANE__TXN_FAILED__CAUSE__NO_ROOM;
+    if (is_keepalive(a, m->txn, sent ? KEEPALIVE_SILENCE : KEEPALIVE_UNSENT))
         return;
     struct entry *e = call_for_id(a, m->txn);
     struct call_input in = {.type = CALL_IN_RESPONSE,

@@ -170,14 +170,19 @@ static void learn(struct keepalive *k, struct probe *p, bool answered)
     drop(k, p);
 }
 
-bool keepalive_on_answer(struct keepalive *k, struct span branch, bool answered)
+bool keepalive_on_heard(struct keepalive *k, struct span branch, enum keepalive_heard is)
 {
     struct span from_mark = span_from(branch, span_find(branch, '-'));
     if (!span_starts(from_mark, SPAN(BRANCH_MARK)))
         return false;
     struct map_node *n = map_get(&k->open, branch);
-    if (n != NULL) /* else its time was over, or it was asked before a restart */
-        learn(k, MAP_ENTRY(n, struct probe, by_branch), answered);
+    if (n == NULL)
+        return true; /* its time was over, or it was asked before a restart */
+    struct probe *p = MAP_ENTRY(n, struct probe, by_branch);
+    if (is == KEEPALIVE_UNSENT)
+        drop(k, p);
+    else
+        learn(k, p, is == KEEPALIVE_ANSWER);
     return true;
 }
 

@@ -25,9 +25,13 @@ enum reach_ping keepalive_wanted(const struct keepalive *k);
 
 /** This user's bindings have their turn. */
 void keepalive_ping(struct keepalive *k, const Store__AorRow *row);
-/** An answer to a request of ours, or (answered: false) the edge's word that there will be none. false: it was no
- * OPTIONS of here. */
-bool keepalive_on_answer(struct keepalive *k, struct span branch, bool answered);
+enum keepalive_heard {
+    KEEPALIVE_ANSWER = 0,
+    KEEPALIVE_SILENCE = 1, /* the edge's word that there will be no answer */
+    KEEPALIVE_UNSENT = 2,  /* the edge had no room for it: nothing was asked, nothing is learnt */
+};
+/** What became of a request of ours. false: it was no OPTIONS of here. */
+bool keepalive_on_heard(struct keepalive *k, struct span branch, enum keepalive_heard is);
 /** The edge is a new one: what was open has no answer, and nobody is to blame. */
 void keepalive_forget(struct keepalive *k);
 

@@ -100,7 +100,7 @@ static bool send_prepared(struct edge_shard *s, struct span txn, struct span bra
 
 static void tell_no_room(struct edge_shard *s, struct span txn)
 {
-    (void)edge_tell_failed(s, txn, PLANE__TXN_FAILED__CAUSE__TRANSPORT, "too many transactions");
+    (void)edge_tell_failed(s, txn, PLANE__TXN_FAILED__CAUSE__NO_ROOM, "too many transactions");
 }
 
 const char *edge_hop_direct(const struct edge_hop_args *a)
@@ -242,7 +242,8 @@ static void try_candidate(struct edge_hop *h)
     if (ready && h->at + 1 == h->cnt)
         edge_bytes_forget(e, &h->raw);
     if (!ready || !send_prepared(h->shard, txn_of(h), b, &to, switched, h))
-        fail(h, PLANE__TXN_FAILED__CAUSE__TRANSPORT, ready ? "too many transactions" : "malformed request");
+        fail(h, ready ? PLANE__TXN_FAILED__CAUSE__NO_ROOM : PLANE__TXN_FAILED__CAUSE__TRANSPORT,
+             ready ? "too many transactions" : "malformed request");
     else if (ack)
         hop_free(h);
 }
@@ -357,7 +358,7 @@ static void wait(struct edge_hop *h)
 {
     struct edge *e = h->shard->edge;
     if (h->loc == NULL && !begin_waiting(h)) {
-        fail(h, PLANE__TXN_FAILED__CAUSE__NO_ROUTE, "too many requests wait for name servers");
+        fail(h, PLANE__TXN_FAILED__CAUSE__NO_ROOM, "too many requests wait for name servers");
         return;
     }
     list_append(&e->waiting, &h->link);

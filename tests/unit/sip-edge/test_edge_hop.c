@@ -247,7 +247,7 @@ static void no_more_than_a_number_wait(void **state)
     assert_int_equal(fake.told_cnt, 0);
     hop_dns.asked_cnt = 0;
     hop_bye();
-    hop_assert_failed(PLANE__TXN_FAILED__CAUSE__NO_ROUTE, "too many requests wait for name servers");
+    hop_assert_failed(PLANE__TXN_FAILED__CAUSE__NO_ROOM, "too many requests wait for name servers");
     assert_int_equal(fake.edge.waiting_cnt, EDGE_HOPS_WAITING_MAX);
 }
 
