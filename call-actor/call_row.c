@@ -49,12 +49,13 @@ Plane__Endpoint *row_endpoint(const Plane__Endpoint *from)
     row_text(&e->local, span_cstr(from->local));
     e->port = from->port;
     e->flow = from->flow;
+    e->flow_only = from->flow_only;
     return e;
 }
 
 bool row_endpoint_eq(const Plane__Endpoint *a, const Plane__Endpoint *b)
 {
-    return a->port == b->port && a->flow == b->flow && strcmp(a->addr, b->addr) == 0 &&
+    return a->port == b->port && a->flow == b->flow && a->flow_only == b->flow_only && strcmp(a->addr, b->addr) == 0 &&
            strcmp(a->transport, b->transport) == 0 && strcmp(a->local, b->local) == 0;
 }
 

@@ -411,6 +411,8 @@ Store__Target *route_binding(const struct route_conf *conf, const struct route_c
         return NULL;
     Store__Target *t = target_new(&contact, SPAN(""));
     aim(t, b, by_flow, next.all);
+    if (by_flow) /* its connection gone, another phone may have the NAT's port; or its Contact is not for this caller */
+        t->dest->flow_only = reach_is_by_flow(b) || !may_ring(conf, caller, user, b, &contact, hop_of(&next));
     row_text(&t->user, span_cstr(user));
     t->q = b->q;
     return t;

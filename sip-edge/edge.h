@@ -41,6 +41,8 @@ struct edge_out {
     void (*send)(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
     /* Would a message on this path go over a connection that is there? NULL: there are no connections. */
     bool (*has)(void *user, const struct edge_path *to);
+    /* Is the very connection that this path's flow names there? NULL: nobody can tell. */
+    bool (*is_open)(void *user, const struct edge_path *to);
     /* Pin a call-actor's note to the connection of this path (edge_notes.h). false: there is no such connection. NULL:
      * there are none at all. */
     bool (*watch)(void *user, const struct edge_path *to, unsigned shard, struct span note);

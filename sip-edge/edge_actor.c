@@ -135,6 +135,12 @@ static const char *reroute(const struct edge_hop_args *a, const Plane__SendReque
     return why;
 }
 
+static bool is_flow_lost(const struct edge *e, const Plane__SendRequest *m, const struct edge_path *dest)
+{
+    return m->dest->flow_only && dest->transport != SIP_TP_UDP && e->out.is_open != NULL &&
+           !e->out.is_open(e->out.user, dest);
+}
+
 /* returns why it cannot be sent, or NULL */
 static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
 {
@@ -144,6 +150,8 @@ static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
     if (has_dest(m)) {
         if (!edge_path_from_plane(m->dest, &dest))
             return "destination is no address of a transport there is";
+        if (is_flow_lost(s->edge, m, &dest))
+            return "the connection it was for is gone"; /* RFC 5626 §5.3 */
         a.dest = &dest;
     }
     if (m->next_hop[0] != '\0')

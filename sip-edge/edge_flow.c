@@ -10,9 +10,10 @@
 /* Of RFC 5626 §3.5.1 the half that nobody has to answer would be CRLF; some NATs need more than two bytes to see it. */
 static const struct span ping = SPAN_INIT("\r\n\r\n");
 
+/* Not another connection of the same address: after a restart of ours a NAT may have given it to another phone. */
 static bool has_connection(const struct edge *e, const struct edge_path *to)
 {
-    return e->out.has != NULL && e->out.has(e->out.user, to);
+    return e->out.is_open != NULL && e->out.is_open(e->out.user, to);
 }
 
 void edge_on_ping(struct edge_shard *s, const Plane__Ping *m)

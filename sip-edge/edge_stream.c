@@ -48,13 +48,17 @@ bool edge_stream_has(struct edge_stream *s, const struct edge_path *to)
     return find(s, to, false) != NULL;
 }
 
-/* Only the very connection: another to the same peer is another's. */
+bool edge_stream_is_open(struct edge_stream *s, const struct edge_path *to)
+{
+    const struct edge_conn *c = by_flow(s, to->flow);
+    return can_send(c) && c->path.transport == to->transport;
+}
+
 bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, unsigned shard, struct span note)
 {
-    struct edge_conn *c = by_flow(s, to->flow);
-    if (!can_send(c) || c->path.transport != to->transport)
+    if (!edge_stream_is_open(s, to))
         return false;
-    (void)edge_notes_put(&c->notes, shard, note);
+    (void)edge_notes_put(&by_flow(s, to->flow)->notes, shard, note);
     return true;
 }
 

@@ -56,6 +56,9 @@ void edge_stream_send(struct edge_stream *s, const struct edge_path *to, struct 
                       bool is_server);
 /** Is there a connection that a message to this path would go over? */
 bool edge_stream_has(struct edge_stream *s, const struct edge_path *to);
+/** Is it the one this path's flow names? Another connection to the same peer is another's: behind a NAT it may be
+ * another phone's. */
+bool edge_stream_is_open(struct edge_stream *s, const struct edge_path *to);
 /** Fits edge_out.watch. A note for which there is no room is not kept, and that is no failure. */
 bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, unsigned shard, struct span note);
 /** No accepting: new connections wait in the kernel. */

@@ -46,6 +46,12 @@ static bool has_connection(void *user, const struct edge_path *to)
     return edge_stream_has(self.stream, to);
 }
 
+static bool is_open(void *user, const struct edge_path *to)
+{
+    (void)user;
+    return edge_stream_is_open(self.stream, to);
+}
+
 static bool watch_connection(void *user, const struct edge_path *to, unsigned shard, struct span note)
 {
     (void)user;
@@ -184,6 +190,7 @@ static void init_edge(struct worker *w)
                              .calls_max = conf_u32(c, SET_CALLS_MAX)};
     struct edge_out out = {.send = send_message,
                            .has = has_connection,
+                           .is_open = is_open,
                            .watch = watch_connection,
                            .local = local_address,
                            .say = say,

@@ -303,12 +303,13 @@ static Store__Target *bind(const struct contact *c, bool may_leave, const char *
     return route_binding(&conf, &(struct route_caller){.destination = "1", .may_leave = may_leave}, user, &b);
 }
 
-/* "next_hop|transport address port|routes" */
+/* "next_hop|transport address port|routes", and " only" when nothing but that connection will do */
 static const char *aim_of(Store__Target *t)
 {
     static char text[1024];
-    (void)snprintf(text, sizeof(text), "%s|%s %s %u|%zu", t->next_hop, t->dest != NULL ? t->dest->transport : "",
-                   t->dest != NULL ? t->dest->addr : "", t->dest != NULL ? t->dest->port : 0, t->n_routes);
+    (void)snprintf(text, sizeof(text), "%s|%s %s %u|%zu%s", t->next_hop, t->dest != NULL ? t->dest->transport : "",
+                   t->dest != NULL ? t->dest->addr : "", t->dest != NULL ? t->dest->port : 0, t->n_routes,
+                   t->dest != NULL && t->dest->flow_only ? " only" : "");
     return text;
 }
 
@@ -324,7 +325,12 @@ static void how_a_contact_is_reached(void **state)
         {{"sip:bob@10.0.0.5", NULL, "UDP", "198.51.100.7", 40000, true, 0}, "|UDP 198.51.100.7 40000|0"},
         {{"sip:bob@10.0.0.5;transport=tcp", NULL, "TCP", "198.51.100.7", 40000, false, 0}, "|TCP 198.51.100.7 40000|0"},
         {{"sip:bob@198.51.100.7", NULL, "UDP", "198.51.100.7", 5060, false, 1}, "|UDP 198.51.100.7 5060|0"},
-        {{"sips:bob@198.51.100.7", NULL, "TLS", "198.51.100.7", 40000, false, 0}, "|TLS 198.51.100.7 40000|0"},
+        {{"sips:bob@198.51.100.7", NULL, "TLS", "198.51.100.7", 40000, false, 0}, "|TLS 198.51.100.7 40000|0 only"},
+        {{"sip:bob@10.0.0.5;transport=tcp", NULL, "TCP", "198.51.100.7", 40000, true, 0},
+         "|TCP 198.51.100.7 40000|0 only"},
+        /* its Contact may not be rung by who calls: not when the connection is gone either */
+        {{"sip:00900123@203.0.113.9;transport=tcp", NULL, "TCP", "198.51.100.7", 40000, false, 0},
+         "|TCP 198.51.100.7 40000|0 only"},
         /* sips, registered in clear: over TLS or not at all */
         {{"sips:bob@198.51.100.7", NULL, "UDP", "198.51.100.7", 5060, true, 0}, "sips:bob@198.51.100.7|  0|0"},
         /* by RegistrarService: no source */

@@ -44,6 +44,12 @@ static bool has(void *user, const struct edge_path *to)
     return edge_stream_has(kit.stream, to);
 }
 
+static bool is_open_flow(void *user, const struct edge_path *to)
+{
+    (void)user;
+    return edge_stream_is_open(kit.stream, to);
+}
+
 static bool watch(void *user, const struct edge_path *to, unsigned shard, struct span note)
 {
     (void)user;
@@ -101,7 +107,8 @@ void kit_begin(const struct edge_stream_conf *conf)
     memset(&my, 0, sizeof(my));
     kit.loop = loop_new(false);
     kit.listener = kit_listen(&kit.port);
-    edge_init(&kit.edge, &c, &(struct edge_out){.send = send_out, .has = has, .watch = watch, .say = say},
+    edge_init(&kit.edge, &c,
+              &(struct edge_out){.send = send_out, .has = has, .is_open = is_open_flow, .watch = watch, .say = say},
               loop_timers(kit.loop), loop_now(kit.loop));
     kit.stream = edge_stream_new(kit.loop, &kit.edge, conf != NULL ? conf : &roomy);
     assert_int_equal(edge_stream_listen(kit.stream, kit.listener, SIP_TP_TCP), 0);

@@ -135,6 +135,31 @@ static void a_ping_opens_no_connection(void **state)
     assert_int_equal(kit.stream->cnt, 0);
 }
 
+/* After a restart of ours a NAT has given alice's old port to another phone: neither a ping nor a call is for him. */
+static void another_s_connection_is_not_hers(void **state)
+{
+    (void)state;
+    int fd = kit_connect();
+    kit_wait_open(1);
+    Plane__Endpoint old = endpoint("TCP", kit_conn()->path.port, kit_conn()->path.flow ^ (1u << 20));
+    ping(old);
+    assert_int_equal(kit.flows_gone, 1);
+    assert_false(kit.flow_ended);
+    old.flow_only = true;
+    Plane__SendRequest m = PLANE__SEND_REQUEST__INIT;
+    m.txn = bytes("z9hG4bKcall");
+    m.method = (char *)(uintptr_t) "INVITE";
+    m.raw = bytes("INVITE sip:alice@127.0.0.1 SIP/2.0\r\nMax-Forwards: 70\r\nFrom: <sip:b@c>;tag=1\r\n"
+                  "To: <sip:alice@127.0.0.1>\r\nCall-ID: y\r\nCSeq: 1 INVITE\r\nContact: <sip:b@c>\r\n"
+                  "Content-Length: 0\r\n\r\n");
+    m.dest = &old;
+    edge_on_actor(&kit.edge, 0, PLANE_EDGE_SEND_REQUEST, &m.base, loop_now(kit.loop));
+    kit_turn();
+    assert_int_equal(kit.failed, 1);
+    ping(the_connection());
+    assert_string_equal(kit_wait_words(fd, "\r\n\r\n"), "\r\n\r\n"); /* the first that comes to him */
+}
+
 static void a_ping_over_udp_is_four_bytes(void **state)
 {
     (void)state;
@@ -190,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reply_that_comes_too_late_is_told_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_goes_over_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_opens_no_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_s_connection_is_not_hers, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_over_udp_is_four_bytes, setup, teardown),
         cmocka_unit_test(notes_are_bounded),
         cmocka_unit_test(a_note_that_memory_has_no_room_for_is_not_kept),
