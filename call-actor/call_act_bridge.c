@@ -1,4 +1,4 @@
-/* Somebody else is rung: from the plan to his answer (RFC 3261 §13.2, §16.7; docs/calls.md). */
+/* Somebody else is rung: from the plan to his answer (RFC 3261 §13.2, §16.7; docs/bridging.md). */
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"

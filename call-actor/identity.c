@@ -123,11 +123,6 @@ bool identity_is_impossible(const char *privacy)
     return (found & ASKS_CRITICAL) != 0 && (found & ASKS_SESSION) != 0;
 }
 
-bool identity_is_private(const char *privacy)
-{
-    return (read_asks(span_cstr(privacy)) & ASKS_HIDDEN) != 0;
-}
-
 /* --- From --- */
 
 /* Text of a stranger for people: what is no text, or too long, is left out. */

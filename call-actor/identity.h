@@ -30,8 +30,6 @@ void identity_write_privacy(struct buf *out, const struct sip_msg *invite);
 /** It must be done (critical), and cannot be: a session description is passed end to end (RFC 3323 §5.3). Then the call
  * gets 500. */
 bool identity_is_impossible(const char *privacy);
-/** Asked in Privacy: who is called may not see who calls. */
-bool identity_is_private(const char *privacy);
 
 struct identity_args {
     const char *from;     /* whole From value of the caller's INVITE */

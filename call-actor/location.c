@@ -253,11 +253,6 @@ int location_put(struct location *l, Store__AorRow *row)
     return rv;
 }
 
-size_t location_users(const struct location *l)
-{
-    return l->by_user.count;
-}
-
 size_t location_bindings(const struct location *l)
 {
     return l->bindings;

@@ -45,7 +45,6 @@ Store__AorRow *location_get(struct location *l, struct span user);
  */
 int location_put(struct location *l, Store__AorRow *row);
 
-size_t location_users(const struct location *l);
 size_t location_bindings(const struct location *l);
 
 typedef void location_each_fn(void *to, const Store__AorRow *row);

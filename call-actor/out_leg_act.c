@@ -1,4 +1,4 @@
-/* What a leg that we placed does: docs/calls.md. */
+/* What a leg that we placed does: docs/bridging.md. */
 #include "call-actor/call_id.h"
 #include "call-actor/dialog.h"
 #include "call-actor/identity.h"

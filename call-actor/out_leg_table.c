@@ -1,6 +1,6 @@
 /*
- * A leg that we placed as a table. docs/calls.md says the same in words. RFC 3261 §9.1 (CANCEL), §13.2.2 (responses to
- * INVITE), §15.1.1 (BYE).
+ * A leg that we placed as a table. docs/bridging.md says the same in words. RFC 3261 §9.1 (CANCEL), §13.2.2 (responses
+ * to INVITE), §15.1.1 (BYE).
  *
  * NEVER stands where out_leg_classify or the call cannot raise the event: a 2xx is the first one, or of the same dialog
  * again; only who rings is cancelled, only who answered is acknowledged and hung up on.

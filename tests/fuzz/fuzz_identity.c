@@ -6,6 +6,7 @@
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_uri.h"
 #include "tests/fuzz/fuzz.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct sip_msg msg;
@@ -49,6 +50,14 @@ static unsigned check_lines(struct span rest)
     return cnt;
 }
 
+/* Told from the words themselves, not by the reader that is tested. */
+static bool is_private(const char *privacy)
+{
+    char words[IDENTITY_PRIVACY_MAX + 3];
+    (void)snprintf(words, sizeof(words), ";%s;", privacy);
+    return strstr(words, ";id;") != NULL || strstr(words, ";user;") != NULL;
+}
+
 static void check_out_leg(const char *from, const char *asserted, const char *privacy, bool from_trusted,
                           bool to_trusted)
 {
@@ -64,7 +73,7 @@ static void check_out_leg(const char *from, const char *asserted, const char *pr
     FUZZ_ASSERT(!out.failed);
     unsigned lines = check_lines(buf_span(&out));
     FUZZ_ASSERT(lines >= 1 && (to_trusted || lines == 1));
-    if (identity_is_private(privacy))
+    if (is_private(privacy))
         FUZZ_ASSERT(
             span_starts(buf_span(&out), SPAN("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=t1\r\n")));
     buf_fini(&out);
