@@ -42,3 +42,13 @@ def free_sip_port():
         port = free_port(socket.SOCK_DGRAM)
         if is_free(port, socket.SOCK_STREAM):
             return port
+
+
+def free_pair():
+    """An even port and the odd one behind it, for RTP and RTCP; returns the even one."""
+    while True:
+        port = free_port(socket.SOCK_DGRAM) & ~1
+        pair = {port, port + 1}
+        if all(p in given_ports or (is_free(p, socket.SOCK_DGRAM) and claim(p)) for p in pair) and len(pair & given_ports) == 1:
+            given_ports.update(pair)
+            return port
