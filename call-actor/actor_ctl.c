@@ -1,5 +1,6 @@
 /* What operators ask: calls, call and ladder of one, hangup, events. One JSON object each way. */
 #include "call-actor/actor.h"
+#include "call-actor/call_end.h"
 #include "call-actor/call_history.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/registrar_ctl.h"
@@ -121,14 +122,20 @@ static void add_times(cJSON *o, const Store__CallRow *row)
     add_time(o, "ended_at", row->ended_wall_ms);
 }
 
-static void add_end(cJSON *o, const Store__CallRow *row)
+static void add_ending(cJSON *o, const Store__CallRow *row)
 {
-    add_text(o, "end_reason", row->end_reason);
-    add_text(o, "ended_by", row->ended_by);
-    add_text(o, "end_stage", row->end_stage);
-    add_text(o, "end_detail", row->end_detail);
-    if (row->end_status != 0)
-        cJSON_AddNumberToObject(o, "sip_code", row->end_status);
+    const struct call_ending e = call_ending_of(row);
+    if (row->ended_wall_ms == 0)
+        return;
+    add_text(o, "ended_by", e.by);
+    add_text(o, "reason", e.reason);
+    add_text(o, "stage", e.stage);
+    cJSON_AddNumberToObject(o, "sip_code", e.sip_code);
+    cJSON_AddNumberToObject(o, "q850_cause", e.q850_cause);
+    cJSON_AddNumberToObject(o, "setup_ms", (double)e.setup_ms);
+    cJSON_AddNumberToObject(o, "ring_ms", (double)e.ring_ms);
+    cJSON_AddNumberToObject(o, "talk_ms", (double)e.talk_ms);
+    add_text(o, "detail", e.detail);
 }
 
 static void add_line(void *user, const struct call_history_line *l)
@@ -188,7 +195,7 @@ static cJSON *call_detail(const struct call *c)
         add_text(o, "port_state", ports[row->port_state]);
     add_legs(o, row);
     add_times(o, row);
-    add_end(o, row);
+    add_ending(o, row);
     cJSON_AddNumberToObject(o, "open_jobs", (double)row->n_jobs);
     cJSON_AddNumberToObject(o, "open_requests", (double)row->n_client_txns);
     call_history_each(c, add_line, cJSON_AddArrayToObject(o, "history"));

@@ -1,10 +1,11 @@
 /* What people read about calls: one line when a call begins, is answered and ends, and the counters of the same. */
 #include "call-actor/actor.h"
+#include "call-actor/call_end.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_status.h"
 #include <stdio.h>
 
-#define FIELDS_MAX 14
+#define FIELDS_MAX 16
 #define REFUSED_LINES_PER_S 20 /* a flood of INVITEs that cannot be served must not fill the disk */
 
 static struct stat_series stat_calls = {.name = "sip_signaling_calls_total", .help = "initial INVITEs taken"};
@@ -15,26 +16,28 @@ static const struct stat_family refused = {.name = "sip_signaling_calls_refused_
                                            .help = "initial INVITEs that got no 2xx, by final status and stage",
                                            .key = {"status", "stage"}};
 static const struct stat_family ended = {.name = "sip_signaling_calls_ended_total",
-                                         .help = "calls that ended, by reason and by whom",
-                                         .key = {"reason", "ended_by"}};
+                                         .help = "calls that ended, by reason, by whom and in which stage",
+                                         .key = {"reason", "ended_by", "stage"}};
+/* There before the first: rates want a beginning. */
+static const char *const usual_endings[][STAT_KEYS_MAX] = {{"normal_clearing", "caller", "established"},
+                                                           {"normal_clearing", "callee", "established"},
+                                                           {"system_terminated", "platform", "established"},
+                                                           {"cancelled", "caller", "ringing"},
+                                                           {"busy", "callee", "ringing"},
+                                                           {"no_answer", "timer", "ringing"},
+                                                           {"failure", "service", "media"},
+                                                           {"failure", "timer", "answered"}};
 
 void say_init(void)
 {
     stat_register(&stat_calls);
     stat_register(&stat_answered);
     stat_register(&stat_setup);
-    (void)stat_labelled(&ended, "normal_clearing", "caller"); /* there before the first: rates want a beginning */
-    (void)stat_labelled(&ended, "system_terminated", "platform");
-    (void)stat_labelled(&ended, "cancelled", "caller");
-    (void)stat_labelled(&ended, "failure", "service");
+    for (size_t i = 0; i < sizeof(usual_endings) / sizeof(usual_endings[0]); i++)
+        (void)stat_labelled_by(&ended, usual_endings[i]);
 }
 
 /* --- counters --- */
-
-static int64_t setup_ms(const Store__CallRow *row)
-{
-    return (int64_t)(row->answered_wall_ms - row->created_wall_ms);
-}
 
 static void count_refused(unsigned status, const char *stage)
 {
@@ -43,20 +46,26 @@ static void count_refused(unsigned status, const char *stage)
     stat_inc(stat_labelled(&refused, text, stage));
 }
 
+static void count_ended(const struct call_ending *e)
+{
+    stat_inc(stat_labelled_by(&ended, (const char *const[STAT_KEYS_MAX]){e->reason, e->by, e->stage}));
+    if (e->sip_code >= 300)
+        count_refused(e->sip_code, e->stage);
+}
+
 static void count(const Store__CallRow *row, const struct call_effect *f)
 {
+    const struct call_ending ending = call_ending_of(row);
     switch (f->say) {
     case CALL_SAY_BEGUN:
         stat_inc(&stat_calls);
         break;
     case CALL_SAY_ANSWERED:
         stat_inc(&stat_answered);
-        stat_sample(&stat_setup, setup_ms(row));
+        stat_sample(&stat_setup, (int64_t)(row->answered_wall_ms - row->created_wall_ms));
         break;
     case CALL_SAY_ENDED:
-        stat_inc(stat_labelled(&ended, row->end_reason, row->ended_by));
-        if (row->end_status != 0)
-            count_refused(row->end_status, row->end_stage);
+        count_ended(&ending);
         break;
     case CALL_SAY_REFUSED: /* counted with its line */
     case CALL_SAY_TEXT:
@@ -103,24 +112,23 @@ static void add_answered(struct fields *f, const Store__CallRow *row)
     add_text(f, "action", row->action);
     add_text(f, "plan", row->dialplan_id);
     add_number(f, "port", row->rtp_port);
-    add(f, log_n("setup_ms", setup_ms(row)));
+    const struct call_ending so_far = call_ending_of(row);
+    add(f, log_n("setup_ms", (int64_t)so_far.setup_ms));
+    add(f, log_n("ring_ms", (int64_t)so_far.ring_ms));
 }
 
-/* talk: where its text lives until the line is written. */
-static void add_ended(struct fields *f, const Store__CallRow *row, char *talk, size_t talk_size)
+static void add_ended(struct fields *f, const Store__CallRow *row)
 {
-    add_text(f, "ended_by", row->ended_by);
-    add_text(f, "reason", row->end_reason);
-    add_text(f, "stage", row->end_stage);
-    add_number(f, "sip_status", row->end_status);
-    add_number(f, "cause", row->end_q850);
-    if (row->answered_wall_ms != 0)
-        add(f, log_n("setup_ms", setup_ms(row)));
-    if (row->acked_wall_ms != 0) {
-        (void)snprintf(talk, talk_size, "%.1f", (double)(row->ended_wall_ms - row->acked_wall_ms) / 1000);
-        add_text(f, "talk_s", talk);
-    }
-    add_text(f, "detail", row->end_detail);
+    const struct call_ending e = call_ending_of(row);
+    add_text(f, "ended_by", e.by);
+    add_text(f, "reason", e.reason);
+    add_text(f, "stage", e.stage);
+    add_number(f, "sip_code", e.sip_code);
+    add_number(f, "q850_cause", e.q850_cause);
+    add(f, log_n("setup_ms", (int64_t)e.setup_ms));
+    add(f, log_n("ring_ms", (int64_t)e.ring_ms));
+    add(f, log_n("talk_ms", (int64_t)e.talk_ms));
+    add_text(f, "detail", e.detail);
 }
 
 static void put_line(const Store__CallRow *row, const struct call_effect *f)
@@ -128,7 +136,6 @@ static void put_line(const Store__CallRow *row, const struct call_effect *f)
     static const char *const events[] = {
         [CALL_SAY_BEGUN] = "call begun", [CALL_SAY_ANSWERED] = "call answered", [CALL_SAY_ENDED] = "call ended"};
     struct fields out = {.cnt = 0};
-    char talk[32];
     char text[LOG_VALUE_MAX + 1] = "";
     add(&out, log_z("call_id", row->a != NULL ? row->a->call_id : ""));
     add_text(&out, "trace_id", row->trace_id);
@@ -137,7 +144,7 @@ static void put_line(const Store__CallRow *row, const struct call_effect *f)
     else if (f->say == CALL_SAY_ANSWERED)
         add_answered(&out, row);
     else if (f->say == CALL_SAY_ENDED)
-        add_ended(&out, row, talk, sizeof(talk));
+        add_ended(&out, row);
     else
         (void)snprintf(text, sizeof text, "%.*s", SPAN_ARG(span_of(f->raw, f->raw_len)));
     log_write((enum log_level)f->level, f->say == CALL_SAY_TEXT ? text : events[f->say], out.at);
@@ -152,7 +159,7 @@ void say_refused(struct span call_id, unsigned status, const char *why, const ch
         return;
     struct fields out = {.cnt = 0};
     add(&out, log_s("call_id", call_id));
-    add(&out, log_n("sip_status", status));
+    add(&out, log_n("sip_code", status));
     add_text(&out, "reason", why != NULL ? why : sip_status_reason(status));
     add_text(&out, "source", source != NULL ? source : "");
     add_number(&out, "not_logged", held);

@@ -227,7 +227,8 @@ void act_ring_failed(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
     struct call *c = obj;
-    struct call_end why = {.by = "callee", .status = ring_final_status(c)};
+    struct refusal no = {.q850 = c->row->best_q850};
+    struct call_end why = {.by = "callee", .status = ring_final_status(c), .q850 = no.q850, .refusal = &no};
     why.reason = reason_of(why.status);
     end_setup(c, fx, &why, now);
 }
@@ -235,10 +236,12 @@ void act_ring_failed(void *obj, const void *arg, void *fx, struct now now)
 void act_no_answer(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
+    struct refusal no = {.q850 = Q850_NO_ANSWER};
     struct call_end why = {.reason = "no_answer",
                            .by = "timer",
                            .status = 480,
                            .q850 = Q850_NO_ANSWER,
+                           .refusal = &no,
                            .detail = SPAN("it rang long enough")};
     end_setup(obj, fx, &why, now);
 }

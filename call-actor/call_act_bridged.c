@@ -13,8 +13,9 @@ void act_relay_cancel(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     const struct call_step *st = arg;
+    char said[END_REASON_SIZE];
     leg_reply(obj, fx, st->in, 200, false);
-    relay_cancel(obj, fx, sip_msg_value(st->in->msg, SIP_H_REASON));
+    relay_cancel(obj, fx, end_reason_of(st->in->msg, said));
 }
 
 void act_relayed(void *obj, const void *arg, void *fx, struct now now)
@@ -53,8 +54,9 @@ static void take_bye(struct call *c, struct call_effects *fx, const struct call_
 void act_callee_bye(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
+    char said[END_REASON_SIZE];
     take_bye(obj, fx, st, now);
-    end_by_bye(obj, fx, sip_msg_value(st->in->msg, SIP_H_REASON), now);
+    end_by_bye(obj, fx, end_reason_of(st->in->msg, said), now);
 }
 
 /* §15: the caller gets no BYE before his ACK has come. */

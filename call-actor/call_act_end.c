@@ -4,7 +4,6 @@
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
-#include "common/sip/sip_addr.h"
 
 /* --- before the answer --- */
 
@@ -18,30 +17,15 @@ void end_setup(struct call *c, struct call_effects *fx, const struct call_end *w
     end_linger(c, fx, now);
 }
 
-/* Cause of the first Q.850 value of Reason (RFC 3326), or 0. */
-unsigned end_q850_of(const struct sip_msg *m)
-{
-    struct sip_values it;
-    struct span value, cause;
-    uint32_t number;
-    sip_values_init(&it, m, SIP_H_REASON);
-    while (sip_values_next(&it, &value)) {
-        size_t semi = span_find(value, ';');
-        if (span_caseeq(sip_lex_trim(span_of(value.p, semi)), SPAN("Q.850")) &&
-            sip_param_find(span_from(value, semi + 1), SPAN("cause"), &cause) && span_to_u32(cause, 127, &number) == 0)
-            return number;
-    }
-    return 0;
-}
-
 void act_cancelled(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
+    char said[END_REASON_SIZE];
     struct call_end why = {.reason = "cancelled",
                            .by = "caller",
                            .status = 487,
                            .q850 = end_q850_of(st->in->msg),
-                           .carried = sip_msg_value(st->in->msg, SIP_H_REASON)};
+                           .carried = end_reason_of(st->in->msg, said)};
     leg_reply(obj, fx, st->in, 200, true);
     end_setup(obj, fx, &why, now);
 }
@@ -62,6 +46,16 @@ static void log_failure(struct call_effects *fx, const Plane__JobDone *done, uns
                done->detail);
 }
 
+/* Progress is told with a delay, the outcome at once: it says better how far the set-up came. */
+static void note_step(struct call *c, const Plane__JobDone *done)
+{
+    const char *step = done->rtp_port != 0 ? "media" : done->plan != NULL ? "dialplan" : c->row->step;
+    if (done->step[0] != '\0')
+        step = done->step;
+    if (step != c->row->step)
+        row_text(&c->row->step, span_cstr(step));
+}
+
 /* A port that came along goes back at once. */
 void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
 {
@@ -74,6 +68,7 @@ void act_setup_failed(void *obj, const void *arg, void *fx, struct now now)
     if (st->no.warning_text != NULL)
         why.detail = span_cstr(st->no.warning_text);
     log_failure(fx, done, why.status);
+    note_step(c, done);
     job_close(c, st->job);
     job_note_port(c, done);
     end_setup(c, fx, &why, now);
@@ -83,7 +78,8 @@ void act_setup_overdue(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
     struct call *c = obj;
-    struct call_end why = {.reason = "failure", .by = "timer", .status = 503, .detail = SPAN("set-up took too long")};
+    struct call_end why = {
+        .reason = "failure", .by = "timer", .status = 503, .q850 = Q850_TIMER, .detail = SPAN("set-up took too long")};
     fx_log(fx, CALL_LOG_WARN, "refused with 503: set-up took longer than %u ms, last step %s", c->conf->setup_ms,
            c->row->step);
     end_setup(c, fx, &why, now);
@@ -112,11 +108,12 @@ void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
+    char said[END_REASON_SIZE];
     struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = end_q850_of(st->in->msg)};
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
     leg_reply(c, fx, st->in, 200, true);
-    bridge_hang_up(c, fx, sip_msg_value(st->in->msg, SIP_H_REASON), now);
+    bridge_hang_up(c, fx, end_reason_of(st->in->msg, said), now);
     end_because(c, &why);
     end_session(c, fx, now);
     end_linger(c, fx, now);

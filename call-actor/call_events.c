@@ -1,5 +1,6 @@
 #include "call-actor/call_events.h"
 
+#include "call-actor/call_end.h"
 #include "call-actor/call_row.h"
 #include "call-actor/dialog.h"
 #include "common/base/err.h"
@@ -104,11 +105,14 @@ void events_ended(struct call *c, struct call_effects *fx, struct now now)
     const Store__CallRow *row = c->row;
     if (!row->started_published || row->ended_published)
         return;
-    what.reason = span_cstr(row->end_reason);
-    what.ended_by = span_cstr(row->ended_by);
-    what.stage = span_cstr(row->end_stage);
-    what.sip_code = row->end_status;
-    what.q850_cause = row->end_q850;
+    const struct call_ending ending = call_ending_of(row);
+    what.reason = span_cstr(ending.reason);
+    what.ended_by = span_cstr(ending.by);
+    what.stage = span_cstr(ending.stage);
+    what.sip_code = ending.sip_code;
+    what.q850_cause = ending.q850_cause;
+    what.setup_ms = ending.setup_ms;
+    what.ring_ms = ending.ring_ms;
     publish(c, fx, EVENT_CALL_ENDED, &what);
     c->row->ended_published = true;
 }

@@ -66,6 +66,7 @@ struct refusal {
     const char *reason;       /* static; NULL: the registered phrase */
     unsigned warning;         /* RFC 3261 §20.43; 0: none */
     const char *warning_text; /* static */
+    unsigned q850;            /* cause to tell in a Reason header (RFC 6432); 0: none */
 };
 
 /* What call_classify found out, for the action: its `arg`. */

@@ -137,6 +137,13 @@ static void put_warning(struct buf *out, const struct call_conf *conf, const str
     sip_write_hdr_end(out);
 }
 
+/* RFC 6432: what a switch behind a gateway wants to know. */
+static void put_cause(struct buf *out, const struct refusal *no)
+{
+    if (no->q850 != 0)
+        buf_printf(out, "Reason: Q.850;cause=%u\r\n", no->q850);
+}
+
 static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsigned status)
 {
     sip_caps_write_refusal(out, m, status);
@@ -204,8 +211,10 @@ void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status,
     leg_begin_kept(&out, txn, status);
     if (status == 503)
         put_retry_after(&out, span_cstr(c->row->a->call_id), LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
-    if (no != NULL)
+    if (no != NULL) {
         put_warning(&out, c->conf, no);
+        put_cause(&out, no);
+    }
     leg_send(c, fx, txn, &out, status, SPAN(""));
 }
 

@@ -273,6 +273,8 @@ void ring_note_refusal(struct call *c, struct call_effects *fx, const Store__Out
     Store__CallRow *row = c->row;
     if (status < 400 && msg != NULL && leg->target->depth < RING_DEPTH_MAX)
         redirect(c, fx, leg, msg);
-    if (row->best_status == 0 || rank(status) < rank(row->best_status))
-        row->best_status = status;
+    if (row->best_status != 0 && rank(status) >= rank(row->best_status))
+        return;
+    row->best_status = status;
+    row->best_q850 = msg != NULL ? end_q850_of(msg) : 0;
 }

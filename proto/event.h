@@ -56,11 +56,13 @@ struct event_call {
     uint32_t server_rtp_port;    /* our media port; 0: none */
 
     /* call.ended */
-    struct span reason;       /* normal_clearing, system_terminated, cancelled, busy, no_answer, failure */
-    struct span ended_by;     /* "caller", "callee", "service", … */
-    struct span stage;        /* how far the call had come: "ringing", "established", … */
-    uint32_t sip_code;        /* final status of a call that was not answered */
-    uint32_t q850_cause;      /* from a Reason header */
+    struct span reason;   /* normal_clearing, system_terminated, cancelled, busy, no_answer, failure */
+    struct span ended_by; /* "caller", "callee", "service", … */
+    struct span stage;    /* how far the call had come: "ringing", "established", … */
+    uint32_t sip_code;    /* final status of the INVITE: 200 of a call that was answered */
+    uint32_t q850_cause;
+    uint64_t setup_ms;        /* from the INVITE until somebody was rung, or the answer */
+    uint64_t ring_ms;         /* from then on until the answer; 0: nobody was rung */
     int64_t started_wall_ms;  /* of call.started */
     int64_t answered_wall_ms; /* of call.answered; 0: never answered */
 };

@@ -309,6 +309,8 @@ static void put_ended(struct buf *b, const struct event_call *c)
         put_number(b, "sipCode", c->sip_code);
     if (c->q850_cause > 0)
         put_number(b, "q850Cause", c->q850_cause);
+    put_number(b, "setupMs", (int64_t)c->setup_ms);
+    put_number(b, "ringMs", (int64_t)c->ring_ms);
     if (c->started_wall_ms > 0) {
         put_time(b, "startedAt", c->started_wall_ms);
         put_number(b, "durationMs", ms_since(c->started_wall_ms, c->wall_ms));

@@ -242,7 +242,7 @@ void edge_guard_say_refused(struct edge *e, const struct edge_path *from, const 
     edge_stat_invite_refused(status);
     if (!log_gate_pass(gate, per_s, e->now.mono_ms, &held))
         return;
-    log_ev(LOG_INFO, "call refused", log_s("call_id", m->call_id), log_n("sip_status", status),
+    log_ev(LOG_INFO, "call refused", log_s("call_id", m->call_id), log_n("sip_code", status),
            log_s("reason", reason.len > 0 ? reason : span_cstr(sip_status_reason(status))),
            log_z("source", edge_addr_text(&from->peer, addr)), log_n("port", from->port), log_n("not_logged", held));
 }

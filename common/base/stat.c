@@ -64,18 +64,22 @@ static struct labelled *find_labelled(const struct stat_family *f, const char *l
     return l;
 }
 
-struct stat_series *stat_labelled(const struct stat_family *f, const char *first, const char *second)
+struct stat_series *stat_labelled_by(const struct stat_family *f, const char *const values[STAT_KEYS_MAX])
 {
     static struct stat_series nowhere;
     struct buf text;
     buf_init(&text, STAT_LABELS_SIZE - 1);
-    put_label(&text, f->key[0], first);
-    if (second != NULL)
-        put_label(&text, f->key[1], second);
+    for (size_t i = 0; i < STAT_KEYS_MAX && values[i] != NULL; i++)
+        put_label(&text, f->key[i], values[i]);
     const char *labels = buf_cstr(&text);
     struct labelled *l = labels != NULL ? find_labelled(f, labels) : NULL;
     buf_fini(&text);
     return l != NULL ? &l->series : &nowhere;
+}
+
+struct stat_series *stat_labelled(const struct stat_family *f, const char *first, const char *second)
+{
+    return stat_labelled_by(f, (const char *const[STAT_KEYS_MAX]){first, second});
 }
 
 void stat_labelled_zero(const struct stat_family *f)

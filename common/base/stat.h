@@ -14,8 +14,9 @@ enum stat_kind {
 };
 
 #define STAT_BUCKETS 18
-#define STAT_LABELLED_MAX 128 /* series made by stat_labelled in one process */
+#define STAT_LABELLED_MAX 256 /* series made by stat_labelled in one process */
 #define STAT_LABELS_SIZE 128  /* their labels, NUL included */
+#define STAT_KEYS_MAX 3       /* labels of a family */
 
 /* Not "struct stat": that name is sys/stat.h's. */
 struct stat_series {
@@ -45,12 +46,12 @@ static inline void stat_set(struct stat_series *s, int64_t v)
 }
 /** One histogram sample in milliseconds. */
 void stat_sample(struct stat_series *s, int64_t ms);
-/* One name whose series are told apart by one or two labels with values from a small vocabulary. */
+/* One name whose series are told apart by a few labels with values from a small vocabulary. */
 struct stat_family {
     const char *name;
     const char *help;
     enum stat_kind kind;
-    const char *key[2]; /* the second may be NULL */
+    const char *key[STAT_KEYS_MAX]; /* but for the first they may be NULL */
 };
 
 /**
@@ -60,6 +61,8 @@ struct stat_family {
  * returns never NULL: past STAT_LABELLED_MAX, or with labels that do not fit, one that is shown nowhere
  */
 struct stat_series *stat_labelled(const struct stat_family *f, const char *first, const char *second);
+/** The same with a value for each key of the family. */
+struct stat_series *stat_labelled_by(const struct stat_family *f, const char *const values[STAT_KEYS_MAX]);
 /** Sets every series of the family to 0: gauges that are counted anew. */
 void stat_labelled_zero(const struct stat_family *f);
 

@@ -80,7 +80,7 @@ class TestLog(OneCall):
     def refused(self, code, reason, call_id):
         told = harness.wait_for("a line", 5, lambda: lines(self.stack, message="call refused", call_id=call_id))
         self.assertEqual(len(told), 1, told)
-        self.assertEqual((told[0]["level"], told[0]["sip_status"], told[0]["source"]), ("info", code, "127.0.0.1"))
+        self.assertEqual((told[0]["level"], told[0]["sip_code"], told[0]["source"]), ("info", code, "127.0.0.1"))
         self.assertIn(reason, told[0]["reason"])
 
     def test_keys_of_the_platform(self):
@@ -101,7 +101,7 @@ class TestLog(OneCall):
         call.invite(offer=G729_ONLY)
         self.assertEqual(status(call.final()), 488)  # by us, when the plan has said that we answer
         ended = harness.wait_for("a line", 5, lambda: lines(self.stack, message="call ended", call_id=call.call_id))[0]
-        self.assertEqual((ended["sip_status"], ended["stage"], ended["detail"]), (488, "setup", "no codec in common"))
+        self.assertEqual((ended["sip_code"], ended["stage"], ended["detail"]), (488, "media", "no codec in common"))
 
     def test_refused_by_the_edge(self):
         call = Call(self.ua)
@@ -131,7 +131,7 @@ class TestMetrics(unittest.TestCase):
                 return sum(found)
             self.assertEqual(total("sip_signaling_calls", state="established"), 1)
             self.assertEqual(total("sip_signaling_calls"), 1)
-            self.assertEqual(total("sip_signaling_calls_refused_total", status="488", stage="setup"), 1)
+            self.assertEqual(total("sip_signaling_calls_refused_total", status="488", stage="media"), 1)
             self.assertEqual(total("sip_signaling_registrations"), 0)
             self.assertEqual(total("sip_signaling_store_limit_bytes"), 2 * 4096 << 20)
             self.assertGreater(total("sip_signaling_store_used_bytes"), 0)
@@ -151,7 +151,8 @@ class TestMetrics(unittest.TestCase):
             seen = parse(fetch(port)[1])
             self.assertEqual(total("sip_signaling_calls"), 0)
             self.assertEqual(total("sip_signaling_outbox"), 0)
-            self.assertEqual(total("sip_signaling_calls_ended_total", reason="normal_clearing", ended_by="caller"), 1)
+            self.assertEqual(total("sip_signaling_calls_ended_total", reason="normal_clearing", ended_by="caller",
+                                   stage="established"), 1)
 
     def test_head_is_a_get_without_its_body(self):
         port = harness.free_port()

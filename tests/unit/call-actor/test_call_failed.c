@@ -13,7 +13,7 @@ static void assert_setup_ends(struct kit *k, unsigned status)
     assert_int_equal(kit_arm(k, CALL_TMR_SETUP)->at_wall_ms, 0);
     assert_int_equal(kit_arm(k, CALL_TMR_LINGER)->at_wall_ms, (uint64_t)k->now.wall_ms + 64 * KIT_T1);
     assert_int_equal(k->c->row->end_status, status);
-    assert_string_equal(k->c->row->end_stage, "setup");
+    assert_string_equal(k->c->row->end_stage, "media");
     assert_false(call_is_live(k->c));
 }
 
