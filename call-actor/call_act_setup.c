@@ -133,8 +133,9 @@ void act_step(void *obj, const void *arg, void *fx, struct now now)
     (void)fx;
     (void)now;
     struct call *c = obj;
-    const struct call_step *st = arg;
-    row_text(&c->row->step, span_cstr(st->in->step->step));
+    const Plane__JobStep *told = ((const struct call_step *)arg)->in->step;
+    if (strcmp(told->outcome, "started") == 0) /* what it waits for; the others have come */
+        row_text(&c->row->step, span_cstr(told->step));
 }
 
 /* --- the answer --- */

@@ -19,7 +19,7 @@ enum message {
     MSG_RESPONSE = 2,   /* to it; value: status, 0: none came */
     MSG_JOB = 3,        /* value: Plane__RunJob__Kind */
     MSG_JOB_CANCEL = 4, /* of the set-up */
-    MSG_JOB_STEP = 5,   /* value: place in step_names */
+    MSG_JOB_STEP = 5,   /* value: place in step_names, detail: in outcome_names */
     MSG_JOB_DONE = 6,   /* value: Plane__RunJob__Kind, detail: Plane__JobDone__Result */
     MSG_EVENT = 7,      /* value: enum event_kind */
     /* Of these detail is the leg: OutLeg.id, 0: the caller. */
@@ -32,6 +32,7 @@ enum message {
 };
 
 static const char *const step_names[] = {"", "user", "dialplan", "media"};
+static const char *const outcome_names[] = {"started", "found", "guest", "resolved", "allocated"};
 
 /* --- writing --- */
 
@@ -91,12 +92,20 @@ static void keep(struct call *c, const struct tape *t, struct now now)
     row_bytes(kept, span_of((const char *)all + drop, len - drop));
 }
 
-static unsigned step_place(const char *name)
+/* 0 for what we do not know. */
+static unsigned place_in(const char *const *names, unsigned cnt, const char *name)
 {
-    unsigned at = sizeof(step_names) / sizeof(step_names[0]);
-    while (--at > 0 && strcmp(step_names[at], name) != 0)
+    while (--cnt > 0 && strcmp(names[cnt], name) != 0)
         continue;
-    return at;
+    return cnt;
+}
+#define PLACE_IN(names, name) place_in(names, sizeof(names) / sizeof((names)[0]), name)
+
+static struct record step_message(const Plane__JobStep *told)
+{
+    struct record r = message(MSG_JOB_STEP, PLACE_IN(step_names, told->step));
+    r.detail = (uint8_t)PLACE_IN(outcome_names, told->outcome);
+    return r;
 }
 
 static Plane__RunJob__Kind kind_of_id(ProtobufCBinaryData id)
@@ -132,7 +141,7 @@ static struct record message_of(const struct call_input *in, uint32_t leg)
             r = leg_message(MSG_LEG_ASKED, in->msg->method, leg);
         break;
     case CALL_IN_JOB_STEP:
-        r = message(MSG_JOB_STEP, step_place(in->step->step));
+        r = step_message(in->step);
         break;
     case CALL_IN_JOB_DONE:
         r = message(MSG_JOB_DONE, kind_of_id(in->done->id));
@@ -323,7 +332,10 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
         say(l, "cancel the set-up");
         break;
     case MSG_JOB_STEP:
-        say(l, "set-up asks for: %s", NAME_OF(step_names, value));
+        if (r[3] == 0)
+            say(l, "set-up waits for: %s", NAME_OF(step_names, value));
+        else
+            say(l, "set-up: %s %s", NAME_OF(step_names, value), NAME_OF(outcome_names, r[3]));
         break;
     case MSG_JOB_DONE:
         between(l, platform, us);

@@ -126,7 +126,7 @@ static enum job_event start_event(const struct job *j)
 {
     switch (j->kind) {
     case PLANE__RUN_JOB__KIND__SETUP:
-        return j->caller_type[0] != '\0' ? JOB_EV_RUN_USER : JOB_EV_RUN_PLAN;
+        return j->caller_type[0] != '\0' ? JOB_EV_RUN_BOTH : JOB_EV_RUN_PLAN;
     case PLANE__RUN_JOB__KIND__RELEASE_PORT:
         return JOB_EV_RUN_FREE;
     case PLANE__RUN_JOB__KIND__GET_CREDENTIALS:
@@ -150,11 +150,21 @@ static bool is_portless(const struct job *j, const Plane__Plan *plan)
     return is_in(j->portless, plan->action) || is_in(j->portless_plans, plan->dialplan_id);
 }
 
+/* User and plan are both there, one of them by now. */
+static enum job_event ready_event(const struct job *j, const struct job_result *r)
+{
+    static const enum job_event events[] = {[JOB_MEDIA_OPEN] = JOB_EV_READY_PORT,
+                                            [JOB_MEDIA_WAIT] = JOB_EV_READY_WAIT,
+                                            [JOB_MEDIA_AWAY] = JOB_EV_READY_AWAY};
+    const Plane__Plan *plan = j->plan != NULL ? j->plan : r->plan;
+    return is_portless(j, plan) ? JOB_EV_READY_ONLY : events[r->media];
+}
+
 static enum job_event plan_event(const struct job *j, const struct job_result *r)
 {
-    static const enum job_event events[] = {
-        [JOB_MEDIA_OPEN] = JOB_EV_PLAN_PORT, [JOB_MEDIA_WAIT] = JOB_EV_PLAN_WAIT, [JOB_MEDIA_AWAY] = JOB_EV_PLAN_AWAY};
-    return is_portless(j, r->plan) ? JOB_EV_PLAN_ONLY : events[r->media];
+    if (r->code != RPC_OK)
+        return JOB_EV_PLAN_FAIL;
+    return j->state == JOB_ST_BOTH ? JOB_EV_PLAN : ready_event(j, r);
 }
 
 static bool has_next_form(const struct job *j, const struct job_result *r)
@@ -176,10 +186,12 @@ static enum job_event free_event(const struct job *j, const struct job_result *r
 static enum job_event end_event(const struct job *j, const struct job_result *r, struct now now)
 {
     switch ((enum job_state)j->state) {
+    case JOB_ST_BOTH:
+        return r->of == JOB_STEP_USER ? JOB_EV_USER : plan_event(j, r);
     case JOB_ST_USER:
-        return JOB_EV_USER;
+        return ready_event(j, r);
     case JOB_ST_PLAN:
-        return r->code == RPC_OK ? plan_event(j, r) : JOB_EV_PLAN_FAIL;
+        return plan_event(j, r);
     case JOB_ST_PORT:
     case JOB_ST_CANCELLING:
     case JOB_ST_LATE:

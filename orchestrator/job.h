@@ -1,6 +1,6 @@
 /*
- * job: what call-actor asks for, as one state machine: user -> dialplan -> media port; a port given back; audio played;
- * a look-up at user-service (credentials of a SIP user, whose a contact is).
+ * job: what call-actor asks for, as one state machine: user and dialplan, then a media port; a port given back; audio
+ * played; a look-up at user-service (credentials of a SIP user, whose a contact is).
  * Pure: the RPCs, the timer and the answer are effects that orch.c performs; `now` is an argument.
  *
  * What a port costs decides the shape. AllocatePort is not idempotent and cannot be taken back unanswered, so once it
@@ -18,28 +18,29 @@
 
 enum job_state {
     JOB_ST_NEW = 0,
-    JOB_ST_USER = 1,       /* FindUserByContact under way */
-    JOB_ST_PLAN = 2,       /* ResolveDialplan under way */
-    JOB_ST_PORT = 3,       /* AllocatePort under way */
-    JOB_ST_CANCELLING = 4, /* the same, but nobody wants the port any more */
-    JOB_ST_LATE = 5,       /* the same, and the job has been answered without it */
-    JOB_ST_FREEING = 6,    /* ReleasePort under way */
-    JOB_ST_FREE_WAIT = 7,  /* until ReleasePort is tried again */
-    JOB_ST_PLAY = 8,       /* PlayAudio under way */
-    JOB_ST_LOOKUP = 9,     /* GetSipCredentials or FindUserByContact under way, and nothing else */
-    JOB_ST_WAIT = 10,      /* until AllocatePort may go out */
-    JOB_ST_DONE = 11,
-    JOB_STATES = 12,
+    JOB_ST_BOTH = 1,       /* FindUserByContact and ResolveDialplan under way */
+    JOB_ST_USER = 2,       /* the former still; the plan is there */
+    JOB_ST_PLAN = 3,       /* the latter still; who calls is known, or nobody asks */
+    JOB_ST_PORT = 4,       /* AllocatePort under way */
+    JOB_ST_CANCELLING = 5, /* the same, but nobody wants the port any more */
+    JOB_ST_LATE = 6,       /* the same, and the job has been answered without it */
+    JOB_ST_FREEING = 7,    /* ReleasePort under way */
+    JOB_ST_FREE_WAIT = 8,  /* until ReleasePort is tried again */
+    JOB_ST_PLAY = 9,       /* PlayAudio under way */
+    JOB_ST_LOOKUP = 10,    /* GetSipCredentials or FindUserByContact under way, and nothing else */
+    JOB_ST_WAIT = 11,      /* until AllocatePort may go out */
+    JOB_ST_DONE = 12,
+    JOB_STATES = 13,
 };
 
 enum job_event {
-    JOB_EV_RUN_USER = 0, /* start, by kind */
+    JOB_EV_RUN_BOTH = 0, /* start, by kind */
     JOB_EV_RUN_PLAN = 1,
     JOB_EV_RUN_FREE = 2,
     JOB_EV_RUN_PLAY = 3,
-    JOB_EV_USER = 4, /* FindUserByContact ended, well or not */
-    JOB_EV_PLAN_PORT = 5,
-    JOB_EV_PLAN_ONLY = 6, /* resolved, and the action needs no port */
+    JOB_EV_USER = 4,       /* FindUserByContact ended, well or not; the plan is not there */
+    JOB_EV_READY_PORT = 5, /* user and plan are there, and a port is next */
+    JOB_EV_READY_ONLY = 6, /* and the action needs no port */
     JOB_EV_PLAN_FAIL = 7,
     JOB_EV_PORT = 8,
     JOB_EV_PORT_FAIL = 9,
@@ -54,11 +55,12 @@ enum job_event {
     JOB_EV_CANCEL = 17,
     JOB_EV_RUN_LOOKUP = 18, /* start */
     JOB_EV_LOOKED_UP = 19,  /* its RPC ended, well or not */
-    JOB_EV_PLAN_WAIT = 20,  /* resolved, but other calls' ports are given back first */
-    JOB_EV_PLAN_AWAY = 21,  /* resolved, but media-service is away */
+    JOB_EV_READY_WAIT = 20, /* as READY_PORT, but other calls' ports are given back first */
+    JOB_EV_READY_AWAY = 21, /* as READY_PORT, but media-service is away */
     JOB_EV_OPEN = 22,       /* AllocatePort may go out */
     JOB_EV_TAKEN = 23,      /* the port to be given back has a new owner */
-    JOB_EVENTS = 24,
+    JOB_EV_PLAN = 24,       /* resolved; who calls is not known yet */
+    JOB_EVENTS = 25,
 };
 
 /* Bounds and deadlines, milliseconds. */
@@ -88,7 +90,7 @@ enum job_effect_kind {
     JOB_EFF_PLAY,
     JOB_EFF_CREDENTIALS,
     JOB_EFF_AWAIT_MEDIA, /* the job waits for job_open */
-    JOB_EFF_DROP_RPC,    /* cancel it on the wire; its end is not reported any more */
+    JOB_EFF_DROP_RPCS,   /* cancel on the wire what runs; no end of it is reported any more */
     JOB_EFF_ARM,         /* the timer, after_ms from now */
     JOB_EFF_DISARM,
     JOB_EFF_STEP,   /* tell the actor: step, text is the outcome */
@@ -118,7 +120,7 @@ struct job {
     bool swapped;  /* PlayAudio: the other layout is tried */
     bool taken;    /* the port to be given back has a new owner: ReleasePort is not tried again */
     Plane__RunJob__Kind kind;
-    enum job_step step;
+    enum job_step step; /* the first of a set-up's three that has not come */
     struct job_limits limits;
     int64_t end_ms; /* monotonic: the budget is used up, or ReleasePort is given up */
     struct backoff pause;
@@ -141,7 +143,7 @@ struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, str
 struct job *job_new_release(uint32_t port, const struct job_limits *limits, struct now now);
 void job_free(struct job *j); /* NULL is fine */
 
-/* May AllocatePort go out? Asked when the plan is there. */
+/* May AllocatePort go out? Asked when user or plan has come. */
 enum job_media {
     JOB_MEDIA_OPEN = 0,
     JOB_MEDIA_WAIT, /* not yet: job_open or the job's timer ends the wait */
@@ -150,13 +152,14 @@ enum job_media {
 
 /* How an RPC ended, decoded. user, plan and creds pass to the job. */
 struct job_result {
+    enum job_step of;          /* the service: in JOB_ST_BOTH it tells which of the two */
     int code;                  /* RPC_OK only when the body made sense */
     const char *detail;        /* borrowed */
     Plane__User *user;         /* FindUserByContact; NULL: nobody */
     Plane__Plan *plan;         /* ResolveDialplan, when OK */
     uint32_t port;             /* AllocatePort, when OK */
     Plane__Credentials *creds; /* GetSipCredentials, when OK */
-    enum job_media media;      /* ResolveDialplan */
+    enum job_media media;      /* FindUserByContact, ResolveDialplan */
     const char *media_why;     /* with JOB_MEDIA_AWAY; borrowed */
     bool may_swap;             /* PlayAudio: which layout this server speaks is not known yet */
 };
@@ -184,7 +187,7 @@ void job_answer(const struct job *j, Plane__JobDone__Result result, Plane__JobDo
 extern const struct fsm job_fsm; /* job_table.c */
 
 /* Actions (job_act.c), named in the table only. arg: const struct job_result *, for events that an RPC raised. */
-fsm_act_fn job_act_find_user, job_act_resolve, job_act_user_then_resolve, job_act_allocate, job_act_finish,
+fsm_act_fn job_act_ask_both, job_act_resolve, job_act_take_user, job_act_take_plan, job_act_allocate, job_act_finish,
     job_act_fail, job_act_overdue, job_act_cancel, job_act_take_port, job_act_port_fail, job_act_answer_late,
     job_act_hand_back, job_act_cancelled, job_act_cancelled_late, job_act_release, job_act_release_late,
     job_act_port_unknown, job_act_freed, job_act_pause, job_act_leaked, job_act_play, job_act_play_next, job_act_played,

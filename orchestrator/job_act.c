@@ -66,13 +66,13 @@ static Plane__JobDone__Result result_of(int code)
 
 /* --- set-up ------------------------------------------------------------------------------------------------------ */
 
-void job_act_find_user(void *obj, const void *arg, void *fx, struct now now)
+/* Neither needs the other's answer. */
+void job_act_ask_both(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)arg;
     struct job *j = obj;
-    j->step = JOB_STEP_USER;
     put_rpc(fx, JOB_EFF_FIND_USER, left_ms(j, j->limits.user_ms, now));
-    put(fx, JOB_EFF_ARM)->after_ms = at_least_1(j->end_ms - now.mono_ms);
+    job_act_resolve(j, arg, fx, now);
+    j->step = JOB_STEP_USER;
 }
 
 void job_act_resolve(void *obj, const void *arg, void *fx, struct now now)
@@ -84,8 +84,9 @@ void job_act_resolve(void *obj, const void *arg, void *fx, struct now now)
     put(fx, JOB_EFF_ARM)->after_ms = at_least_1(j->end_ms - now.mono_ms);
 }
 
-void job_act_user_then_resolve(void *obj, const void *arg, void *fx, struct now now)
+void job_act_take_user(void *obj, const void *arg, void *fx, struct now now)
 {
+    (void)now;
     struct job *j = obj;
     const struct job_result *r = arg;
     j->user = r->user;
@@ -93,13 +94,23 @@ void job_act_user_then_resolve(void *obj, const void *arg, void *fx, struct now 
         (void)snprintf(j->detail, sizeof j->detail, "user-service: %s %s", rpc_code_name(r->code), r->detail);
     put_step(fx, JOB_STEP_USER, j->user != NULL ? "found" : "guest");
     j->step = JOB_STEP_DIALPLAN;
-    put_rpc(fx, JOB_EFF_RESOLVE, left_ms(j, j->limits.dialplan_ms, now));
 }
 
-static void take_plan(struct job *j, const struct job_result *r, struct job_effects *fx)
+void job_act_take_plan(void *obj, const void *arg, void *fx, struct now now)
 {
-    j->plan = r->plan;
+    (void)now;
+    struct job *j = obj;
+    j->plan = ((const struct job_result *)arg)->plan;
     put_step(fx, JOB_STEP_DIALPLAN, "resolved");
+}
+
+/* Whichever came last. */
+static void take_last(struct job *j, const struct job_result *r, struct job_effects *fx, struct now now)
+{
+    if (r->of == JOB_STEP_USER)
+        job_act_take_user(j, r, fx, now);
+    else
+        job_act_take_plan(j, r, fx, now);
     j->step = JOB_STEP_MEDIA;
 }
 
@@ -111,13 +122,13 @@ static void put_allocate(struct job *j, struct job_effects *fx, struct now now)
 
 void job_act_allocate(void *obj, const void *arg, void *fx, struct now now)
 {
-    take_plan(obj, arg, fx);
+    take_last(obj, arg, fx, now);
     put_allocate(obj, fx, now);
 }
 
 void job_act_wait(void *obj, const void *arg, void *fx, struct now now)
 {
-    take_plan(obj, arg, fx);
+    take_last(obj, arg, fx, now);
     put(fx, JOB_EFF_AWAIT_MEDIA);
     put(fx, JOB_EFF_ARM)->after_ms = left_ms(obj, JOB_MEDIA_WAIT_MS, now);
 }
@@ -130,9 +141,8 @@ void job_act_allocate_now(void *obj, const void *arg, void *fx, struct now now)
 
 void job_act_away(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)now;
     const struct job_result *r = arg;
-    take_plan(obj, r, fx);
+    take_last(obj, r, fx, now);
     set_outcome(obj, RPC_UNAVAILABLE, r->media_why);
     put(fx, JOB_EFF_DISARM);
     put_answer(obj, fx, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
@@ -148,11 +158,9 @@ void job_act_no_media(void *obj, const void *arg, void *fx, struct now now)
 
 void job_act_finish(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)now;
     struct job *j = obj;
-    j->plan = ((const struct job_result *)arg)->plan;
+    take_last(j, arg, fx, now);
     j->code = RPC_OK; /* detail stays: why the caller is a guest */
-    put_step(fx, JOB_STEP_DIALPLAN, "resolved");
     put(fx, JOB_EFF_DISARM);
     put_answer(j, fx, PLANE__JOB_DONE__RESULT__OK);
 }
@@ -162,7 +170,9 @@ void job_act_fail(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     struct job *j = obj;
     const struct job_result *r = arg;
+    j->step = JOB_STEP_DIALPLAN;
     set_outcome(j, r->code, r->detail);
+    put(fx, JOB_EFF_DROP_RPCS); /* the look-up of the caller may still run */
     put(fx, JOB_EFF_DISARM);
     put_answer(j, fx, r->code == RPC_PERMISSION_DENIED ? PLANE__JOB_DONE__RESULT__DENIED : result_of(r->code));
 }
@@ -173,7 +183,7 @@ void job_act_overdue(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     struct job *j = obj;
     set_outcome(j, RPC_DEADLINE_EXCEEDED, "the time for the whole set-up is over");
-    put(fx, JOB_EFF_DROP_RPC);
+    put(fx, JOB_EFF_DROP_RPCS);
     put_answer(j, fx, PLANE__JOB_DONE__RESULT__UNAVAILABLE);
 }
 
@@ -183,7 +193,7 @@ void job_act_cancel(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     struct job *j = obj;
     set_outcome(j, RPC_CANCELLED, NULL);
-    put(fx, JOB_EFF_DROP_RPC);
+    put(fx, JOB_EFF_DROP_RPCS);
     put(fx, JOB_EFF_DISARM);
     put_answer(j, fx, PLANE__JOB_DONE__RESULT__CANCELLED);
 }

@@ -34,6 +34,16 @@ struct shard {
     struct bus_link *link;
 };
 
+/* An RPC of a job. */
+struct orch_rpc {
+    struct orch_job *of;
+    struct grpc_rpc *rpc; /* NULL: none runs */
+    enum svc_method method;
+};
+
+/* A set-up asks user- and dialplan-service at once. */
+enum { ORCH_RPC_USER, ORCH_RPC_OTHER, ORCH_RPCS };
+
 /* A running job and what drives it. */
 struct orch_job {
     struct job *job;
@@ -49,8 +59,7 @@ struct orch_job {
     struct timer timer;
     struct orch *orch;
     struct shard *shard; /* NULL: our own release */
-    struct grpc_rpc *rpc;
-    enum svc_method method; /* of rpc */
+    struct orch_rpc rpcs[ORCH_RPCS];
     enum svc_layout layout; /* of the PlayAudio under way */
     int64_t started_ms;
     bool told;         /* steps go out as they come */
@@ -180,8 +189,12 @@ void orch_ports_forget(struct orch_job *x);
 
 /* orch_rpc.c: the RPC of a job: encode, start, decode */
 void orch_rpc_init(void);
+void orch_rpcs_of(struct orch_job *x);
 /** Starts e's RPC; its end comes to orch_rpc_ended. */
 void orch_rpc_start(struct orch_job *x, const struct job_effect *e);
+bool orch_rpc_runs(const struct orch_job *x);
+/** Cancels on the wire what runs. */
+void orch_rpcs_drop(struct orch_job *x);
 /** orch_job.c */
 void orch_rpc_ended(struct orch_job *x, const struct job_result *r);
 

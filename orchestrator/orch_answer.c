@@ -139,9 +139,11 @@ void orch_step(struct orch_job *x, const struct job_effect *e)
 {
     if (x->shard == NULL)
         return;
-    if (x->told)
+    if (x->told) {
         send_step(x, e->step, e->text);
-    else if (x->steps_cnt < ORCH_STEPS_KEPT)
+        if (job_is_running_step(x->job) && x->job->step > e->step)
+            send_step(x, x->job->step, "started");
+    } else if (x->steps_cnt < ORCH_STEPS_KEPT)
         x->steps[x->steps_cnt++] = *e;
 }
 

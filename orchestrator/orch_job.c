@@ -59,13 +59,6 @@ static void on_timer(struct timer *t, int64_t now_ms)
     orch_job_feed(t->owner, job_timer);
 }
 
-static void drop_rpc(struct orch_job *x)
-{
-    if (x->rpc != NULL)
-        grpc_rpc_cancel(x->rpc);
-    x->rpc = NULL;
-}
-
 static void note_port(const struct orch_job *x, struct stat_series *counter, const char *what)
 {
     stat_inc(counter);
@@ -75,8 +68,8 @@ static void note_port(const struct orch_job *x, struct stat_series *counter, con
 static void perform_one(struct orch_job *x, const struct job_effect *e)
 {
     switch (e->kind) {
-    case JOB_EFF_DROP_RPC:
-        drop_rpc(x);
+    case JOB_EFF_DROP_RPCS:
+        orch_rpcs_drop(x);
         break;
     case JOB_EFF_ARM:
         loop_timer_in(x->orch->loop, &x->timer, e->after_ms);
@@ -122,7 +115,7 @@ static void job_end(struct orch_job *x)
 {
     struct orch *o = x->orch;
     loop_timer_cancel(o->loop, &x->timer);
-    drop_rpc(x);
+    orch_rpcs_drop(x);
     list_remove(&x->quiet);
     list_remove(&x->gather);
     list_remove(&x->node);
@@ -169,6 +162,7 @@ static struct orch_job *job_begin(struct orch *o, struct shard *s, struct job *j
     }
     *x = (struct orch_job){.job = j, .orch = o, .shard = s, .started_ms = loop_now(o->loop).mono_ms};
     timer_init(&x->timer, on_timer, x);
+    orch_rpcs_of(x);
     list_init(&x->node);
     list_init(&x->quiet);
     list_init(&x->gather);

@@ -49,7 +49,7 @@ static void log_taken(const struct orch_job *x)
 static void let_go(struct orch_job *x)
 {
     log_taken(x);
-    if (x->rpc != NULL)
+    if (orch_rpc_runs(x))
         x->job->taken = true;
     else
         orch_job_feed(x, job_taken);

@@ -79,20 +79,28 @@ static int decode(enum svc_method m, struct span body, struct job_result *out)
     }
 }
 
+static enum job_step step_of(enum svc_method m)
+{
+    static const enum job_step steps[SVC_COUNT] = {
+        [SVC_USER] = JOB_STEP_USER, [SVC_DIALPLAN] = JOB_STEP_DIALPLAN, [SVC_MEDIA] = JOB_STEP_MEDIA};
+    return steps[svc_method_info(m)->svc];
+}
+
 static void on_rpc(void *user, const struct rpc_reply *r)
 {
-    struct orch_job *x = user;
-    enum svc_method m = x->method;
-    x->rpc = NULL;
+    struct orch_rpc *rpc = user;
+    struct orch_job *x = rpc->of;
+    enum svc_method m = rpc->method;
+    rpc->rpc = NULL;
     stat_sample(&took[m], r->took_ms);
     if (r->code != RPC_OK && r->code != RPC_NOT_FOUND)
         stat_inc(&failed[m]);
-    struct job_result res = {.code = r->code, .detail = r->detail};
+    struct job_result res = {.of = step_of(m), .code = r->code, .detail = r->detail};
     if (r->code == RPC_OK && decode(m, r->body, &res) != 0) {
         res.code = RPC_INTERNAL;
         res.detail = "the server's answer makes no sense";
     }
-    if (m == SVC_RESOLVE) {
+    if (m == SVC_FIND_USER || m == SVC_RESOLVE) {
         res.media = orch_ports_media(x->orch);
         res.media_why = grpc_link_detail(x->orch->links[SVC_MEDIA]);
     }
@@ -107,16 +115,17 @@ static void on_rpc(void *user, const struct rpc_reply *r)
 
 static void start(struct orch_job *x, enum svc_method m, const ProtobufCMessage *request, int64_t deadline_ms)
 {
+    struct orch_rpc *rpc = &x->rpcs[m == SVC_FIND_USER ? ORCH_RPC_USER : ORCH_RPC_OTHER];
     struct rpc_args a = {
         .method = svc_method_index(m),
         .request = request,
         .deadline_ms = deadline_ms,
         .trace_id = x->job->trace_id,
         .done = on_rpc,
-        .user = x,
+        .user = rpc,
     };
-    x->method = m;
-    x->rpc = grpc_link_call(x->orch->links[svc_method_info(m)->svc], &a);
+    rpc->method = m;
+    rpc->rpc = grpc_link_call(x->orch->links[svc_method_info(m)->svc], &a);
 }
 
 static void find_user(struct orch_job *x, int64_t deadline_ms)
@@ -190,6 +199,26 @@ void orch_rpc_start(struct orch_job *x, const struct job_effect *e)
     default:
         play(x, e->after_ms);
         break;
+    }
+}
+
+void orch_rpcs_of(struct orch_job *x)
+{
+    for (size_t i = 0; i < ORCH_RPCS; i++)
+        x->rpcs[i].of = x;
+}
+
+bool orch_rpc_runs(const struct orch_job *x)
+{
+    return x->rpcs[ORCH_RPC_USER].rpc != NULL || x->rpcs[ORCH_RPC_OTHER].rpc != NULL;
+}
+
+void orch_rpcs_drop(struct orch_job *x)
+{
+    for (size_t i = 0; i < ORCH_RPCS; i++) {
+        if (x->rpcs[i].rpc != NULL)
+            grpc_rpc_cancel(x->rpcs[i].rpc);
+        x->rpcs[i].rpc = NULL;
     }
 }
 

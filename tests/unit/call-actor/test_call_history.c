@@ -87,11 +87,15 @@ static void progress_of_the_set_up(void **s)
     kit_invite(k);
     step.id = k->c->row->jobs[0]->id;
     step.step = (char *)(uintptr_t) "dialplan";
+    step.outcome = (char *)(uintptr_t) "started";
     k->c->dirty = false;
     kit_step(k, &(struct call_input){.type = CALL_IN_JOB_STEP, .step = &step});
     assert_false(k->c->dirty); /* told again after a restart: not worth a commit */
     assert_string_equal(call_state_shown(k->c), "dialplan");
-    assert_history(k, "+0 ms set-up asks for: dialplan\n");
+    assert_history(k, "+0 ms set-up waits for: dialplan\n");
+    step.outcome = (char *)(uintptr_t) "resolved";
+    kit_step(k, &(struct call_input){.type = CALL_IN_JOB_STEP, .step = &step});
+    assert_history(k, "+0 ms set-up: dialplan resolved\n");
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0, NULL);
     assert_history(k, "platform => call-actor: set-up unavailable\n+0 ms setup -> ended: set-up failed\n");
     assert_history(k, "call-actor => caller: 503 Service Unavailable\n");

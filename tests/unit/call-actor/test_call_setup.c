@@ -115,10 +115,16 @@ static void step_is_shown_but_not_stored(void **s)
     Plane__JobStep step = PLANE__JOB_STEP__INIT;
     step.id = k->c->row->jobs[0]->id;
     step.step = (char *)(uintptr_t) "dialplan";
+    step.outcome = (char *)(uintptr_t) "started";
     struct call_input in = {.type = CALL_IN_JOB_STEP, .step = &step};
     kit_step(k, &in);
     assert_string_equal(k->c->row->step, "dialplan");
     assert_false(k->c->dirty);
+    step.step = (char *)(uintptr_t) "user";
+    step.outcome = (char *)(uintptr_t) "found"; /* came, and is not what it waits for */
+    kit_step(k, &in);
+    assert_string_equal(k->c->row->step, "dialplan");
+    step.outcome = (char *)(uintptr_t) "started";
     step.id.len--; /* somebody else's */
     step.step = (char *)(uintptr_t) "media";
     kit_step(k, &in);

@@ -91,9 +91,15 @@ static inline void rpc_result(struct run *r, const struct job_result *res, struc
     (void)job_rpc_ended(r->j, res, &r->fx, now);
 }
 
+/* Any RPC but FindUserByContact of a set-up. */
 static inline void fails(struct run *r, int code)
 {
-    rpc_result(r, &(struct job_result){.code = code, .detail = "because"}, t0);
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_DIALPLAN, .code = code, .detail = "because"}, t0);
+}
+
+static inline void fails_user(struct run *r, int code)
+{
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_USER, .code = code, .detail = "because"}, t0);
 }
 
 static inline void finds_user(struct run *r)
@@ -101,7 +107,7 @@ static inline void finds_user(struct run *r)
     Plane__User *u = malloc(sizeof *u);
     plane__user__init(u);
     u->id = strdup("u1");
-    rpc_result(r, &(struct job_result){.detail = "", .user = u}, t0);
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_USER, .detail = "", .user = u}, t0);
 }
 
 static inline Plane__Plan *plan(const char *action)
@@ -114,19 +120,19 @@ static inline Plane__Plan *plan(const char *action)
 
 static inline void resolves(struct run *r, const char *action)
 {
-    rpc_result(r, &(struct job_result){.detail = "", .plan = plan(action)}, t0);
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_DIALPLAN, .detail = "", .plan = plan(action)}, t0);
 }
 
 static inline void resolves_to(struct run *r, const char *id, const char *action)
 {
     Plane__Plan *p = plan(action);
     p->dialplan_id = strdup(id);
-    rpc_result(r, &(struct job_result){.detail = "", .plan = p}, t0);
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_DIALPLAN, .detail = "", .plan = p}, t0);
 }
 
 static inline void allocates(struct run *r, uint32_t port)
 {
-    rpc_result(r, &(struct job_result){.detail = "", .port = port}, t0);
+    rpc_result(r, &(struct job_result){.of = JOB_STEP_MEDIA, .detail = "", .port = port}, t0);
 }
 
 static inline struct run begin_at_port(void)

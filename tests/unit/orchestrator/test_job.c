@@ -17,11 +17,15 @@ static void test_setup(void **state)
     (void)state;
     struct run r = begin();
     assert_int_equal(ms_of(&r, JOB_EFF_FIND_USER), 2000);
+    assert_int_equal(ms_of(&r, JOB_EFF_RESOLVE), 5000); /* both at once */
     assert_int_equal(ms_of(&r, JOB_EFF_ARM), 9000);
+    assert_string_equal(job_step_name(r.j->step), "user");
     finds_user(&r);
-    assert_int_equal(ms_of(&r, JOB_EFF_RESOLVE), 5000);
+    assert_null(find(&r, JOB_EFF_RESOLVE));
     assert_string_equal(find(&r, JOB_EFF_STEP)->text, "found");
+    assert_string_equal(job_step_name(r.j->step), "dialplan");
     resolves(&r, "START_AI_CONVERSATION");
+    assert_string_equal(job_step_name(r.j->step), "media");
     assert_int_equal(ms_of(&r, JOB_EFF_ARM), 4000);
     assert_int_equal(ms_of(&r, JOB_EFF_ALLOCATE), 4000 + JOB_PORT_LATE_MS); /* the RPC outlives the job's patience */
     not_answered(&r);
@@ -33,6 +37,47 @@ static void test_setup(void **state)
     job_answer(r.j, PLANE__JOB_DONE__RESULT__OK, &d);
     assert_string_equal(d.user->id, "u1");
     assert_string_equal(d.plan->action, "START_AI_CONVERSATION");
+    end(&r);
+}
+
+/* No port before both are there: a caller who is looked up for long holds none. */
+static void test_the_plan_comes_first(void **state)
+{
+    (void)state;
+    struct run r = begin();
+    resolves(&r, "START_AI_CONVERSATION");
+    assert_int_equal(r.j->state, JOB_ST_USER);
+    assert_string_equal(find(&r, JOB_EFF_STEP)->text, "resolved");
+    assert_string_equal(job_step_name(r.j->step), "user");
+    assert_null(find(&r, JOB_EFF_ALLOCATE));
+    not_answered(&r);
+    finds_user(&r);
+    assert_string_equal(find(&r, JOB_EFF_STEP)->text, "found");
+    assert_string_equal(job_step_name(r.j->step), "media");
+    assert_int_equal(ms_of(&r, JOB_EFF_ALLOCATE), 4000 + JOB_PORT_LATE_MS);
+    allocates(&r, 40000);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 40000);
+    Plane__JobDone d;
+    job_answer(r.j, PLANE__JOB_DONE__RESULT__OK, &d);
+    assert_string_equal(d.user->id, "u1");
+    assert_string_equal(d.plan->action, "START_AI_CONVERSATION");
+    end(&r);
+}
+
+static void test_the_plan_comes_first_and_wants_no_port(void **state)
+{
+    (void)state;
+    char *portless[] = {(char *)"ECHO"};
+    Plane__RunJob m = setup_job();
+    m.portless_actions = portless;
+    m.n_portless_actions = 1;
+    struct run r = begin_with(&m);
+    resolves(&r, "ECHO");
+    not_answered(&r);
+    fails_user(&r, RPC_UNAVAILABLE);
+    answered(&r, PLANE__JOB_DONE__RESULT__OK, 0);
+    assert_string_equal(r.j->detail, "user-service: UNAVAILABLE because");
+    assert_string_equal(find(&r, JOB_EFF_STEP)->text, "guest");
     end(&r);
 }
 
@@ -101,7 +146,7 @@ static void test_any_user_failure_makes_a_guest(void **state)
     (void)state;
     for (int code = RPC_OK; code < RPC_CODES; code++) {
         struct run r = begin();
-        fails(&r, code);
+        fails_user(&r, code);
         assert_int_equal(r.j->state, JOB_ST_PLAN);
         assert_string_equal(find(&r, JOB_EFF_STEP)->text, "guest");
         not_answered(&r);
@@ -128,18 +173,22 @@ static void test_dialplan_failures(void **state)
 {
     (void)state;
     for (int code = RPC_OK + 1; code < RPC_CODES; code++) {
-        struct run r = begin();
-        finds_user(&r);
-        fails(&r, code);
-        answered(&r, code == RPC_PERMISSION_DENIED ? PLANE__JOB_DONE__RESULT__DENIED : wanted(code), 0);
-        assert_non_null(find(&r, JOB_EFF_DISARM));
-        assert_int_equal(r.j->state, JOB_ST_DONE);
-        Plane__JobDone d;
-        job_answer(r.j, find(&r, JOB_EFF_ANSWER)->result, &d);
-        assert_string_equal(d.step, "dialplan");
-        assert_string_equal(d.grpc_status, rpc_code_name(code));
-        assert_string_equal(d.detail, "because");
-        end(&r);
+        for (int asking_user = 0; asking_user < 2; asking_user++) { /* a refusal waits for nobody */
+            struct run r = begin();
+            if (!asking_user)
+                finds_user(&r);
+            fails(&r, code);
+            answered(&r, code == RPC_PERMISSION_DENIED ? PLANE__JOB_DONE__RESULT__DENIED : wanted(code), 0);
+            assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
+            assert_non_null(find(&r, JOB_EFF_DISARM));
+            assert_int_equal(r.j->state, JOB_ST_DONE);
+            Plane__JobDone d;
+            job_answer(r.j, find(&r, JOB_EFF_ANSWER)->result, &d);
+            assert_string_equal(d.step, "dialplan");
+            assert_string_equal(d.grpc_status, rpc_code_name(code));
+            assert_string_equal(d.detail, "because");
+            end(&r);
+        }
     }
 }
 
@@ -161,21 +210,20 @@ static void test_budget(void **state)
     (void)state;
     struct run r = begin();
     (void)job_timer(r.j, &r.fx, at(9000));
-    assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+    assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
     answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
     end(&r);
 
     r = begin();
-    rpc_result(&r, &(struct job_result){.code = RPC_DEADLINE_EXCEEDED, .detail = ""}, at(7000));
-    assert_int_equal(ms_of(&r, JOB_EFF_RESOLVE), 2000); /* what is left, not what dialplan-service could have had */
+    resolves(&r, "ECHO");
     (void)job_timer(r.j, &r.fx, at(9000));
-    assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+    assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
     answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
     end(&r);
 
     r = begin();
     finds_user(&r);
-    rpc_result(&r, &(struct job_result){.detail = "", .plan = plan("ECHO")}, at(8500));
+    rpc_result(&r, &(struct job_result){.of = JOB_STEP_DIALPLAN, .detail = "", .plan = plan("ECHO")}, at(8500));
     assert_int_equal(ms_of(&r, JOB_EFF_ARM), 500);
     end(&r);
 }
@@ -195,8 +243,11 @@ static void test_budget_bounds(void **state)
     m.budget_ms = 1;
     r = begin_with(&m);
     assert_int_equal(ms_of(&r, JOB_EFF_FIND_USER), 1);
-    rpc_result(&r, &(struct job_result){.detail = ""}, at(50)); /* past its end, before its timer ran */
     assert_int_equal(ms_of(&r, JOB_EFF_RESOLVE), 1);
+    finds_user(&r);
+    struct job_result late = {.of = JOB_STEP_DIALPLAN, .detail = "", .plan = plan("ECHO")};
+    rpc_result(&r, &late, at(50)); /* past its end, before its timer ran */
+    assert_int_equal(ms_of(&r, JOB_EFF_ARM), 1);
     end(&r);
 }
 
@@ -236,7 +287,7 @@ static void test_credentials(void **state)
     r = begin_with(&m);
     assert_int_equal(ms_of(&r, JOB_EFF_CREDENTIALS), 700);
     (void)job_cancel(r.j, &r.fx, t0);
-    assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+    assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
     answered(&r, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
     end(&r);
 }
@@ -327,6 +378,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_setup),
+        cmocka_unit_test(test_the_plan_comes_first),
+        cmocka_unit_test(test_the_plan_comes_first_and_wants_no_port),
         cmocka_unit_test(test_setup_without_look_up),
         cmocka_unit_test(test_portless_action),
         cmocka_unit_test(test_portless_plan),

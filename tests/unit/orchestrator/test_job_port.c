@@ -7,12 +7,14 @@
 static void test_cancel_before_the_port(void **state)
 {
     (void)state;
-    for (int step = 0; step < 2; step++) {
+    for (int step = 0; step < 3; step++) {
         struct run r = begin();
         if (step == 1)
             finds_user(&r);
+        else if (step == 2)
+            resolves(&r, "ECHO");
         (void)job_cancel(r.j, &r.fx, t0);
-        assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+        assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
         assert_non_null(find(&r, JOB_EFF_DISARM));
         answered(&r, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
         assert_int_equal(r.j->state, JOB_ST_DONE);
@@ -27,7 +29,7 @@ static void test_cancel_while_the_port_comes(void **state)
     (void)state;
     struct run r = begin_at_port();
     (void)job_cancel(r.j, &r.fx, t0);
-    assert_null(find(&r, JOB_EFF_DROP_RPC)); /* the port may be taken already */
+    assert_null(find(&r, JOB_EFF_DROP_RPCS)); /* the port may be taken already */
     not_answered(&r);
     assert_true(job_has_port_at_stake(r.j));
     (void)job_cancel(r.j, &r.fx, t0);
@@ -70,7 +72,7 @@ static void test_late_port(void **state)
     struct run r = begin_at_port();
     (void)job_timer(r.j, &r.fx, at(4000));
     answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
-    assert_null(find(&r, JOB_EFF_DROP_RPC));
+    assert_null(find(&r, JOB_EFF_DROP_RPCS));
     assert_true(job_has_port_at_stake(r.j));
     rpc_result(&r, &(struct job_result){.detail = "", .port = 40006}, at(20000));
     assert_non_null(find(&r, JOB_EFF_LATE));
@@ -111,7 +113,9 @@ static struct run begin_at_wait(void)
 {
     struct run r = begin();
     finds_user(&r);
-    rpc_result(&r, &(struct job_result){.detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_WAIT}, t0);
+    rpc_result(
+        &r, &(struct job_result){.of = JOB_STEP_DIALPLAN, .detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_WAIT},
+        t0);
     assert_int_equal(r.j->state, JOB_ST_WAIT);
     return r;
 }
@@ -155,7 +159,8 @@ static void test_media_is_away(void **state)
     (void)state;
     struct run r = begin();
     finds_user(&r);
-    struct job_result res = {.detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_AWAY, .media_why = "refused"};
+    struct job_result res = {
+        .of = JOB_STEP_DIALPLAN, .detail = "", .plan = plan("ECHO"), .media = JOB_MEDIA_AWAY, .media_why = "refused"};
     rpc_result(&r, &res, t0);
     answered(&r, PLANE__JOB_DONE__RESULT__UNAVAILABLE, 0);
     assert_string_equal(r.j->detail, "refused");
@@ -366,7 +371,7 @@ static void test_play(void **state)
 
     r = begin_play(PLANE__RUN_JOB__KIND__PLAY);
     (void)job_cancel(r.j, &r.fx, t0);
-    assert_non_null(find(&r, JOB_EFF_DROP_RPC));
+    assert_non_null(find(&r, JOB_EFF_DROP_RPCS));
     answered(&r, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
     end(&r);
 }

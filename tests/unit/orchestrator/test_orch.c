@@ -11,6 +11,11 @@ static bool find_held(void)
     return rig.find.held != NULL;
 }
 
+static bool both_held(void)
+{
+    return rig.find.held != NULL && rig.resolve.held != NULL;
+}
+
 static bool one_release(void)
 {
     return rig.release.cnt >= 1;
@@ -71,9 +76,22 @@ static void test_asked_again_when_done(void **state)
     assert_int_equal(rig.allocate.cnt, 1);
 }
 
-static bool step_told(void)
+static bool told(const char *step)
 {
-    return rig.step_cnt >= 1;
+    for (size_t i = 0; i < rig.step_cnt && i < RIG_KEPT; i++)
+        if (strcmp(rig.steps[i], step) == 0)
+            return true;
+    return false;
+}
+
+static bool waits_for_user(void)
+{
+    return told("user started");
+}
+
+static bool plan_told(void)
+{
+    return told("dialplan resolved");
 }
 
 static void test_asked_again_while_it_runs(void **state)
@@ -82,19 +100,20 @@ static void test_asked_again_while_it_runs(void **state)
     rig.find.hold = true;
     rig_setup_job("twice");
     rig_wait(find_held, "FindUserByContact");
-    rig_wait(step_told, "the step that takes long");
-    assert_string_equal(rig.steps[0], "user started");
+    rig_wait(waits_for_user, "the step that takes long");
+    rig_wait(plan_told, "the one beside it");
     rig.step_cnt = 0;
     rig_setup_job("twice");
-    rig_wait(step_told, "the step again");
-    assert_string_equal(rig.steps[0], "user started");
+    rig_wait(waits_for_user, "the step again");
     rig.step_cnt = 0;
     serve_answer(rig.find.held, RPC_INTERNAL, "no", NULL);
     rig_wait(rig_one_done, "the answer");
     assert_null(rig.done[0]->user);
     assert_string_equal(rig.done[0]->detail, "user-service: INTERNAL no");
     assert_string_equal(rig.steps[0], "user guest");
-    assert_string_equal(rig.steps[1], "dialplan resolved");
+    assert_string_equal(rig.steps[1], "media started");
+    assert_string_equal(rig.steps[2], "media allocated");
+    assert_int_equal(rig.resolve.cnt, 1);
     assert_int_equal(rig.find.cnt, 1);
     assert_int_equal(rig.allocate.cnt, 1);
 }
@@ -120,17 +139,32 @@ static void test_failures(void **state)
 static void test_cancel_before_the_port(void **state)
 {
     (void)state;
-    rig.find.hold = true;
+    rig.find.hold = rig.resolve.hold = true;
     rig_setup_job("c1");
-    rig_wait(find_held, "FindUserByContact");
+    rig_wait(both_held, "FindUserByContact and ResolveDialplan");
     rig_cancel("c1");
     rig_wait(rig_one_done, "the answer");
     rig_expect(0, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
     serve_answer(rig.find.held, RPC_NOT_FOUND, "", NULL); /* its client has gone */
+    serve_answer(rig.resolve.held, RPC_NOT_FOUND, "", NULL);
     rig_cancel("never heard of");
     rig_wait(rig_two_done, "an answer nevertheless");
     rig_expect(1, PLANE__JOB_DONE__RESULT__CANCELLED, 0);
-    assert_int_equal(rig.resolve.cnt, 0);
+    assert_int_equal(rig.allocate.cnt, 0);
+}
+
+/* What dialplan-service says is the end, whoever calls. */
+static void test_refused_while_the_caller_is_looked_up(void **state)
+{
+    (void)state;
+    rig.find.hold = rig.resolve.hold = true;
+    rig_setup_job("refused");
+    rig_wait(both_held, "FindUserByContact and ResolveDialplan");
+    serve_answer(rig.resolve.held, RPC_PERMISSION_DENIED, "no", NULL);
+    rig_wait(rig_one_done, "the answer");
+    rig_expect(0, PLANE__JOB_DONE__RESULT__DENIED, 0);
+    serve_answer(rig.find.held, RPC_NOT_FOUND, "", NULL); /* its client has gone */
+    assert_int_equal(rig.allocate.cnt, 0);
 }
 
 static void test_cancel_while_the_port_comes(void **state)
@@ -438,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_asked_again_while_it_runs, fresh),
         cmocka_unit_test_setup(test_failures, fresh),
         cmocka_unit_test_setup(test_cancel_before_the_port, fresh),
+        cmocka_unit_test_setup(test_refused_while_the_caller_is_looked_up, fresh),
         cmocka_unit_test_setup(test_cancel_while_the_port_comes, fresh),
         cmocka_unit_test_setup(test_late_port_is_given_back, fresh),
         cmocka_unit_test_setup(test_release_is_tried_again, fresh),
