@@ -1,6 +1,7 @@
 #include "orchestrator/grpc_serve.h"
 #include "common/base/err.h"
 #include "common/base/list.h"
+#include "common/base/log.h"
 #include "orchestrator/rpc_code.h"
 #include "orchestrator/text.h"
 #include <grpc/byte_buffer_reader.h>
@@ -44,6 +45,7 @@ struct grpc_serve {
     struct grpc_hub *hub;
     grpc_server *server;
     void *user;
+    const struct serve_right *rights;
     struct list open;
     uint32_t open_cnt;
     uint16_t port;
@@ -143,18 +145,71 @@ const char *serve_call_peer(const struct serve_call *c)
 
 /* --- taking calls ------------------------------------------------------------------------------------------------ */
 
-static void read_peer(struct serve_call *c)
+/* Every value of a property of the client's certificate, until `use` says that it is enough. */
+static void each_value(const grpc_auth_context *ctx, const char *property, bool (*use)(void *user, struct span value),
+                       void *user)
+{
+    grpc_auth_property_iterator it = grpc_auth_context_find_properties_by_name(ctx, property);
+    const grpc_auth_property *p;
+    while ((p = grpc_auth_property_iterator_next(&it)) != NULL) {
+        if (use(user, span_of(p->value, p->value_length)))
+            break;
+    }
+}
+
+/* Those it is known by: the common name, then the DNS names. */
+static void each_name(const struct serve_call *c, bool (*use)(void *user, struct span value), void *user)
 {
     grpc_auth_context *ctx = grpc_call_auth_context(c->call);
     if (ctx == NULL)
         return;
-    grpc_auth_property_iterator it = grpc_auth_context_find_properties_by_name(ctx, GRPC_X509_CN_PROPERTY_NAME);
-    const grpc_auth_property *p = grpc_auth_property_iterator_next(&it);
-    if (p != NULL) {
-        (void)snprintf(c->peer, sizeof c->peer, "%.*s", (int)p->value_length, p->value);
-        text_mend_utf8(c->peer);
-    }
+    each_value(ctx, GRPC_X509_CN_PROPERTY_NAME, use, user);
+    each_value(ctx, GRPC_PEER_DNS_PROPERTY_NAME, use, user);
     grpc_auth_context_release(ctx);
+}
+
+static bool take_name(void *user, struct span name)
+{
+    struct serve_call *c = user;
+    if (c->peer[0] == '\0')
+        (void)snprintf(c->peer, sizeof c->peer, "%.*s", SPAN_ARG(name));
+    return true;
+}
+
+static void read_peer(struct serve_call *c)
+{
+    each_name(c, take_name, c);
+    text_mend_utf8(c->peer);
+}
+
+struct asked_right {
+    const char *names;
+    bool given;
+};
+
+static bool take_right(void *user, struct span name)
+{
+    struct asked_right *a = user;
+    a->given = a->given || may_name(a->names, name);
+    return a->given;
+}
+
+/* false: it was refused. */
+static bool may_ask(struct serve_call *c, unsigned right)
+{
+    if (right == 0)
+        return true;
+    const struct serve_right *r = &c->serve->rights[right];
+    struct asked_right asked = {.names = r->names};
+    each_name(c, take_right, &asked);
+    if (asked.given)
+        return true;
+    char why[320];
+    (void)snprintf(why, sizeof why, "%s may not %s: no name in its certificate is in %s",
+                   c->peer[0] != '\0' ? c->peer : "a client without a name", r->verb, r->setting);
+    log_ev(LOG_WARN, "gRPC caller refused", log_z("by", c->peer), log_z("why", why));
+    serve_answer(c, RPC_PERMISSION_DENIED, why, NULL);
+    return false;
 }
 
 static struct serve_call *call_new(struct grpc_serve *s, grpc_call *call)
@@ -205,6 +260,8 @@ static void take_call(struct slot *slot)
         serve_answer(c, RPC_RESOURCE_EXHAUSTED, "too many calls are waiting for an answer", NULL);
         return;
     }
+    if (!may_ask(c, slot->method->right))
+        return;
     ProtobufCMessage *m = decode(slot->method->request, slot->payload);
     if (m == NULL) {
         serve_answer(c, RPC_INVALID_ARGUMENT, "the request cannot be decoded", NULL);
@@ -364,6 +421,7 @@ struct grpc_serve *grpc_serve_open(const struct grpc_serve_args *a, struct buf *
         die(EX_INTERNAL, "no memory for the gRPC server");
     s->hub = a->hub;
     s->user = a->user;
+    s->rights = a->rights;
     s->down.done = on_down;
     list_init(&s->open);
     pthread_mutex_init(&s->lock, NULL);

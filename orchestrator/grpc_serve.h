@@ -1,12 +1,14 @@
 /*
  * grpc_serve: our gRPC server, mutual TLS: who has no certificate of our CA gets no further than the handshake.
- * Layer: orchestrator. Knows methods and messages by table, not what they mean.
+ * Layer: orchestrator. Knows methods, messages and rights by table, not what they mean. Who may not gets
+ * PERMISSION_DENIED, and is told which setting says so.
  */
 #ifndef ORCHESTRATOR_GRPC_SERVE_H
 #define ORCHESTRATOR_GRPC_SERVE_H
 
 #include "common/base/buf.h"
 #include "orchestrator/grpc_hub.h"
+#include "orchestrator/grpc_may.h"
 #include "orchestrator/tls_files.h"
 #include "proto/plane.pb-c.h" /* for what every generated message is */
 
@@ -23,12 +25,14 @@ struct serve_method {
     const ProtobufCMessageDescriptor *request;
     /* One call: answer it, now or later, exactly once, with serve_answer. request is borrowed, its texts are UTF-8. */
     void (*handler)(void *user, struct serve_call *c, const ProtobufCMessage *request);
+    unsigned right; /* place in grpc_serve_args.rights of what a caller needs; 0: nothing */
 };
 
 struct grpc_serve_args {
     struct grpc_hub *hub;
     uint16_t port;                      /* on every address, IPv6 and IPv4; 0: the kernel chooses */
     const struct serve_method *methods; /* ended by a row with path NULL; lives as long as the server */
+    const struct serve_right *rights;   /* those that methods name, from place 1 on; lives as long as the server */
     const struct tls_files *tls;
     void *user;
 };
@@ -45,7 +49,7 @@ void grpc_serve_free(struct grpc_serve *s);
 /** Handshakes from now on with these. */
 void grpc_serve_set_tls(struct grpc_serve *s, const struct tls_files *tls);
 
-/** Common name of the client's certificate, "" when it has none. */
+/** Common name of the client's certificate, or its first DNS name; "" when it has neither. */
 const char *serve_call_peer(const struct serve_call *c);
 /** code: enum rpc_code. reply: with RPC_OK only. text: status message of the others. The call is gone after this. */
 void serve_answer(struct serve_call *c, int code, const char *text, const ProtobufCMessage *reply);

@@ -79,16 +79,28 @@ static int load_tls(struct orch *o, struct tls_files *out)
     return rc;
 }
 
+static void read_rights(struct orch *o)
+{
+    const struct conf *c = worker_conf(o->worker);
+    o->rights[ORCH_MAY_TERMINATE] =
+        (struct serve_right){"end calls", conf_name(SET_MAY_TERMINATE), conf_str(c, SET_MAY_TERMINATE)};
+}
+
 static int open_serve(struct orch *o)
 {
     uint32_t port = conf_u32(worker_conf(o->worker), SET_GRPC_PORT);
     if (port == 0)
         return EX_OK;
+    read_rights(o);
     struct buf err;
     buf_init(&err, 1024);
     bool busy;
-    struct grpc_serve_args a = {
-        .hub = o->hub, .port = (uint16_t)port, .methods = orch_serve_methods, .tls = &o->tls, .user = o};
+    struct grpc_serve_args a = {.hub = o->hub,
+                                .port = (uint16_t)port,
+                                .methods = orch_serve_methods,
+                                .rights = o->rights,
+                                .tls = &o->tls,
+                                .user = o};
     o->serve = grpc_serve_open(&a, &err, &busy);
     if (o->serve == NULL)
         log_line(LOG_ERROR, "%s", buf_cstr(&err));

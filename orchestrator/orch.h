@@ -19,7 +19,13 @@
 #define ORCH_STEP_AFTER_MS 20 /* a set-up quicker than this reports no steps: its answer says it all */
 #define ORCH_GATHER_MS 25     /* releases and hole punches wait this long for others, and so do answers to the latter */
 #define ORCH_TICK_MS 250      /* answers that a full link refused are tried again, old ones forgotten */
-#define ORCH_ASK_MS 3000      /* how long a caller of our server waits for the actors */
+/* What a certificate's name must be listed for. */
+enum orch_right {
+    ORCH_MAY_TERMINATE = 1,
+    ORCH_RIGHTS,
+};
+
+#define ORCH_ASK_MS 3000       /* how long a caller of our server waits for the actors */
 #define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
 #define ORCH_STEPS_KEPT 4
 
@@ -94,6 +100,7 @@ struct orch {
     struct grpc_hub *hub;
     struct grpc_link *links[SVC_COUNT];
     struct grpc_serve *serve;
+    struct serve_right rights[ORCH_RIGHTS];
     struct tls_files tls;
     struct shard shards[ORCH_SHARDS_MAX];
     uint32_t shard_cnt;

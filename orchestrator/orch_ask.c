@@ -112,13 +112,13 @@ struct ask *ask_find(const struct orch *o, ProtobufCBinaryData id)
 
 const struct serve_method orch_serve_methods[] = {
     {"/sentiric.sip.v1.SipSignalingService/TerminateCall", &sentiric__sip__v1__terminate_call_request__descriptor,
-     orch_term_on_call},
+     orch_term_on_call, ORCH_MAY_TERMINATE},
     {"/sentiric.sip.v1.RegistrarService/Register", &sentiric__sip__v1__register_request__descriptor,
-     orch_reg_on_register},
+     orch_reg_on_register, 0},
     {"/sentiric.sip.v1.RegistrarService/Unregister", &sentiric__sip__v1__unregister_request__descriptor,
-     orch_reg_on_unregister},
+     orch_reg_on_unregister, 0},
     {"/sentiric.sip.v1.RegistrarService/LookupContact", &sentiric__sip__v1__lookup_contact_request__descriptor,
-     orch_reg_on_lookup},
+     orch_reg_on_lookup, 0},
     {0},
 };
 

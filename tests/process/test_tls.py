@@ -96,6 +96,18 @@ class TestOurServer(unittest.TestCase):
         self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
             self.read("ca.crt"), self.read("bad/expired.key"), self.read("bad/expired.crt"))), "UNAVAILABLE")
 
+    def test_a_client_whose_name_is_not_listed_is_denied(self):
+        """And told which setting says who may."""
+        r = peers.terminate(self.stack, "nobody@nowhere", "test", cert="bad/wrong-name")
+        self.assertIn("PERMISSION_DENIED", r.stdout)
+        self.assertIn("wrong-name may not end calls", r.stdout)
+        self.assertIn("SIP_SIGNALING_SERVICE_GRPC_MAY_TERMINATE", r.stdout)
+
+    def test_any_dns_name_of_a_certificate_is_enough(self):
+        """The platform's certificate is for several services; sentiric.cloud is in the list."""
+        r = peers.terminate(self.stack, "nobody@nowhere", "test", cert="platform")
+        self.assertIn("NOT_FOUND", r.stdout)
+
     def test_plain_text_is_refused(self):
         with grpc.insecure_channel(f"127.0.0.1:{self.stack.grpc_port}") as channel:
             with self.assertRaises(grpc.RpcError):
@@ -104,6 +116,13 @@ class TestOurServer(unittest.TestCase):
     def test_our_certificate_carries_our_name(self):
         self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
             self.read("ca.crt"), self.read("client.key"), self.read("client.crt")), "wrong.invalid"), "UNAVAILABLE")
+
+
+class TestOurServerForNamed(unittest.TestCase):
+    def test_the_list_is_a_setting(self):
+        with Stack(events=False, SIP_SIGNALING_SERVICE_GRPC_MAY_TERMINATE="somebody, *.INVALID").start() as stack:
+            self.assertIn("NOT_FOUND", peers.terminate(stack, "nobody@nowhere", "test", cert="bad/wrong-name").stdout)
+            self.assertIn("PERMISSION_DENIED", peers.terminate(stack, "nobody@nowhere", "test").stdout)
 
 
 class TestUserServiceAlone(unittest.TestCase):

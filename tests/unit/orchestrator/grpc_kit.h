@@ -111,7 +111,7 @@ static inline void on_terminate(void *user, struct serve_call *c, const Protobuf
 
 #define TERMINATE "/sentiric.sip.v1.SipSignalingService/TerminateCall"
 static const struct serve_method methods[] = {
-    {TERMINATE, &sentiric__sip__v1__terminate_call_request__descriptor, on_terminate},
+    {TERMINATE, &sentiric__sip__v1__terminate_call_request__descriptor, on_terminate, 0},
     {0},
 };
 

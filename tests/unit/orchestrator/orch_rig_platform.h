@@ -222,16 +222,17 @@ static inline void rig_start_platform(void)
 {
     static const struct serve_method methods[] = {
         {"/sentiric.user.v1.UserService/FindUserByContact",
-         &sentiric__user__v1__find_user_by_contact_request__descriptor, rig_find},
+         &sentiric__user__v1__find_user_by_contact_request__descriptor, rig_find, 0},
         {"/sentiric.user.v1.UserService/GetSipCredentials",
-         &sentiric__user__v1__get_sip_credentials_request__descriptor, rig_credentials},
+         &sentiric__user__v1__get_sip_credentials_request__descriptor, rig_credentials, 0},
         {"/sentiric.dialplan.v1.DialplanService/ResolveDialplan",
-         &sentiric__dialplan__v1__resolve_dialplan_request__descriptor, rig_resolve},
+         &sentiric__dialplan__v1__resolve_dialplan_request__descriptor, rig_resolve, 0},
         {"/sentiric.media.v1.MediaService/AllocatePort", &sentiric__media__v1__allocate_port_request__descriptor,
-         rig_allocate},
+         rig_allocate, 0},
         {"/sentiric.media.v1.MediaService/ReleasePort", &sentiric__media__v1__release_port_request__descriptor,
-         rig_release},
-        {"/sentiric.media.v1.MediaService/PlayAudio", &sentiric__media__v1__play_audio_request__descriptor, rig_play},
+         rig_release, 0},
+        {"/sentiric.media.v1.MediaService/PlayAudio", &sentiric__media__v1__play_audio_request__descriptor, rig_play,
+         0},
         {0},
     };
     char p[3][128];

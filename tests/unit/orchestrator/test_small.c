@@ -2,12 +2,45 @@
 #include "tests/unit/testkit.h"
 
 #include "orchestrator/answers.h"
+#include "orchestrator/grpc_may.h"
 #include "orchestrator/link_why.h"
 #include "orchestrator/rpc_code.h"
 #include "orchestrator/text.h"
 #include "proto/plane.pb-c.h"
 #include <stdio.h>
 #include <string.h>
+
+/* --- rights --------------------------------------------------------------------------------------------------------
+ */
+
+static void test_may_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *names, *name;
+        bool may;
+    } rows[] = {
+        {"agent-service", "agent-service", true},
+        {"agent-service", "Agent-Service", true}, /* RFC 4343 */
+        {"agent-service", "agent-servic", false},
+        {"agent-service", "agent-service2", false},
+        {"a, agent-service ,b", "agent-service", true},
+        {"a,b", "a,b", false},
+        {"", "a", false},
+        {",,", "", false},
+        {"a,", "", false},
+        {"*", "anybody", true},
+        {"b,*", "anybody", true},
+        {"*.sentiric.cloud", "api.sentiric.cloud", true},
+        {"*.sentiric.cloud", "a.b.Sentiric.cloud", true},
+        {"*.sentiric.cloud", "sentiric.cloud", false},
+        {"*.sentiric.cloud", ".sentiric.cloud", false},
+        {"*.sentiric.cloud", "evilsentiric.cloud", false},
+        {"agent-*", "agent-service", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(may_name(rows[i].names, span_cstr(rows[i].name)), rows[i].may);
+}
 
 /* --- text ----------------------------------------------------------------------------------------------------------
  */
@@ -209,10 +242,11 @@ static void test_code_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_utf8),     cmocka_unit_test(test_message_texts),
-        cmocka_unit_test(test_trace_id), cmocka_unit_test(test_traceparent),
-        cmocka_unit_test(test_answers),  cmocka_unit_test(test_answer_replaced),
-        cmocka_unit_test(test_why),      cmocka_unit_test(test_code_names),
+        cmocka_unit_test(test_may_name),        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_message_texts),   cmocka_unit_test(test_trace_id),
+        cmocka_unit_test(test_traceparent),     cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_answer_replaced), cmocka_unit_test(test_why),
+        cmocka_unit_test(test_code_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
