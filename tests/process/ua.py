@@ -74,7 +74,7 @@ class Ua:
             while True:
                 m = self.receive(deadline - time.monotonic())
                 if m is None:
-                    raise AssertionError(f"{what} did not come; came: {[o.first for o in others]}")
+                    raise AssertionError(f"{what} did not come; came last: {[o.first for o in others][-20:]}")
                 if wanted(m):
                     return m
                 others.append(m)
