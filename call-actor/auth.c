@@ -47,9 +47,15 @@ static bool is_user(const struct digest_claim *claim, struct span as)
     return same;
 }
 
-static enum auth_is wrong(struct auth *a, const struct auth_request *q, struct now now, bool *last)
+static struct failures_of failures_of(const struct auth_request *q, const struct auth_seen *seen)
 {
-    *last = failures_add(&a->failures, q->source, q->as, now);
+    return (struct failures_of){.origin = seen->origin, .registered = q->registered, .user = q->as};
+}
+
+static enum auth_is wrong(struct auth *a, const struct auth_request *q, struct now now, struct auth_seen *seen)
+{
+    const struct failures_of of = failures_of(q, seen);
+    seen->last = failures_add(&a->failures, &of, now);
     return AUTH_WRONG;
 }
 
@@ -70,7 +76,7 @@ static enum auth_is proven(struct auth *a, const struct auth_request *q, const s
 /* What was kept may be of yesterday's password: a digest that does not fit it is held against what user-service says
  * now, before it is called wrong. */
 static enum auth_is compare(struct auth *a, const struct auth_request *q, const struct digest_claim *claim,
-                            struct now now, bool *last)
+                            struct now now, struct auth_seen *seen)
 {
     struct cred cred;
     if (q->told != NULL)
@@ -83,13 +89,13 @@ static enum auth_is compare(struct auth *a, const struct auth_request *q, const 
     if (fits && known)
         return proven(a, q, claim, now);
     creds_drop(&a->creds, q->as);
-    return q->told != NULL ? wrong(a, q, now, last) : AUTH_ASK;
+    return q->told != NULL ? wrong(a, q, now, seen) : AUTH_ASK;
 }
 
-enum auth_is auth_check(struct auth *a, const struct auth_request *q, struct now now, bool *last)
+enum auth_is auth_check(struct auth *a, const struct auth_request *q, struct now now, struct auth_seen *seen)
 {
     struct digest_claim claim;
-    *last = false;
+    *seen = (struct auth_seen){.last = false};
     switch (digest_find(&claim, q->msg, q->header, span_cstr(a->realm), DIGEST_MD5_ONLY)) {
     case DIGEST_NONE:
         return AUTH_CHALLENGE;
@@ -98,22 +104,23 @@ enum auth_is auth_check(struct auth *a, const struct auth_request *q, struct now
     case DIGEST_FOUND:
         break;
     }
-    if (nonce_check(&a->nonces, claim.nonce, now) != NONCE_GOOD)
+    if (nonce_check(&a->nonces, claim.nonce, now, &seen->origin) != NONCE_GOOD)
         return AUTH_STALE;
     if (!is_user(&claim, q->as))
         return AUTH_FORBIDDEN;
-    if (failures_is_over(&a->failures, q->source, q->as, now))
+    const struct failures_of of = failures_of(q, seen);
+    if (failures_is_over(&a->failures, &of, now))
         return AUTH_THROTTLED;
-    return compare(a, q, &claim, now, last);
+    return compare(a, q, &claim, now, seen);
 }
 
-void auth_write_challenge(const struct auth *a, struct buf *out, enum sip_hdr_id header, bool stale, uint64_t random,
-                          struct now now)
+void auth_write_challenge(const struct auth *a, struct buf *out, const struct auth_challenge *c, struct now now)
 {
     char text[NONCE_TEXT_SIZE];
-    struct digest_challenge c = {.realm = span_cstr(a->realm),
-                                 .nonce = nonce_make(&a->nonces, random, now, text),
-                                 .stale = stale,
+    const struct nonces *n = &a->nonces;
+    struct digest_challenge d = {.realm = span_cstr(a->realm),
+                                 .nonce = nonce_make(n, c->random, nonce_origin(n, c->addr), now, text),
+                                 .stale = c->stale,
                                  .offered = DIGEST_MD5_ONLY};
-    digest_write_challenge(out, header, &c);
+    digest_write_challenge(out, c->header, &d);
 }

@@ -1,12 +1,11 @@
 #include "call-actor/failures.h"
 
 #include "common/base/map.h"
-#include <arpa/inet.h>
 
 #define MINUTE_MS 60000
-#define NETWORK_BYTES 8 /* /64 */
+#define REGISTERED_MARK (UINT64_C(1) << 32) /* above an origin */
 
-void failures_init(struct failures *f, uint32_t max, const uint8_t seed[32])
+void failures_init(struct failures *f, uint32_t max, const uint8_t seed[16])
 {
     memset(f, 0, sizeof(*f));
     f->max = max < UINT16_MAX ? max : UINT16_MAX;
@@ -21,45 +20,38 @@ static void turn_page(struct failures *f, struct now now)
     memset(f->count, 0, sizeof(f->count));
 }
 
-/* Whoever has one address of an IPv6 network has 2^64 of them: all are one source, as at the edge. */
-static struct span network_of(struct span source, struct in6_addr *ip)
+/* The user is hashed under a key made of the origin, so the two do not run into one another. One hash gives the slots
+ * of all rows, 16 bits each. */
+static uint16_t find(struct failures *f, const struct failures_of *of, uint16_t *slot[FAILURES_ROWS])
 {
-    char text[INET6_ADDRSTRLEN];
-    bool ip6 = span_copy(text, sizeof(text), source) && inet_pton(AF_INET6, text, ip) == 1 && !IN6_IS_ADDR_V4MAPPED(ip);
-    return ip6 ? span_of((const char *)ip->s6_addr, NETWORK_BYTES) : source;
-}
-
-/* The user is hashed under a key made of the source, so the two do not run into one another. */
-static uint16_t *slot(struct failures *f, int row, struct span source, struct span user)
-{
-    struct in6_addr ip;
-    uint64_t key[2] = {f->key[row][0], f->key[row][1] ^ map_siphash(f->key[row], network_of(source, &ip))};
-    return &f->count[row][map_siphash(key, user) % FAILURES_SLOTS];
-}
-
-static uint16_t count_of(struct failures *f, struct span source, struct span user)
-{
+    uint64_t key[2] = {f->key[0], f->key[1] ^ (of->registered ? of->origin | REGISTERED_MARK : of->origin)};
+    uint64_t hash = map_siphash(key, of->user);
     uint16_t least = UINT16_MAX;
-    for (int row = 0; row < FAILURES_ROWS; row++) {
-        uint16_t n = *slot(f, row, source, user);
-        least = n < least ? n : least;
+    for (int row = 0; row < FAILURES_ROWS; row++, hash >>= 16) {
+        slot[row] = &f->count[row][hash % FAILURES_SLOTS];
+        least = *slot[row] < least ? *slot[row] : least;
     }
     return least;
 }
 
-bool failures_is_over(struct failures *f, struct span source, struct span user, struct now now)
+bool failures_is_over(struct failures *f, const struct failures_of *of, struct now now)
 {
+    uint16_t *slot[FAILURES_ROWS];
     turn_page(f, now);
-    return f->max > 0 && count_of(f, source, user) >= f->max;
+    return f->max > 0 && find(f, of, slot) >= f->max;
 }
 
-bool failures_add(struct failures *f, struct span source, struct span user, struct now now)
+/* Only the counters that say the least rise: the others count somebody else's already. */
+bool failures_add(struct failures *f, const struct failures_of *of, struct now now)
 {
+    uint16_t *slot[FAILURES_ROWS];
     turn_page(f, now);
+    uint16_t least = find(f, of, slot);
+    if (least == UINT16_MAX)
+        return false;
     for (int row = 0; row < FAILURES_ROWS; row++) {
-        uint16_t *n = slot(f, row, source, user);
-        if (*n < UINT16_MAX)
-            (*n)++;
+        if (*slot[row] == least)
+            (*slot[row])++;
     }
-    return f->max > 0 && count_of(f, source, user) == f->max;
+    return f->max > 0 && least + 1u == f->max;
 }

@@ -2,6 +2,8 @@
 
 #include "call-actor/aor.h"
 #include "call-actor/keys.h"
+#include "call-actor/registrar.h"
+#include "call-actor/shares.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/stat.h"
@@ -14,11 +16,14 @@ struct held {
     struct users_wait wait;
     struct gate *gate;
     bool registration; /* packed: a Plane__Registration; else a Plane__RxRequest */
+    uint32_t origin;   /* whose share it is of */
     size_t len;
     size_t txn_len;
     uint8_t *txn; /* of the request, or id of the registration; behind the packed bytes */
     uint8_t packed[];
 };
+
+#define ORIGIN_PLATFORM 0u /* asked by RegistrarService: one source like any other */
 
 struct gate {
     struct actor *actor;
@@ -27,7 +32,7 @@ struct gate {
     struct auth auth;
     struct users *users;
     struct map held;
-    size_t held_bytes;
+    struct shares shares; /* of what is held */
 };
 
 #define VERDICTS "sip_signaling_auth_total"
@@ -50,7 +55,7 @@ static void drop_held(struct gate *g, struct held *h)
 {
     map_del(&g->held, &h->by_txn);
     list_remove(&h->wait.link);
-    g->held_bytes -= h->len;
+    shares_give(&g->shares, h->origin, h->len);
     free(h);
 }
 
@@ -105,17 +110,20 @@ static void on_told(struct users_wait *w, const struct cred *told)
         let_request_go(h->gate, h, told);
 }
 
-static struct held *held_new(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id)
+static struct held *held_new(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id, uint32_t origin)
 {
     size_t len = protobuf_c_message_get_packed_size(m);
-    if (g->held.count >= GATE_HELD_MAX || g->held_bytes + len > GATE_HELD_BYTES_MAX)
+    if (!shares_take(&g->shares, origin, len))
         return NULL;
     struct held *h = calloc(1, sizeof(*h) + len + id.len);
-    if (h == NULL)
+    if (h == NULL) {
+        shares_give(&g->shares, origin, len);
         return NULL;
+    }
     (void)protobuf_c_message_pack(m, h->packed);
     h->gate = g;
     h->wait.told = on_told;
+    h->origin = origin;
     h->len = len;
     h->txn = h->packed + len;
     h->txn_len = id.len;
@@ -126,14 +134,13 @@ static struct held *held_new(struct gate *g, const ProtobufCMessage *m, Protobuf
 }
 
 /* false: there is no room. */
-static bool hold(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id, struct span user)
+static bool hold(struct gate *g, const ProtobufCMessage *m, ProtobufCBinaryData id, struct span user, uint32_t origin)
 {
     if (map_get(&g->held, span_of((const char *)id.data, id.len)) != NULL)
         return true; /* asked again: its answer is on the way */
-    struct held *h = held_new(g, m, id);
+    struct held *h = held_new(g, m, id, origin);
     if (h == NULL)
         return false;
-    g->held_bytes += h->len;
     if (map_put(&g->held, &h->by_txn, span_of((const char *)h->txn, h->txn_len)) == 0 &&
         users_ask(g->users, user, &h->wait))
         return true;
@@ -146,7 +153,7 @@ void gate_ask_user(struct gate *g, const Plane__Registration *m, struct span use
     struct cred cred;
     if (users_find(g->users, user, &cred) && cred.known)
         g->told(g->actor, m, &cred);
-    else if (!hold(g, &m->base, m->id, user))
+    else if (!hold(g, &m->base, m->id, user, ORIGIN_PLATFORM))
         g->told(g->actor, m, NULL);
     creds_wipe(&cred);
 }
@@ -159,8 +166,11 @@ static void challenge(struct gate *g, const struct asked *q, bool stale)
     bool uas = q->msg->method == SIP_M_REGISTER;
     unsigned status = uas ? 401 : 407;
     answer_begin(a, &a->reply_buf, q, status, NULL);
-    auth_write_challenge(&g->auth, &a->reply_buf, uas ? SIP_H_WWW_AUTHENTICATE : SIP_H_PROXY_AUTHENTICATE, stale,
-                         id_random_u64(), loop_now(a->loop));
+    const struct auth_challenge c = {.header = uas ? SIP_H_WWW_AUTHENTICATE : SIP_H_PROXY_AUTHENTICATE,
+                                     .stale = stale,
+                                     .addr = span_cstr(q->rx->source->addr),
+                                     .random = id_random_u64()};
+    auth_write_challenge(&g->auth, &a->reply_buf, &c, loop_now(a->loop));
     (void)answer_end(a, &a->reply_buf, q, status);
 }
 
@@ -181,7 +191,7 @@ static void note_last(const struct asked *q, struct span user)
            log_z("source", q->rx->source->addr), log_s("user", user));
 }
 
-static void enforce(struct gate *g, const struct asked *q, enum auth_is is, struct span user)
+static void enforce(struct gate *g, const struct asked *q, enum auth_is is, struct span user, uint32_t origin)
 {
     switch (is) {
     case AUTH_CHALLENGE:
@@ -197,7 +207,7 @@ static void enforce(struct gate *g, const struct asked *q, enum auth_is is, stru
         answer_refuse(g->actor, q, 403, "Not Your Address");
         break;
     case AUTH_ASK:
-        if (!hold(g, &q->rx->base, q->rx->txn, user)) {
+        if (!hold(g, &q->rx->base, q->rx->txn, user, origin)) {
             stat_inc(&stat_unchecked);
             answer_refuse(g->actor, q, 503, NULL);
         }
@@ -210,20 +220,24 @@ static void enforce(struct gate *g, const struct asked *q, enum auth_is is, stru
 
 static bool check(struct gate *g, const struct asked *q, const struct cred *told, struct span user)
 {
-    bool last;
+    struct auth_seen seen;
+    struct now now = loop_now(g->actor->loop);
     struct auth_request r = {
         .msg = q->msg,
         .header = q->msg->method == SIP_M_REGISTER ? SIP_H_AUTHORIZATION : SIP_H_PROXY_AUTHORIZATION,
         .as = user,
-        .source = span_cstr(q->rx->source->addr),
         .txn = answer_txn(q),
         .told = told,
     };
-    enum auth_is is = auth_check(&g->auth, &r, loop_now(g->actor->loop), &last);
+    enum auth_is is = auth_check(&g->auth, &r, now, &seen);
+    if (is == AUTH_THROTTLED && registrar_is_at(g->actor->registrar, user, q->rx->source)) {
+        r.registered = true;
+        is = auth_check(&g->auth, &r, now, &seen);
+    }
     stat_inc(&stat_verdict[is]);
-    if (last)
+    if (seen.last)
         note_last(q, user);
-    enforce(g, q, is, user);
+    enforce(g, q, is, user, seen.origin);
     return is == AUTH_OK;
 }
 
@@ -277,13 +291,14 @@ struct gate *gate_new(struct actor *a, gate_again_fn *again, gate_told_fn *told)
         return NULL;
     const struct conf *c = worker_conf(a->worker);
     uint8_t key[CRYPT_KEY_BYTES];
-    uint8_t seed[32];
+    uint8_t seed[AUTH_SEED_BYTES];
     keys_nonce(a->store, key);
     id_random_bytes(seed, sizeof(seed));
     g->actor = a;
     g->again = again;
     g->told = told;
     map_init(&g->held);
+    shares_init(&g->shares, (struct share){.cnt = GATE_HELD_MAX, .bytes = GATE_HELD_BYTES_MAX});
     auth_init(&g->auth, &(struct auth_args){.realm = conf_str(c, SET_REALM),
                                             .nonce_key = key,
                                             .seed = seed,

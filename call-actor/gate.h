@@ -3,8 +3,9 @@
  *
  * What can be decided is: it passes, or is answered here (401, 407, 400, 403, 503). Where user-service must be asked
  * (users.h) the request is held, and brought again with the answer. Held requests and
- * their bytes are bounded; over the bound, and when no answer comes, it is 503: a digest that cannot be checked is
- * never called wrong. What is held is lost with the process, and told again by the edge.
+ * their bytes are bounded, and nobody fills them alone (shares.h); over the bound, and when no answer comes, it is 503:
+ * a digest that cannot be checked is never called wrong. What is held is lost with the process, and told again by the
+ * edge.
  */
 #ifndef CALL_ACTOR_GATE_H
 #define CALL_ACTOR_GATE_H

@@ -37,9 +37,16 @@ void nonces_fini(struct nonces *n)
     map_fini(&n->used);
 }
 
-struct span nonce_make(const struct nonces *n, uint64_t random, struct now now, char out[NONCE_TEXT_SIZE])
+uint32_t nonce_origin(const struct nonces *n, struct span addr)
 {
-    return nonce_text_make(n->key, n->realm, random, now.wall_ms, out);
+    return nonce_text_origin(n->key, addr);
+}
+
+struct span nonce_make(const struct nonces *n, uint64_t random, uint32_t origin, struct now now,
+                       char out[NONCE_TEXT_SIZE])
+{
+    const struct nonce_birth birth = {.wall_ms = now.wall_ms, .random = random, .origin = origin};
+    return nonce_text_make(n->key, n->realm, &birth, out);
 }
 
 static struct used *find(const struct nonces *n, const struct nonce_made *made)
@@ -70,11 +77,12 @@ static void follow_clock(struct nonces *n, struct now now)
         n->floor_wall_ms = now.wall_ms - 1;
 }
 
-enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now)
+enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now, uint32_t *origin)
 {
     struct nonce_made made;
     follow_clock(n, now);
     bool ours = nonce_text_read(n->key, n->realm, text, &made);
+    *origin = ours ? made.origin : 0;
     return ours && is_young(n, &made, now) ? NONCE_GOOD : NONCE_STALE;
 }
 

@@ -43,14 +43,18 @@ struct nonces_args {
 void nonces_init(struct nonces *n, const struct nonces_args *args);
 void nonces_fini(struct nonces *n);
 
+/** Names a source, as the nonces made for it do. */
+uint32_t nonce_origin(const struct nonces *n, struct span addr);
 /** A new one. random: never the same twice. */
-struct span nonce_make(const struct nonces *n, uint64_t random, struct now now, char out[NONCE_TEXT_SIZE]);
+struct span nonce_make(const struct nonces *n, uint64_t random, uint32_t origin, struct now now,
+                       char out[NONCE_TEXT_SIZE]);
 
 enum nonce_is {
     NONCE_GOOD = 0,  /* ours, young enough */
     NONCE_STALE = 1, /* another's, another key's, another realm's, too old: challenge with stale=true */
 };
-enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now);
+/** origin: of a good one, who it was made for. */
+enum nonce_is nonce_check(struct nonces *n, struct span text, struct now now, uint32_t *origin);
 
 enum nonce_use {
     NONCE_NEW = 0,     /* counts as used now */

@@ -64,6 +64,17 @@ bool reach_is_by_flow(const Store__Binding *b)
            names_port(b->contact, b->source->port);
 }
 
+bool reach_is_at(const Store__AorRow *row, const Plane__Endpoint *source)
+{
+    for (size_t i = 0; i < row->n_bindings; i++) {
+        const Plane__Endpoint *e = row->bindings[i]->source;
+        if (e != NULL && e->port == source->port && strcmp(e->addr, source->addr) == 0 &&
+            strcmp(e->transport, source->transport) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void drop_at(Store__AorRow *row, size_t at)
 {
     store__binding__free_unpacked(row_list_take(&row->bindings, &row->n_bindings, at), NULL);

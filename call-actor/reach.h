@@ -32,6 +32,9 @@ bool reach_uses_flow(const Store__AorRow *row, const Plane__Endpoint *flow);
  * that is the connection's own end. */
 bool reach_is_by_flow(const Store__Binding *b);
 
+/** One of these bindings was registered from there: address, port and transport. */
+bool reach_is_at(const Store__AorRow *row, const Plane__Endpoint *source);
+
 struct reach_change {
     bool changed; /* the row is to be put */
     unsigned removed;

@@ -105,6 +105,14 @@ size_t registrar_bindings(const struct registrar *g)
     return location_bindings(g->location);
 }
 
+bool registrar_is_at(const struct registrar *g, struct span user, const Plane__Endpoint *source)
+{
+    Store__AorRow *row = location_get(g->location, user);
+    bool is = reach_is_at(row, source);
+    store__aor_row__free_unpacked(row, NULL);
+    return is;
+}
+
 /* --- REGISTER --- */
 
 static void refuse(struct registrar *g, const struct asked *q, const struct aor_answer *no)

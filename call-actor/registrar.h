@@ -27,6 +27,8 @@ struct keepalive *registrar_keepalive(const struct registrar *g);
 const struct aor_conf *registrar_conf(const struct registrar *g);
 struct location *registrar_location(const struct registrar *g);
 struct now registrar_now(const struct registrar *g);
+/** This user is registered from there (reach_is_at). */
+bool registrar_is_at(const struct registrar *g, struct span user, const Plane__Endpoint *source);
 /** Bindings there are. */
 size_t registrar_bindings(const struct registrar *g);
 /** For operators: bindings of a user leave. contact: URI, or empty for all. returns how many there were */

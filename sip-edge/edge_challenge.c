@@ -33,11 +33,13 @@ bool edge_challenge_is_for(const struct edge_challenge *c, const struct sip_msg 
     return c->known && m->method == SIP_M_REGISTER && !sip_msg_has(m, SIP_H_AUTHORIZATION) && names_user(m);
 }
 
-void edge_challenge_write(const struct edge_challenge *c, struct buf *out, int64_t wall_ms)
+void edge_challenge_write(const struct edge_challenge *c, struct buf *out, struct span addr, int64_t wall_ms)
 {
     char text[NONCE_TEXT_SIZE];
     struct sip_challenge one = {.realm = span_cstr(c->realm)};
-    one.nonce = nonce_text_make(c->key, one.realm, id_random_u64(), wall_ms, text);
+    const struct nonce_birth now = {
+        .wall_ms = wall_ms, .random = id_random_u64(), .origin = nonce_text_origin(c->key, addr)};
+    one.nonce = nonce_text_make(c->key, one.realm, &now, text);
     for (size_t i = 0; i < EDGE_CHALLENGE_ALGORITHMS && c->algorithm[i][0] != '\0'; i++) {
         one.algorithm = span_cstr(c->algorithm[i]);
         sip_auth_write_challenge(out, SIP_H_WWW_AUTHENTICATE, &one);

@@ -28,7 +28,7 @@ struct edge_challenge {
 void edge_challenge_set(struct edge_challenge *c, const Plane__Challenge *m);
 /** Is this request answered by a challenge, whatever else it says? */
 bool edge_challenge_is_for(const struct edge_challenge *c, const struct sip_msg *m);
-/** Append the header lines, with a new nonce. */
-void edge_challenge_write(const struct edge_challenge *c, struct buf *out, int64_t wall_ms);
+/** Append the header lines, with a new nonce for who is at this address (edge_addr_text). */
+void edge_challenge_write(const struct edge_challenge *c, struct buf *out, struct span addr, int64_t wall_ms);
 
 #endif

@@ -36,13 +36,13 @@ uint16_t edge_reply_port(const struct sip_msg *m, const struct edge_path *from)
     return sip_via_port(&m->via); /* on a connection: where to make another one when it is gone */
 }
 
-static void write_extras(struct edge *e, struct buf *out, const struct edge_reply *r)
+static void write_extras(struct edge *e, struct buf *out, const struct edge_reply *r, struct span addr)
 {
     if (r->status == 200)
         sip_caps_write(out);
     sip_caps_write_refusal(out, r->req, r->status);
     if (r->status == 401)
-        edge_challenge_write(r->challenge, out, e->now.wall_ms);
+        edge_challenge_write(r->challenge, out, addr, e->now.wall_ms);
     if (r->status == 503) {
         uint32_t base = r->retry_after_s > 0 ? r->retry_after_s : EDGE_RETRY_MIN_S;
         sip_write_hdr_num(out, SIP_H_RETRY_AFTER, base + tag_hash(e, r->req) % EDGE_RETRY_SPREAD_S);
@@ -59,7 +59,7 @@ void edge_reply_write(struct edge *e, struct buf *out, const struct edge_reply *
         a.to_tag = stateless_tag(e, r->req, tag);
     buf_reset(out);
     sip_write_reply(out, &a);
-    write_extras(e, out, r);
+    write_extras(e, out, r, span_cstr(addr));
     sip_write_body(out, span_of(NULL, 0), span_of(NULL, 0));
 }
 

@@ -1,8 +1,18 @@
 #include "common/rt/nonce_text.h"
 
+#include "common/base/map.h"
+#include <arpa/inet.h>
+
 #define MAC_BYTES 16u
 #define RAW_BYTES (NONCE_ID_BYTES + MAC_BYTES)
 #define TEXT_BYTES 43u /* 32 bytes in base64 without padding */
+
+/* What the id is made of: milliseconds for 8,900 years, random, origin. */
+#define BIRTH_BYTES 6u
+#define RANDOM_BYTES 6u
+#define ORIGIN_BYTES 4u
+
+#define NETWORK6_BYTES 8u /* /64 */
 
 /* --- base64url (RFC 4648 §5), one way to write each value --- */
 
@@ -45,18 +55,35 @@ static bool decode(struct span text, uint8_t raw[RAW_BYTES])
 
 /* --- a nonce --- */
 
-static void put_u64(uint8_t *out, uint64_t v)
+_Static_assert(BIRTH_BYTES + RANDOM_BYTES + ORIGIN_BYTES == NONCE_ID_BYTES, "what the id is made of");
+
+static uint8_t *put_num(uint8_t *out, uint64_t v, size_t bytes)
 {
-    for (int i = 7; i >= 0; i--, v >>= 8)
+    for (size_t i = bytes; i-- > 0; v >>= 8)
         out[i] = (uint8_t)v;
+    return out + bytes;
 }
 
-static int64_t born(const uint8_t raw[RAW_BYTES])
+static uint64_t num_at(const uint8_t *raw, size_t bytes)
 {
     uint64_t v = 0;
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < bytes; i++)
         v = v << 8 | raw[i];
-    return (int64_t)v;
+    return v;
+}
+
+static struct span network_of(struct span addr, struct in6_addr *ip)
+{
+    char text[INET6_ADDRSTRLEN];
+    bool ip6 = span_copy(text, sizeof(text), addr) && inet_pton(AF_INET6, text, ip) == 1 && !IN6_IS_ADDR_V4MAPPED(ip);
+    return ip6 ? span_of((const char *)ip->s6_addr, NETWORK6_BYTES) : addr;
+}
+
+uint32_t nonce_text_origin(const uint8_t key[CRYPT_KEY_BYTES], struct span addr)
+{
+    struct in6_addr ip;
+    const uint64_t k[2] = {num_at(key, sizeof(uint64_t)), num_at(key + sizeof(uint64_t), sizeof(uint64_t))};
+    return (uint32_t)map_siphash(k, network_of(addr, &ip));
 }
 
 static void mac_of(const uint8_t key[CRYPT_KEY_BYTES], struct span realm, const uint8_t *id,
@@ -69,12 +96,13 @@ static void mac_of(const uint8_t key[CRYPT_KEY_BYTES], struct span realm, const 
     crypt_mac(key, span_of((const char *)in, NONCE_ID_BYTES + realm_len), out);
 }
 
-struct span nonce_text_make(const uint8_t key[CRYPT_KEY_BYTES], struct span realm, uint64_t random, int64_t wall_ms,
+struct span nonce_text_make(const uint8_t key[CRYPT_KEY_BYTES], struct span realm, const struct nonce_birth *birth,
                             char out[NONCE_TEXT_SIZE])
 {
     uint8_t raw[NONCE_ID_BYTES + CRYPT_MAC_BYTES];
-    put_u64(raw, (uint64_t)wall_ms);
-    put_u64(raw + 8, random);
+    uint8_t *at = put_num(raw, (uint64_t)birth->wall_ms, BIRTH_BYTES);
+    at = put_num(at, birth->random, RANDOM_BYTES);
+    (void)put_num(at, birth->origin, ORIGIN_BYTES);
     mac_of(key, realm, raw, raw + NONCE_ID_BYTES);
     encode(raw, out);
     return span_of(out, TEXT_BYTES);
@@ -82,7 +110,8 @@ struct span nonce_text_make(const uint8_t key[CRYPT_KEY_BYTES], struct span real
 
 static void take(const uint8_t raw[RAW_BYTES], struct nonce_made *out)
 {
-    out->born_wall_ms = born(raw);
+    out->born_wall_ms = (int64_t)num_at(raw, BIRTH_BYTES);
+    out->origin = (uint32_t)num_at(raw + BIRTH_BYTES + RANDOM_BYTES, ORIGIN_BYTES);
     memcpy(out->id, raw, sizeof(out->id));
 }
 

@@ -22,13 +22,13 @@ class TestCracker(unittest.TestCase):
     """svcrack (Debian's sipvicious) at full speed, with a list of words that has the password at its end."""
 
     def crack(self, stack, folder):
-        """svcrack until its list or CRACK_S is over; alice's phones at the same address register meanwhile."""
+        """svcrack until its list or CRACK_S is over; alice's phones and bob's, at the same address, register meanwhile."""
         words = os.path.join(folder, "words")
         with open(words, "w", encoding="utf-8") as f:
             f.writelines(f"guess{n}\n" for n in range(WORDS))
             f.write("bob-secret\n")
-        old = Phone(stack.sip_port, "alice")
-        self.assertEqual(status(old.register()), 200)
+        old, bob = Phone(stack.sip_port, "alice"), Phone(stack.sip_port, "bob")
+        self.assertEqual([status(old.register()), status(bob.register())], [200, 200])
         with open(os.path.join(folder, "out"), "wb") as out:
             process = subprocess.Popen([*harness.WITH_US, "svcrack", "-u", "bob", "-d", words, "-t", "0.0001", "-p",
                                         str(stack.sip_port), "127.0.0.1"], cwd=folder, stdin=subprocess.DEVNULL,
@@ -44,11 +44,13 @@ class TestCracker(unittest.TestCase):
                 self.assertEqual(status(new.register(["*"], ["Expires: 0"])), 200)
                 took.append((time.monotonic() - begin) / 3)
                 self.assertEqual(status(old.register()), 200)
+                self.assertEqual(status(bob.register()), 200)  # himself, from where he is registered
                 new.sock.close()
                 time.sleep(0.1)
         finally:
             harness.stop_process(process, 2)
         old.sock.close()
+        bob.sock.close()
         with open(os.path.join(folder, "out"), encoding="utf-8", errors="replace") as f:
             return f.read(), took
 
@@ -79,6 +81,32 @@ class TestCracker(unittest.TestCase):
             self.assertEqual(stack.ctl("blocked")["blocked"], [])
             self.assertGreater(metric(stack, "sip_signaling_edge_drops_total"), 0)
             self.assertNotIn("too many wrong passwords", stack.log())
+
+
+class TestForgedFailures(unittest.TestCase):
+    """Failing in another's name (a datagram's source is whatever its sender writes) locks nobody out but its author."""
+
+    def guess(self, phone, challenge, password="wrong"):
+        value = credentials(challenge, "REGISTER", phone.call.uri, phone.user, password)
+        return phone.ask_register([phone.contact], ["Authorization: " + value])
+
+    def test_failures_count_for_who_got_the_challenge(self):
+        with Stack(events=False, AUTH_FAILURES_MAX=3).start() as stack:
+            thief = Phone(stack.sip_port, "bob", host="127.0.0.9")
+            victims = Phone(stack.sip_port, "bob")  # a socket at bob's address: what the thief would forge
+            bob = Phone(stack.sip_port, "bob")
+            for phone in (thief, victims, bob):
+                self.addCleanup(phone.sock.close)
+            challenge = challenge_of(thief.ask_register([thief.contact]))
+            for _ in range(10):
+                self.assertEqual(status(self.guess(victims, challenge)), 401)
+            self.assertEqual(status(bob.register()), 200)  # a phone that was not there before
+            self.assertEqual(status(thief.register()), 401)  # his own minute is used up, wherever he sends from
+            own = challenge_of(victims.ask_register([victims.contact]))
+            for _ in range(10):
+                self.assertEqual(status(self.guess(victims, own)), 401)
+            self.assertEqual(status(self.guess(victims, own, "bob-secret")), 401)  # behind one NAT: not looked at
+            self.assertEqual(status(bob.register()), 200)  # but from where he is registered
 
 
 class TestStrangers(unittest.TestCase):

@@ -131,6 +131,26 @@ static void who_is_told_of_a_connection(void **state)
     assert_false(reach_uses_flow(row, &flow));
 }
 
+static void where_a_phone_is_registered_from(void **state)
+{
+    (void)state;
+    Plane__Endpoint e = PLANE__ENDPOINT__INIT;
+    e.transport = (char *)(uintptr_t) "UDP";
+    e.addr = (char *)(uintptr_t) "192.0.2.1";
+    e.port = 4000;
+    assert_false(reach_is_at(row, &e));
+    (void)add("sip:a@10.0.0.1", "UDP", 0);
+    assert_true(reach_is_at(row, &e));
+    e.port = 4001;
+    assert_false(reach_is_at(row, &e));
+    e.port = 4000;
+    e.addr = (char *)(uintptr_t) "192.0.2.2";
+    assert_false(reach_is_at(row, &e));
+    e.addr = row->bindings[0]->source->addr;
+    e.transport = (char *)(uintptr_t) "TCP";
+    assert_false(reach_is_at(row, &e));
+}
+
 static const struct reach_name name = {.contact = SPAN_INIT("sip:a@192.0.2.1"), .request = 7};
 
 static void silence_while_others_answer_removes(void **state)
@@ -192,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_connection_that_ends_takes_those_along_that_had_no_other_way, begin, end),
         cmocka_unit_test_setup_teardown(one_that_may_have_ended_marks_only, begin, end),
         cmocka_unit_test_setup_teardown(who_is_told_of_a_connection, begin, end),
+        cmocka_unit_test_setup_teardown(where_a_phone_is_registered_from, begin, end),
         cmocka_unit_test_setup_teardown(silence_while_others_answer_removes, begin, end),
         cmocka_unit_test_setup_teardown(silence_all_around_is_ours, begin, end),
         cmocka_unit_test_setup_teardown(an_answer_makes_good, begin, end),

@@ -72,7 +72,8 @@ static void a_nonce_that_the_actor_knows_for_its_own(void **state)
     assert_true(span_eq(a.field[SIP_AUTH_ALGORITHM], SPAN("MD5")));
     assert_false(sip_auth_has(&a, SIP_AUTH_STALE));
     assert_true(nonce_text_read(key, SPAN("realm"), a.field[SIP_AUTH_NONCE], &made));
-    assert_int_equal(txn_index_count(&fake.edge.index), 0); /* nothing is kept */
+    assert_int_equal(made.origin, nonce_text_origin(key, SPAN("192.0.2.10"))); /* who got it, for whoever uses it */
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);                    /* nothing is kept */
 }
 
 static void nonces_differ(void **state)

@@ -50,9 +50,11 @@ static void a_nonce_is_read_as_it_was_made(void **state)
     char text[NONCE_TEXT_SIZE];
     struct nonce_made made;
     struct nonce_made same;
-    struct span t = nonce_text_make(key, SPAN("realm"), 7, 1700000000123, text);
+    const struct nonce_birth birth = {.wall_ms = 1700000000123, .random = 7, .origin = 0xfedcba98};
+    struct span t = nonce_text_make(key, SPAN("realm"), &birth, text);
     assert_true(nonce_text_read(key, SPAN("realm"), t, &made));
     assert_int_equal(made.born_wall_ms, 1700000000123);
+    assert_int_equal(made.origin, 0xfedcba98);
     assert_true(nonce_text_decode(t, &same));
     assert_memory_equal(made.id, same.id, sizeof(made.id));
     assert_false(nonce_text_read(other_key, SPAN("realm"), t, &made));
@@ -65,12 +67,29 @@ static void a_nonce_is_read_as_it_was_made(void **state)
     }
 }
 
+static void an_origin_is_an_address_or_a_64(void **state)
+{
+    (void)state;
+    const uint8_t key[CRYPT_KEY_BYTES] = {1};
+    const uint8_t other_key[CRYPT_KEY_BYTES] = {2};
+    static const char *const of_one[] = {"2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:0:1::"};
+    uint32_t v6 = nonce_text_origin(key, SPAN("2001:db8::4"));
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(nonce_text_origin(key, span_cstr(of_one[i])), v6);
+    assert_int_not_equal(nonce_text_origin(key, SPAN("2001:db8:0:1::4")), v6);
+    uint32_t v4 = nonce_text_origin(key, SPAN("192.0.2.1"));
+    assert_int_not_equal(nonce_text_origin(key, SPAN("192.0.2.2")), v4);
+    assert_int_not_equal(nonce_text_origin(other_key, SPAN("192.0.2.1")), v4);
+    (void)nonce_text_origin(key, SPAN("")); /* no address has one too */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mac_of_rfc_4231),
         cmocka_unit_test(hashes),
         cmocka_unit_test(a_nonce_is_read_as_it_was_made),
+        cmocka_unit_test(an_origin_is_an_address_or_a_64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
