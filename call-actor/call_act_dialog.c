@@ -38,21 +38,49 @@ void act_ack(void *obj, const void *arg, void *fx, struct now now)
     events_answered(c, fx, now);
 }
 
+/* §12.2.2: a request that refreshes the target. */
+static void note_refresh(const struct call_step *st)
+{
+    dialog_note_request(st->side.d, st->in->msg, st->in->source);
+    dialog_note_target(st->side.d, st->in->msg);
+}
+
+static void note_answer(struct call *c, const struct call_step *st)
+{
+    row_bytes(&c->row->answer, buf_span(&st->answer));
+    c->row->sdp_version = st->answer_version;
+    c->row->delayed_offer = st->sdp.len == 0;
+}
+
 void act_reinvite(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
     struct buf out;
-    dialog_note_request(c->row->a, st->in->msg, st->in->source);
-    dialog_note_target(c->row->a, st->in->msg);
-    row_bytes(&c->row->answer, buf_span(&st->answer));
-    c->row->sdp_version = st->answer_version;
-    c->row->delayed_offer = st->sdp.len == 0;
+    note_refresh(st);
+    note_answer(c, st);
     Store__ServerTxn *txn = leg_txn_open(c, st->in);
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
     leg_2xx_sent(c, fx, now);
+    note_rtp(c, fx, st);
+}
+
+/* RFC 3311 §5.2: as a re-INVITE, but its answer is final at once. */
+void act_update(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct buf out;
+    note_refresh(st);
+    if (st->sdp.len > 0)
+        note_answer(c, st);
+    Store__ServerTxn *txn = leg_txn_open(c, st->in);
+    leg_begin(&out, c, st->in, 200);
+    leg_put_dialog(&out, c, st->side.d, st->in->source);
+    leg_send(c, fx, txn, &out, 200, st->sdp.len > 0 ? row_span(c->row->answer) : SPAN(""));
     note_rtp(c, fx, st);
 }
 

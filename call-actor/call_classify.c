@@ -47,13 +47,25 @@ static enum call_event ack(const struct call *c, struct call_step *st)
     return !brings_answer(c, txn) || screen_ack_of(c, st) ? CALL_EV_ACK : CALL_EV_ACK_UNFIT;
 }
 
-/* In a bridged call it is passed on, one at a time in either direction (§14.2). */
+/* One offer and its answer at a time (§14.2, RFC 3311 §5.2, RFC 5407 §3.1.5): 500 to who has one open himself, 491
+ * when the other side has, or an ACK is awaited. 0: it may come. */
+static unsigned offer_glare(const struct call *c, const struct side *from)
+{
+    if (call_state(c) == CALL_ST_RINGING)
+        return 500; /* his first one has no answer yet */
+    if (side_is_bridged(c))
+        return relay_glare(c, from->id) != 0 ? relay_glare(c, from->id) : leg_txn_unacked(c) != NULL ? 491 : 0;
+    return leg_txn_unacked(c) != NULL && c->row->delayed_offer ? 491 : 0;
+}
+
+/* In a bridged call it is passed on, one at a time in either direction. */
 static enum call_event reinvite_to_relay(const struct call *c, struct call_step *st)
 {
     if (call_state(c) != CALL_ST_ESTABLISHED)
         return CALL_EV_REINVITE;
-    if (leg_txn_unacked(c) != NULL || relay_is_busy(c))
-        return refused(st, 491);
+    unsigned glare = offer_glare(c, &st->side);
+    if (glare != 0)
+        return refused(st, glare);
     return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_RELAY : CALL_EV_REFUSED;
 }
 
@@ -70,6 +82,32 @@ static enum call_event reinvite(const struct call *c, struct call_step *st)
         return refused(st, 491);
     return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE
                                                                                               : CALL_EV_REFUSED;
+}
+
+static enum call_event update_with_offer(const struct call *c, struct call_step *st)
+{
+    unsigned glare = offer_glare(c, &st->side);
+    if (glare != 0)
+        return refused(st, glare);
+    if (side_is_bridged(c) && call_state(c) != CALL_ST_ESTABLISHED)
+        return CALL_EV_UPDATE;
+    if (side_is_bridged(c))
+        return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_RELAY : CALL_EV_REFUSED;
+    return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_UPDATE
+                                                                                              : CALL_EV_REFUSED;
+}
+
+/* RFC 3311 §5.2. Without an offer it refreshes the target only, which is between its sender and us. */
+static enum call_event update(const struct call *c, struct call_step *st)
+{
+    st->no.status = dialog_check_target(st->in->msg, &st->no.reason);
+    if (st->no.status != 0)
+        return CALL_EV_REFUSED;
+    if (relay_is_updating(c, st->side.id))
+        return refused(st, 500);
+    if (!screen_body(st))
+        return CALL_EV_REFUSED;
+    return st->sdp.len > 0 ? update_with_offer(c, st) : CALL_EV_UPDATE;
 }
 
 /* A leg the caller does not talk to (any more). */
@@ -102,6 +140,8 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return CALL_EV_REFUSED;
     if (m->method == SIP_M_BYE)
         return bye(&st->side);
+    if (m->method == SIP_M_UPDATE)
+        return update(c, st);
     if (m->method != SIP_M_OPTIONS)
         return refused(st, 405);
     return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;

@@ -13,18 +13,19 @@
 /* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
  * needs no guard. */
 #define CALL_EVENT_LIST(X)                                                                                             \
-    X(INVITE, "INVITE")            /* the initial one, and we can take it */                                           \
-    X(INVITE_BAD, "bad INVITE")    /* the initial one, refused at once */                                              \
-    X(REINVITE, "re-INVITE")       /* in the dialog, and we can take it */                                             \
-    X(ACK, "ACK")                  /* for the 2xx that waits for it */                                                 \
-    X(ACK_UNFIT, "unfit ACK")      /* the same, but what it answers to our offer is of no use */                       \
-    X(BYE, "BYE")                  /* of the caller */                                                                 \
-    X(BYE_CALLEE, "callee's BYE")  /* of the one he talks to */                                                        \
-    X(BYE_STRAY, "stray BYE")      /* of a leg that is no part of the session (any more) */                            \
-    X(RELAY, "re-INVITE to relay") /* in a bridged call, and we can pass it on */                                      \
+    X(INVITE, "INVITE")           /* the initial one, and we can take it */                                            \
+    X(INVITE_BAD, "bad INVITE")   /* the initial one, refused at once */                                               \
+    X(REINVITE, "re-INVITE")      /* in the dialog, and we can take it */                                              \
+    X(ACK, "ACK")                 /* for the 2xx that waits for it */                                                  \
+    X(ACK_UNFIT, "unfit ACK")     /* the same, but what it answers to our offer is of no use */                        \
+    X(BYE, "BYE")                 /* of the caller */                                                                  \
+    X(BYE_CALLEE, "callee's BYE") /* of the one he talks to */                                                         \
+    X(BYE_STRAY, "stray BYE")     /* of a leg that is no part of the session (any more) */                             \
+    X(RELAY, "offer to relay")    /* a re-INVITE or an UPDATE in a bridged call, and we can pass it on */              \
     X(CANCEL_RELAY, "CANCEL of re-INVITE")                                                                             \
     X(CANCEL, "CANCEL")            /* of the initial INVITE */                                                         \
     X(OPTIONS, "OPTIONS")          /* in the dialog */                                                                 \
+    X(UPDATE, "UPDATE")            /* we answer it: without an offer, or with one for us */                            \
     X(REFUSED, "refused")          /* any other request to this call: the step says with what it is refused */         \
     X(STEP, "step")                /* set-up has got a step further */                                                 \
     X(SETUP_OK, "set-up done")     /* set-up is done: a plan for us to answer, and a port */                           \
@@ -42,7 +43,7 @@
     X(ANSWER, "answer")               /* a callee answered first */                                                    \
     X(RING_ON, "ringing goes on")     /* one refused, or nobody was found behind him: others are left */               \
     X(RING_FAILED, "nobody answers")  /* nobody is left, or one refused for all */                                     \
-    X(RELAYED, "response to relay")   /* to a request that was passed on */                                            \
+    X(RELAYED, "response to relay")   /* to an offer that was passed on */                                             \
     X(BYE_DONE, "BYE done")           /* final answer to our BYE, or none in time */                                   \
     X(TERMINATE, "hangup")            /* the platform or an operator wants it ended */                                 \
     X(TMR_SETUP, "set-up timer")                                                                                       \
@@ -99,7 +100,8 @@ static inline void call_step_fini(struct call_step *st)
 /* call_act_setup.c */
 fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
 /* call_act_dialog.c */
-fsm_act_fn act_ack, act_reinvite, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog, act_cancel_late;
+fsm_act_fn act_ack, act_reinvite, act_update, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog,
+    act_cancel_late;
 /* call_act_bridge.c */
 fsm_act_fn act_locate, act_ring_planned, act_ask_plan, act_nobody, act_ring, act_ring_more, act_ring_on,
     act_ring_failed, act_no_answer, act_progress, act_leg_answer;

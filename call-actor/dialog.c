@@ -237,6 +237,7 @@ void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Pl
         take_routes(d, answer);
     reverse_routes(d);
     dialog_note_target(d, answer);
+    dialog_note_allow(d, answer);
     if (!row_endpoint_eq(d->peer, source)) {
         plane__endpoint__free_unpacked(d->peer, NULL);
         d->peer = row_endpoint(source);
@@ -258,6 +259,7 @@ void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const 
     d->remote_cseq = request->cseq.num;
     d->nat = is_behind_nat(&request->via, source);
     d->peer_listens = sip_via_port(&request->via);
+    dialog_note_allow(d, request);
     if (d->peer != NULL && row_endpoint_eq(d->peer, source))
         return;
     if (d->peer != NULL)
@@ -276,6 +278,18 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request)
     struct span target;
     if (dialog_target_of(request, &target))
         row_text(&d->remote_target, target);
+}
+
+void dialog_note_allow(Store__Dialog *d, const struct sip_msg *m)
+{
+    struct sip_values it;
+    struct span method;
+    if (!sip_msg_has(m, SIP_H_ALLOW))
+        return;
+    d->allows_update = false;
+    sip_values_init(&it, m, SIP_H_ALLOW);
+    while (sip_values_next(&it, &method))
+        d->allows_update = d->allows_update || span_eq(method, sip_method_text(SIP_M_UPDATE));
 }
 
 void dialog_shrink(Store__Dialog *d)

@@ -66,6 +66,8 @@ void dialog_write_invite(struct buf *out, const Store__Dialog *d, uint32_t cseq,
  * from TLS rather than in clear. Never empty for sips while the peer is not reached over TLS (§26.2.2).
  */
 struct span dialog_next_hop(const Store__Dialog *d);
+/** What the peer says it takes (§20.5), of a request or response of it: without an Allow it says nothing new. */
+void dialog_note_allow(Store__Dialog *d, const struct sip_msg *m);
 /** Drop what only requests of ours need. */
 void dialog_shrink(Store__Dialog *d);
 

@@ -144,13 +144,23 @@ static void put_cause(struct buf *out, const struct refusal *no)
         buf_printf(out, "Reason: Q.850;cause=%u\r\n", no->q850);
 }
 
+static void put_retry(struct buf *out, struct span call_id, unsigned status)
+{
+    if (status == 503)
+        put_retry_after(out, call_id, LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
+    if (status == 500)
+        put_retry_after(out, call_id, 0, LEG_DISORDER_S);
+}
+
+void leg_put_retry(struct buf *out, const struct call *c, unsigned status)
+{
+    put_retry(out, span_cstr(c->row->a->call_id), status);
+}
+
 static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsigned status)
 {
     sip_caps_write_refusal(out, m, status);
-    if (status == 503)
-        put_retry_after(out, m->call_id, LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
-    if (status == 500)
-        put_retry_after(out, m->call_id, 0, LEG_DISORDER_S);
+    put_retry(out, m->call_id, status);
 }
 
 /* --- sending --- */
@@ -210,7 +220,7 @@ void leg_refuse_invite(struct call *c, struct call_effects *fx, unsigned status,
     Store__ServerTxn *txn = leg_txn_pending(c);
     leg_begin_kept(&out, txn, status);
     if (status == 503)
-        put_retry_after(&out, span_cstr(c->row->a->call_id), LEG_RETRY_MIN_S, LEG_RETRY_SPREAD_S);
+        leg_put_retry(&out, c, status);
     if (no != NULL) {
         put_warning(&out, c->conf, no);
         put_cause(&out, no);

@@ -23,6 +23,8 @@
 Store__ServerTxn *leg_txn_find(const struct call *c, struct span key);
 /** Keep a transaction. An INVITE's head is written into it. */
 Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in);
+/** The same for another method that is answered later. */
+void leg_txn_keep_head(const struct call *c, Store__ServerTxn *txn, const struct call_input *in);
 /** The INVITE that still waits for its final reply, or NULL. */
 Store__ServerTxn *leg_txn_pending(const struct call *c);
 /** The INVITE whose 2xx still waits for its ACK, or NULL. */
@@ -40,6 +42,8 @@ void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status
 void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
 /** Contact, Allow, Supported: what a request or reply that opens or confirms a dialog carries. */
 void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
+/** The Retry-After that a 500 or 503 in this call needs; of another status nothing. */
+void leg_put_retry(struct buf *out, const struct call *c, unsigned status);
 /** Ends a message: its session description, when there is one. */
 void leg_put_sdp(struct buf *out, struct span sdp);
 /** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.

@@ -64,7 +64,7 @@ static void make_room(struct call *c)
 }
 
 /* Via to CSeq with our tag in To, and no status line. Record-Route is in it; a refusal leaves it out again. */
-static void keep_head(const struct call *c, Store__ServerTxn *txn, const struct call_input *in)
+void leg_txn_keep_head(const struct call *c, Store__ServerTxn *txn, const struct call_input *in)
 {
     struct buf b;
     leg_begin(&b, c, in, 200);
@@ -84,7 +84,7 @@ Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
     txn->source = row_endpoint(in->source);
     txn->leg = side_of_request(c, in->msg).id;
     if (in->msg->method == SIP_M_INVITE)
-        keep_head(c, txn, in);
+        leg_txn_keep_head(c, txn, in);
     row_list_add(&c->row->server_txns, &c->row->n_server_txns, txn);
     return txn;
 }

@@ -19,9 +19,18 @@ static Store__Relay *in_state(const struct call *c, enum relay_state state)
     return r != NULL && r->state == state ? r : NULL;
 }
 
-bool relay_is_busy(const struct call *c)
+unsigned relay_glare(const struct call *c, uint32_t from)
 {
-    return last(c) != NULL && last(c)->state != RELAY_DONE;
+    const Store__Relay *r = last(c);
+    if (r == NULL || r->state == RELAY_DONE)
+        return 0;
+    return r->state == RELAY_ASKED && r->from == from ? 500 : 491;
+}
+
+bool relay_is_updating(const struct call *c, uint32_t from)
+{
+    const Store__Relay *r = in_state(c, RELAY_ASKED);
+    return r != NULL && r->update && r->from == from;
 }
 
 bool relay_waits_for_answer(const struct call *c)
@@ -50,21 +59,30 @@ static void forget(struct call *c)
 
 /* --- the request --- */
 
+static const char invite[] = "INVITE", update[] = "UPDATE";
+
+/* What it went on as. */
+static const char *method_of(const Store__Relay *r)
+{
+    return strcmp(r->request->method, update) == 0 ? update : invite;
+}
+
 static void send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp)
 {
     struct side to = side_of(c, r->to);
     struct buf raw;
+    const char *method = r->update && to.d->allows_update ? update : invite;
     uint32_t cseq = ++to.d->local_cseq;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
-    dialog_write_request(&raw, to.d, SPAN("INVITE"), cseq);
+    dialog_write_request(&raw, to.d, span_cstr(method), cseq);
     leg_put_dialog(&raw, c, to.d, to.d->peer);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
     if (raw.failed)
-        die(EX_INTERNAL, "an INVITE of ours has no room");
-    leg_request_put(&r->request, leg_request_new(c, "INVITE", to.d, cseq, buf_span(&raw)));
+        die(EX_INTERNAL, "an offer that is passed on has no room");
+    leg_request_put(&r->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
     buf_fini(&raw);
-    fx_request(fx, "INVITE", r->request, r->to);
+    fx_request(fx, method, r->request, r->to);
 }
 
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
@@ -76,12 +94,13 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
     r->from = st->side.id;
     r->to = side_other(c, st->side.id).id;
     r->delayed_offer = st->sdp.len == 0;
+    r->update = st->in->msg->method == SIP_M_UPDATE;
     row_bytes(&r->key, st->in->txn);
     if (dialog_target_of(st->in->msg, &target))
         row_text(&r->target, target);
     row_list_add(&c->row->relays, &c->row->n_relays, r);
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
-    (void)leg_txn_open(c, st->in);
+    leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
     send_request(c, fx, r, st->sdp);
 }
 
@@ -98,14 +117,24 @@ void relay_cancel(struct call *c, struct call_effects *fx, struct span reason)
 
 static void acknowledge(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp)
 {
+    if (method_of(r) == update)
+        return;
     leg_request_put(&r->ack, leg_ack_new(c, side_of(c, r->to).d, r->request->cseq, sdp));
     fx_request(fx, "ACK", r->ack, r->to);
 }
 
-/* What is between us and who answers is nothing who asked could do anything about. */
-static unsigned status_for_asker(const struct call_input *in)
+/*
+ * What is between us and who answers is nothing who asked could do anything about. An UPDATE that got no answer in time
+ * is no 408: that would end his dialog (RFC 3311 §5.1), and RFC 4320 §4.2 has none but for INVITE. One that the other
+ * side does not take after all may come again: as a re-INVITE then.
+ */
+static unsigned status_for_asker(const Store__Relay *r, const struct call_input *in)
 {
     unsigned status = in->status;
+    if (r->update && (status == 0 || status == 408 || status == 487))
+        return 504;
+    if (method_of(r) == update && (status == 405 || status == 501))
+        return 500;
     if (status == 0)
         return 408;
     return status < 400 || status == 401 || status == 407 || status > 699 ? 488 : status;
@@ -120,6 +149,7 @@ static void pass_refusal(struct call *c, struct call_effects *fx, Store__Relay *
     if (txn == NULL || txn->status != 0)
         return;
     leg_begin_kept(&out, txn, status);
+    leg_put_retry(&out, c, status);
     leg_send(c, fx, txn, &out, status, SPAN(""));
 }
 
@@ -131,10 +161,11 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
     struct buf out;
     Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
     dialog_note_target(to.d, st->in->msg);
+    dialog_note_allow(to.d, st->in->msg);
     if (r->target[0] != '\0')
         row_text(&from.d->remote_target, span_cstr(r->target));
     leg_request_answered(r->request);
-    r->state = RELAY_ANSWERED;
+    r->state = r->update ? RELAY_DONE : RELAY_ANSWERED;
     if (!r->delayed_offer)
         acknowledge(c, fx, r, SPAN(""));
     if (txn == NULL)
@@ -142,7 +173,8 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, from.d, txn->source);
     leg_send(c, fx, txn, &out, 200, st->sdp);
-    leg_2xx_sent(c, fx, now);
+    if (!r->update)
+        leg_2xx_sent(c, fx, now);
 }
 
 static void answer_again(const struct call *c, struct call_effects *fx, const struct call_input *in)
@@ -150,6 +182,14 @@ static void answer_again(const struct call *c, struct call_effects *fx, const st
     const Store__Relay *r = last(c);
     if (in->status >= 200 && in->status < 300 && r->ack != NULL)
         fx_request(fx, "ACK", r->ack, r->to);
+}
+
+static void take_refusal(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_input *in)
+{
+    unsigned status = status_for_asker(r, in);
+    if (in->status == 405 || in->status == 501)
+        side_of(c, r->to).d->allows_update = false;
+    pass_refusal(c, fx, r, status);
 }
 
 void relay_take_response(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
@@ -161,7 +201,7 @@ void relay_take_response(struct call *c, struct call_effects *fx, const struct c
     else if (status >= 200 && status < 300)
         pass_answer(c, fx, r, st, now);
     else if (status == 0 || status >= 300)
-        pass_refusal(c, fx, r, status_for_asker(st->in));
+        take_refusal(c, fx, r, st->in);
 }
 
 void relay_ack(struct call *c, struct call_effects *fx, struct span sdp)
@@ -211,7 +251,7 @@ void relay_ask_again(const struct call *c, struct call_effects *fx)
     const Store__Relay *r = last(c);
     if (r == NULL || !leg_request_is_out(r->request))
         return;
-    fx_request(fx, "INVITE", r->request, r->to);
+    fx_request(fx, method_of(r), r->request, r->to);
     if (r->cancelled)
         fx_cancel(fx, row_span(r->request->branch), SPAN(""), r->to);
 }

@@ -1,11 +1,12 @@
 /*
- * relay: a request of one leg, passed on to the other inside the established dialogs, and its response passed back.
- * Layer: call-actor, pure, private to the call machine. RFC 3261 §14 (re-INVITE), RFC 3264 (the offer and the answer
- * are theirs).
+ * relay: an offer of one leg, passed on to the other inside the established dialogs, and its response passed back.
+ * Layer: call-actor, pure, private to the call machine. RFC 3261 §14 (re-INVITE), RFC 3311 (UPDATE), RFC 3264 (the
+ * offer and the answer are theirs).
  *
- * The server transaction on one leg and the client transaction on the other are ours; bodies pass through. One INVITE
- * at a time: whoever comes second gets 491 (§14.2). The 2xx is repeated to who asked until his ACK; it is acknowledged
- * to who answered at once, or with the ACK that brings his answer.
+ * The server transaction on one leg and the client transaction on the other are ours; bodies pass through. One at a
+ * time in either direction: relay_glare. A re-INVITE goes on as such, an UPDATE too when the other side takes one, else
+ * as a re-INVITE. The 2xx to an INVITE is repeated to who asked until his ACK; it is acknowledged to who answered at
+ * once, or with the ACK that brings his answer.
  */
 #ifndef CALL_ACTOR_RELAY_H
 #define CALL_ACTOR_RELAY_H
@@ -19,13 +20,19 @@ enum relay_state {
     RELAY_DONE = 2,     /* kept for repeats of the 2xx */
 };
 
-/** A re-INVITE is under way, in either direction. */
-bool relay_is_busy(const struct call *c);
+/**
+ * May this side make an offer now?
+ * returns  0; 500: its last one has no answer yet (§14.2, RFC 3311 §5.2); 491: the other side's has none, or an ACK is
+ *          awaited (RFC 5407 §3.1.5)
+ */
+unsigned relay_glare(const struct call *c, uint32_t from);
+/** An UPDATE of this side has no final response yet: no other may come (RFC 3311 §5.2). */
+bool relay_is_updating(const struct call *c, uint32_t from);
 /** The 2xx that was passed back has the offer; its answer comes with the ACK. */
 bool relay_waits_for_answer(const struct call *c);
 /** The relay whose request has this branch, or NULL. */
 Store__Relay *relay_of_response(const struct call *c, struct span branch);
-/** st->in is a re-INVITE that can be passed on. */
+/** st->in is a re-INVITE, or an UPDATE with an offer, that can be passed on. */
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** A response to it, or none. */
 void relay_take_response(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);

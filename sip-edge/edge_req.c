@@ -77,6 +77,7 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_CANCEL:
     case SIP_M_OPTIONS:
     case SIP_M_REGISTER:
+    case SIP_M_UPDATE:
         return true;
     case SIP_M_OTHER:
         refuse(f, 501, SPAN("")); /* §21.5.2: no method we ever heard of */

@@ -8,7 +8,7 @@
 #include "common/base/buf.h"
 #include "common/sip/sip_msg.h"
 
-#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER"
+#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
 #define SIP_CAPS_ACCEPT_LANGUAGE "en"      /* of our reason phrases; a body has none that would matter to us */

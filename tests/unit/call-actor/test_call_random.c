@@ -93,10 +93,10 @@ static uint32_t some_cseq(void)
 
 static void some_request(void)
 {
-    static const char *const methods[] = {"INVITE", "INVITE", "ACK",     "ACK",  "ACK",
-                                          "BYE",    "CANCEL", "OPTIONS", "INFO", "INVITE"};
+    static const char *const methods[] = {"INVITE", "INVITE",  "ACK",  "ACK",    "ACK",   "BYE",
+                                          "CANCEL", "OPTIONS", "INFO", "INVITE", "UPDATE"};
     static char branch[32];
-    const char *method = methods[rnd(10)];
+    const char *method = methods[rnd(sizeof(methods) / sizeof(methods[0]))];
     struct kit_req r = {.method = method, .cseq = some_cseq(), .in_dialog = true};
     (void)snprintf(branch, sizeof(branch), "z9hG4bKr%u", r.cseq);
     r.branch = rnd(3) == 0 ? branch : NULL;
@@ -112,6 +112,8 @@ static void some_request(void)
         r.branch = NULL;
         r.body = rnd(2) == 0 ? "" : offers[rnd(5)];
     }
+    if (strcmp(method, "UPDATE") == 0)
+        r.body = offers[rnd(5)];
     if (rnd(20) == 0)
         r.to = "<sip:902121234567@203.0.113.5>";
     if (rnd(10) == 0)
