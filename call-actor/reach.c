@@ -112,15 +112,22 @@ static Store__Binding *find(const Store__AorRow *row, const struct reach_name *n
     return NULL;
 }
 
+bool reach_is_silent(const Store__Binding *b)
+{
+    return b->misses >= REACH_MISSES_MAX;
+}
+
 struct reach_change reach_heard(Store__AorRow *row, const struct reach_name *name)
 {
     size_t at;
     Store__Binding *b = find(row, name, &at);
-    if (b == NULL || b->misses == 0)
+    if (b == NULL || (b->misses == 0 && b->answers_options))
         return (struct reach_change){.changed = false};
+    struct reach_change r = {.changed = true, .is_back = reach_is_silent(b)};
+    b->answers_options = true;
     b->misses = 0;
     b->missed_wall_ms = 0;
-    return (struct reach_change){.changed = true};
+    return r;
 }
 
 struct reach_change reach_missed(Store__AorRow *row, const struct reach_name *name, uint64_t heard_wall_ms,
@@ -128,14 +135,15 @@ struct reach_change reach_missed(Store__AorRow *row, const struct reach_name *na
 {
     size_t at;
     Store__Binding *b = find(row, name, &at);
-    if (b == NULL)
+    bool by_stream = b != NULL && is_stream(b->source);
+    if (b == NULL || (!by_stream && !b->answers_options))
         return (struct reach_change){.changed = false};
     if (b->misses == 0)
         b->missed_wall_ms = (uint64_t)now.wall_ms;
     bool counts = b->misses < REACH_MISSES_MAX;
     b->misses += counts ? 1 : 0;
-    if (b->misses < REACH_MISSES_MAX || heard_wall_ms < b->missed_wall_ms)
-        return (struct reach_change){.changed = counts};
+    if (!by_stream || !reach_is_silent(b) || heard_wall_ms < b->missed_wall_ms)
+        return (struct reach_change){.changed = counts, .fell_silent = counts && reach_is_silent(b)};
     drop_at(row, at);
     return (struct reach_change){.changed = true, .removed = 1};
 }

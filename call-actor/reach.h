@@ -3,8 +3,8 @@
  * now) -> row'. RFC 5626 §4.4, §5.3.
  *
  * What keeps the way open is asked of a binding (reach_ping_of). What is learnt of it comes back: its connection is
- * gone, an OPTIONS was answered or was not. A binding that cannot be reached any more leaves; one of which that is only
- * likely stays, and says so (Binding.misses, a flow of 0).
+ * gone, an OPTIONS was answered or was not. A binding whose connection was the only way leaves with it; one that is
+ * only likely not to be reached stays, and says so (Binding.misses, a flow of 0).
  */
 #ifndef CALL_ACTOR_REACH_H
 #define CALL_ACTOR_REACH_H
@@ -35,9 +35,16 @@ bool reach_is_by_flow(const Store__Binding *b);
 /** One of these bindings was registered from there: address, port and transport. */
 bool reach_is_at(const Store__AorRow *row, const Plane__Endpoint *source);
 
+/** Likely not there: it answered OPTIONS once, and has not REACH_MISSES_MAX times. Rung only when the user has no
+ * other.
+ */
+bool reach_is_silent(const Store__Binding *b);
+
 struct reach_change {
     bool changed; /* the row is to be put */
     unsigned removed;
+    bool fell_silent; /* reach_is_silent since now */
+    bool is_back;     /* … no more */
 };
 
 /**
@@ -56,8 +63,10 @@ struct reach_name {
 /** It was answered, whatever the answer. */
 struct reach_change reach_heard(Store__AorRow *row, const struct reach_name *name);
 /**
- * It was not. The binding leaves when that was REACH_MISSES_MAX times so, unless nobody else was heard either since the
- * first time: then it is us who are cut off.
+ * It was not. Of a phone that never answered one it says nothing: some never do. Of others it is counted, and makes
+ * them silent; a whole site may be cut off from us for minutes, so that alone unregisters nobody. A binding whose
+ * connection is gone too leaves after REACH_MISSES_MAX, unless nobody else was heard either since the first time: then
+ * it is us who are cut off.
  *
  * heard_wall_ms  when any phone answered last; 0: never
  */

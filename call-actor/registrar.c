@@ -222,6 +222,8 @@ void registrar_take_change(struct registrar *g, Store__AorRow *row, const struct
         stat_add(stat_labelled(&lost, why, NULL), is->removed);
         log_ev(LOG_INFO, "unregistered", log_z("user", row->user), log_n("removed", is->removed), log_z("by", why));
     }
+    if (is->fell_silent || is->is_back)
+        log_ev(LOG_INFO, is->is_back ? "a phone answers again" : "a phone does not answer", log_z("user", row->user));
     (void)location_put(g->location, row);
 }
 

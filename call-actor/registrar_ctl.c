@@ -74,6 +74,10 @@ static void add_binding(const struct page *p, const Store__AorRow *row, const St
     cJSON_AddStringToObject(o, "since", clock_rfc3339((int64_t)b->since_wall_ms, since));
     if (b->misses > 0)
         cJSON_AddNumberToObject(o, "unanswered", b->misses);
+    if (b->answers_options)
+        cJSON_AddBoolToObject(o, "answers_options", true);
+    if (reach_is_silent(b))
+        cJSON_AddBoolToObject(o, "silent", true);
     if (b->n_path > 0)
         add_shown(o, "path", b->path[0]);
     if (b->reg_id != 0) {

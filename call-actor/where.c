@@ -2,6 +2,7 @@
 
 #include "call-actor/call_row.h"
 #include "call-actor/gate.h"
+#include "call-actor/reach.h"
 #include "call-actor/registrar.h"
 #include "common/base/id.h"
 #include "common/base/stat.h"
@@ -98,23 +99,38 @@ static void answer_nobody(struct question *q, unsigned status)
     answer(q, &(struct call_input){.status = status});
 }
 
+/* A phone that is likely not there is rung when no other is: ringing it would take the time of a caller whom another
+ * has refused. */
+static size_t targets_like(const struct question *q, const struct route_caller *caller, const Store__AorRow *row,
+                           bool silent, Store__Target **out)
+{
+    const struct actor *a = q->where->actor;
+    size_t cnt = 0;
+    size_t left_out = 0;
+    for (size_t i = 0; i < row->n_bindings; i++) {
+        if (reach_is_silent(row->bindings[i]) != silent)
+            continue;
+        Store__Target *t = route_binding(&a->conf.route, caller, row->user, row->bindings[i]);
+        if (t != NULL)
+            out[cnt++] = t;
+        else
+            left_out++;
+    }
+    stat_add(&stat_not_rung, (int64_t)left_out);
+    return cnt;
+}
+
 /* returns how many of them may be rung for this call */
 static size_t targets_of(const struct question *q, const Store__AorRow *row, Store__Target **out)
 {
     const struct actor *a = q->where->actor;
     const struct entry *e = calls_by_key(&a->calls, q->call);
-    size_t cnt = 0;
     if (e == NULL || e->gone)
         return 0;
     const struct route_caller caller = {.destination = e->call->row->destination,
                                         .may_leave = e->call->row->auth_user[0] != '\0'};
-    for (size_t i = 0; i < row->n_bindings; i++) {
-        Store__Target *t = route_binding(&a->conf.route, &caller, row->user, row->bindings[i]);
-        if (t != NULL)
-            out[cnt++] = t;
-    }
-    stat_add(&stat_not_rung, (int64_t)(row->n_bindings - cnt));
-    return cnt;
+    size_t cnt = targets_like(q, &caller, row, false, out);
+    return cnt > 0 ? cnt : targets_like(q, &caller, row, true, out);
 }
 
 static void answer_targets(struct question *q, const Store__AorRow *row)

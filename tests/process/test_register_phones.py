@@ -84,12 +84,14 @@ class TestKilled(PhonesTest):
         alive = self.phone(Linphone, "p5", "udp", expires=3600)
         phones = {t: self.phone(Baresip, f"p{n}", t, expires=3600) for n, t in enumerate(TRANSPORTS)}
         self.wait_registered([alive, *phones.values()])
+        harness.wait_for("OPTIONS are answered", 10, lambda: all(self.rows()[u].get("answers_options") for u in ("p0", "p5")))
         for phone in phones.values():
             phone.kill()
         harness.wait_for("TLS: the connection was the only way", 3, lambda: "p2" not in self.rows())
         harness.wait_for("TCP: the connection is lost, the Contact may listen", 3,
                          lambda: "p1" not in self.rows() or self.rows()["p1"].get("connection_lost"))
-        harness.wait_for("who answers no OPTIONS leaves", 25, lambda: set(self.rows()) == {"p5"})
+        harness.wait_for("UDP: it answers no more, and the others do", 25, lambda: self.rows()["p0"].get("silent"))
+        harness.wait_for("TCP: neither the connection nor the Contact", 25, lambda: set(self.rows()) == {"p0", "p5"})
         self.assertNotIn("unanswered", self.rows()["p5"])
 
 

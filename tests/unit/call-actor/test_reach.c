@@ -153,10 +153,43 @@ static void where_a_phone_is_registered_from(void **state)
 
 static const struct reach_name name = {.contact = SPAN_INIT("sip:a@192.0.2.1"), .request = 7};
 
-static void silence_while_others_answer_removes(void **state)
+static Store__Binding *add_listening_by_tcp(void)
+{
+    return add("sip:a@192.0.2.1", "TCP", 0);
+}
+
+/* A phone that is cut off with its whole site for some minutes is still registered when the way is back. */
+static void silence_marks_who_has_answered_before(void **state)
 {
     (void)state;
     Store__Binding *b = add("sip:a@192.0.2.1", "UDP", 0);
+    assert_true(reach_heard(row, &name).changed);
+    for (unsigned i = 1; i <= REACH_MISSES_MAX + 5; i++) {
+        struct reach_change is = reach_missed(row, &name, WALL_MS + 1000, now);
+        assert_int_equal(is.removed, 0);
+        assert_int_equal(is.changed, i <= REACH_MISSES_MAX);
+        assert_int_equal(is.fell_silent, i == REACH_MISSES_MAX);
+        assert_int_equal(reach_is_silent(b), i >= REACH_MISSES_MAX);
+    }
+    struct reach_change is = reach_heard(row, &name);
+    assert_true(is.changed && is.is_back && !reach_is_silent(b));
+    (void)reach_missed(row, &name, 0, now);
+    assert_false(reach_heard(row, &name).is_back); /* it was not gone */
+}
+
+static void who_never_answered_is_not_counted(void **state)
+{
+    (void)state;
+    const Store__Binding *b = add("sip:a@192.0.2.1", "UDP", 0);
+    for (unsigned i = 0; i < 2 * REACH_MISSES_MAX; i++)
+        assert_false(reach_missed(row, &name, WALL_MS, now).changed);
+    assert_int_equal(b->misses, 0);
+}
+
+static void silence_without_a_connection_removes_while_others_answer(void **state)
+{
+    (void)state;
+    const Store__Binding *b = add_listening_by_tcp();
     for (unsigned i = 1; i < REACH_MISSES_MAX; i++) {
         now.wall_ms = WALL_MS + i * 1000;
         struct reach_change is = reach_missed(row, &name, (uint64_t)now.wall_ms, now);
@@ -171,7 +204,7 @@ static void silence_while_others_answer_removes(void **state)
 static void silence_all_around_is_ours(void **state)
 {
     (void)state;
-    const Store__Binding *b = add("sip:a@192.0.2.1", "UDP", 0);
+    const Store__Binding *b = add_listening_by_tcp();
     for (unsigned i = 0; i < REACH_MISSES_MAX + 5; i++) {
         struct reach_change is = reach_missed(row, &name, WALL_MS - 1, now);
         assert_int_equal(is.removed, 0);
@@ -185,6 +218,7 @@ static void an_answer_makes_good(void **state)
 {
     (void)state;
     const Store__Binding *b = add("sip:a@192.0.2.1", "UDP", 0);
+    assert_true(reach_heard(row, &name).changed);  /* it is one of those that answer */
     assert_false(reach_heard(row, &name).changed); /* nothing to write down */
     (void)reach_missed(row, &name, 0, now);
     assert_true(reach_heard(row, &name).changed);
@@ -196,6 +230,7 @@ static void what_was_registered_anew_is_another(void **state)
 {
     (void)state;
     Store__Binding *b = add("sip:a@192.0.2.1", "UDP", 0);
+    b->answers_options = true;
     b->request = 8;
     assert_false(reach_missed(row, &name, 0, now).changed);
     assert_false(reach_heard(row, &name).changed);
@@ -213,7 +248,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_may_have_ended_marks_only, begin, end),
         cmocka_unit_test_setup_teardown(who_is_told_of_a_connection, begin, end),
         cmocka_unit_test_setup_teardown(where_a_phone_is_registered_from, begin, end),
-        cmocka_unit_test_setup_teardown(silence_while_others_answer_removes, begin, end),
+        cmocka_unit_test_setup_teardown(silence_marks_who_has_answered_before, begin, end),
+        cmocka_unit_test_setup_teardown(who_never_answered_is_not_counted, begin, end),
+        cmocka_unit_test_setup_teardown(silence_without_a_connection_removes_while_others_answer, begin, end),
         cmocka_unit_test_setup_teardown(silence_all_around_is_ours, begin, end),
         cmocka_unit_test_setup_teardown(an_answer_makes_good, begin, end),
         cmocka_unit_test_setup_teardown(what_was_registered_anew_is_another, begin, end),

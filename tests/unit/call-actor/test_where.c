@@ -1,6 +1,8 @@
 /* Who is rung for a user, an extension or a name: which question leads to which, and what the call is told. */
 #include "tests/unit/call-actor/where_kit.h"
 
+#include "call-actor/reach.h"
+
 /* --- a name --- */
 
 static void who_is_here_is_told_at_the_end_of_the_turn(void **state)
@@ -10,6 +12,25 @@ static void who_is_here_is_told_at_the_end_of_the_turn(void **state)
     ask(w.registered);
     expect_told(w.registered, "0 1 sip:phone@192.0.2.7");
     assert_int_equal(w.sent_cnt, 0);
+}
+
+static void who_is_silent_rings_when_nobody_else_can(void **state)
+{
+    (void)state;
+    w.registered = user_of(0, "alice");
+    w.misses = REACH_MISSES_MAX;
+    w.second = "sip:other@192.0.2.8";
+    ask(w.registered);
+    expect_told(w.registered, "0 1 sip:other@192.0.2.8");
+    w.told_cnt = 0;
+    w.second = NULL;
+    ask(w.registered);
+    expect_told(w.registered, "0 1 sip:phone@192.0.2.7");
+    w.told_cnt = 0;
+    w.second = "sip:other@192.0.2.8";
+    w.misses = REACH_MISSES_MAX - 1;
+    ask(w.registered);
+    expect_told(w.registered, "0 2 sip:phone@192.0.2.7");
 }
 
 static void who_is_away_is_known_or_not(void **state)
@@ -298,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_is_here_is_told_at_the_end_of_the_turn),
+        TEST(who_is_silent_rings_when_nobody_else_can),
         TEST(who_is_away_is_known_or_not),
         TEST(what_was_said_lately_is_not_asked),
         TEST(without_memory_it_cannot_be_found_out),

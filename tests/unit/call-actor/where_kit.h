@@ -29,7 +29,9 @@ static struct {
     struct timer *timer;
     const char *registered; /* user with bindings in this shard */
     const char *contact;
-    int known; /* -1: not in the cache; else what users_find says */
+    unsigned misses;    /* of that binding */
+    const char *second; /* contact of another that has none; NULL: there is none */
+    int known;          /* -1: not in the cache; else what users_find says */
     struct users_wait *waits;
     bool no_users; /* users_ask has no memory */
     char sent[8][96];
@@ -123,19 +125,26 @@ struct location *__wrap_registrar_location(const struct registrar *g)
     return NULL;
 }
 
+static void add_binding(Store__AorRow *row, const char *contact, unsigned misses)
+{
+    Store__Binding *b = row_alloc(sizeof(*b));
+    store__binding__init(b);
+    row_text(&b->contact, span_cstr(contact));
+    b->expires_wall_ms = 1700000060000;
+    b->misses = misses;
+    row_list_add(&row->bindings, &row->n_bindings, b);
+}
+
 static Store__AorRow *row_of(const char *user, const char *contact)
 {
     Store__AorRow *row = row_alloc(sizeof(*row));
     store__aor_row__init(row);
     row_text(&row->user, span_cstr(user));
     row_text(&row->tenant, SPAN("acme"));
-    if (contact != NULL) {
-        Store__Binding *b = row_alloc(sizeof(*b));
-        store__binding__init(b);
-        row_text(&b->contact, span_cstr(contact));
-        b->expires_wall_ms = 1700000060000;
-        row_list_add(&row->bindings, &row->n_bindings, b);
-    }
+    if (contact != NULL)
+        add_binding(row, contact, w.misses);
+    if (contact != NULL && w.second != NULL)
+        add_binding(row, w.second, 0);
     return row;
 }
 
