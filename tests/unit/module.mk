@@ -5,3 +5,8 @@ define unit-shared
 $(patsubst tests/%.c,$(BUILD)/test/%,$(wildcard $(dir $(1))test_*.c)): $(BUILD)/obj/$(1:.c=.o)
 endef
 $(foreach s,$(UNIT_SHARED),$(eval $(call unit-shared,$(s))))
+
+# Every stage of a call x everything that can end it, as a table for people
+matrix: $(BUILD)/test/unit/call-actor/test_call_matrix
+	$(Q)MATRIX=1 $<
+.PHONY: matrix

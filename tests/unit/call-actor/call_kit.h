@@ -24,7 +24,11 @@
     "v=0\r\no=alice 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"                                   \
     "m=audio 40000 RTP/AVP 18 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendonly\r\n"
 
+struct kit;
+typedef void kit_seen_fn(struct kit *k, const struct call_input *in);
+
 struct kit {
+    kit_seen_fn *seen; /* runs after every step; NULL: nothing does */
     struct call_conf conf;
     struct call *c;
     struct call_effects fx; /* of the last step */
@@ -36,6 +40,7 @@ struct kit {
     char via[128];         /* of the last request */
     const char *bridge_to; /* target of a plan to bridge; NULL: "bob" */
     const char *plan_id;   /* NULL: "DP_1" */
+    const char *done_step; /* where a set-up that is done came to; NULL: "media" */
     const char *user;      /* who the caller has shown to be; NULL: nobody */
     bool trusted;          /* he is behind a trusted peer */
 };
@@ -116,6 +121,8 @@ static inline void kit_step(struct kit *k, const struct call_input *in)
         assert_false(k->forgotten); /* nothing after FORGET */
         k->forgotten = k->fx.list[i].type == CALL_EFF_FORGET;
     }
+    if (k->seen != NULL)
+        k->seen(k, in);
 }
 
 /* --- requests --- */
@@ -327,7 +334,7 @@ static inline void kit_done_id(struct kit *k, ProtobufCBinaryData id, Plane__Job
     done.id = (ProtobufCBinaryData){.len = id.len, .data = copy};
     done.result = result;
     done.rtp_port = port;
-    done.step = (char *)(uintptr_t) "media";
+    done.step = (char *)(uintptr_t)kit_or(k->done_step, "media");
     done.detail = (char *)(uintptr_t) "as told";
     done.grpc_status = (char *)(uintptr_t)(result == PLANE__JOB_DONE__RESULT__UNAVAILABLE ? "UNAVAILABLE" : "");
     plan.action = (char *)(uintptr_t)action;
