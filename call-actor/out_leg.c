@@ -87,7 +87,8 @@ static bool can_answer(const struct call *c, const Store__OutLeg *leg, const str
     if (in->msg == NULL || (in->status != 401 && in->status != 407) || leg->auth_tries >= DIGEST_TRIES_MAX)
         return false;
     buf_init(&line, SIP_LINE_BYTES_MAX);
-    bool can = out_leg_answer_challenge(&line, c->conf, leg, in->msg, &nonce);
+    const struct out_leg_challenge q = out_leg_challenge_of(leg, in->msg);
+    bool can = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce);
     buf_fini(&line);
     return can;
 }
@@ -140,21 +141,28 @@ struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_ev
     return step;
 }
 
+struct out_leg_challenge out_leg_challenge_of(const Store__OutLeg *leg, const struct sip_msg *response)
+{
+    if (response->method == SIP_M_INVITE)
+        return (struct out_leg_challenge){.response = response, .uri = leg->target->uri, .used = leg->auth_nonce};
+    return (struct out_leg_challenge){
+        .response = response, .uri = leg->dialog->remote_target, .used = ""}; /* a BYE has had no credentials yet */
+}
+
 bool out_leg_answer_challenge(struct buf *out, const struct call_conf *conf, const Store__OutLeg *leg,
-                              const struct sip_msg *challenge, struct span *nonce)
+                              const struct out_leg_challenge *q, struct span *nonce)
 {
     char cnonce[DIGEST_CNONCE_RANDOM + 1];
     struct digest_login login = {.user = conf->trunk_user, .secret = conf->trunk_secret, .realm = conf->trunk_realm};
     if (!leg->target->trunk || login.user == NULL || login.user[0] == '\0')
         return false;
     id_random(cnonce, DIGEST_CNONCE_RANDOM);
-    bool invite = challenge->method == SIP_M_INVITE; /* a BYE has had no credentials yet */
     struct digest_ask ask = {.login = &login,
-                             .method = challenge->method_text,
-                             .uri = span_cstr(invite ? leg->target->uri : leg->dialog->remote_target),
-                             .used = span_cstr(invite ? leg->auth_nonce : ""),
+                             .method = q->response->method_text,
+                             .uri = span_cstr(q->uri),
+                             .used = span_cstr(q->used),
                              .cnonce = span_cstr(cnonce)};
-    return digest_answer(out, challenge, &ask, nonce) == DIGEST_ANSWERED;
+    return digest_answer(out, q->response, &ask, nonce) == DIGEST_ANSWERED;
 }
 
 /* --- tags towards the caller --- */

@@ -83,9 +83,17 @@ void out_leg_ask_again(const struct call *c, const Store__OutLeg *leg, struct ca
 /** What the caller's dialog with this early dialog of the leg has after our tag (".2", ".2.1"): noted on first sight.
  */
 void out_leg_tag(Store__OutLeg *leg, struct span remote_tag, char out[OUT_LEG_TAG_SIZE]);
+/* A challenge to a request of ours. */
+struct out_leg_challenge {
+    const struct sip_msg *response; /* 401 or 407 */
+    const char *uri;                /* what the request was for */
+    const char *used;               /* nonce that it had an answer to; "": it had none */
+};
 /** Append the answer to this challenge (digest_client.h), noting its nonce in *nonce. false: there is none. */
 bool out_leg_answer_challenge(struct buf *out, const struct call_conf *conf, const Store__OutLeg *leg,
-                              const struct sip_msg *challenge, struct span *nonce);
+                              const struct out_leg_challenge *q, struct span *nonce);
+/** What is challenged of a leg's own: its INVITE, or its BYE. */
+struct out_leg_challenge out_leg_challenge_of(const Store__OutLeg *leg, const struct sip_msg *response);
 /** "calling" …; static text. */
 const char *out_leg_state_name(unsigned state);
 

@@ -137,7 +137,8 @@ void out_leg_authorize(void *obj, const void *arg, void *fx, struct now now)
     struct span nonce;
     struct buf line;
     buf_init(&line, SIP_LINE_BYTES_MAX);
-    (void)out_leg_answer_challenge(&line, ref->call->conf, ref->leg, news->in->msg, &nonce); /* asked before */
+    const struct out_leg_challenge q = out_leg_challenge_of(ref->leg, news->in->msg);
+    (void)out_leg_answer_challenge(&line, ref->call->conf, ref->leg, &q, &nonce); /* asked before */
     row_text(&ref->leg->auth_nonce, nonce);
     ref->leg->auth_tries++;
     ref->leg->status = news->in->status;
@@ -285,7 +286,8 @@ void out_leg_authorize_bye(void *obj, const void *arg, void *fx, struct now now)
     struct span nonce;
     struct buf line;
     buf_init(&line, SIP_LINE_BYTES_MAX);
-    (void)out_leg_answer_challenge(&line, ref->call->conf, leg, news->in->msg, &nonce); /* asked before */
+    const struct out_leg_challenge q = out_leg_challenge_of(leg, news->in->msg);
+    (void)out_leg_answer_challenge(&line, ref->call->conf, leg, &q, &nonce); /* asked before */
     leg->auth_tries++;
     leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, SPAN(""), buf_span(&line)));
     fx_request(fx, "BYE", leg->bye, leg->id);

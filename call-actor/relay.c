@@ -1,7 +1,9 @@
 #include "call-actor/relay.h"
 
 #include "call-actor/dialog.h"
+#include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
+#include "call-actor/out_leg.h"
 #include "common/base/err.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
@@ -67,7 +69,8 @@ static const char *method_of(const Store__Relay *r)
     return strcmp(r->request->method, update) == 0 ? update : invite;
 }
 
-static void send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp)
+/* auth: a header line, or empty. false: it has no room. */
+static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp, struct span auth)
 {
     struct side to = side_of(c, r->to);
     struct buf raw;
@@ -76,13 +79,16 @@ static void send_request(struct call *c, struct call_effects *fx, Store__Relay *
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, to.d, span_cstr(method), cseq);
     leg_put_dialog(&raw, c, to.d, to.d->peer);
+    buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
-    if (raw.failed)
-        die(EX_INTERNAL, "an offer that is passed on has no room");
-    leg_request_put(&r->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
+    bool fits = !raw.failed;
+    if (fits) {
+        leg_request_put(&r->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
+        fx_request(fx, method, r->request, r->to);
+    }
     buf_fini(&raw);
-    fx_request(fx, method, r->request, r->to);
+    return fits;
 }
 
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
@@ -101,7 +107,8 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
     row_list_add(&c->row->relays, &c->row->n_relays, r);
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
     leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
-    send_request(c, fx, r, st->sdp);
+    if (!send_request(c, fx, r, st->sdp, SPAN("")))
+        die(EX_INTERNAL, "an offer that is passed on has no room");
 }
 
 void relay_cancel(struct call *c, struct call_effects *fx, struct span reason)
@@ -184,6 +191,44 @@ static void answer_again(const struct call *c, struct call_effects *fx, const st
         fx_request(fx, "ACK", r->ack, r->to);
 }
 
+/* --- the trunk asks who we are --- */
+
+static struct span body_of(const Store__ClientTxn *request)
+{
+    struct span raw = row_span(request->raw);
+    return span_from(raw, span_find_span(raw, SPAN("\r\n\r\n")) + strlen("\r\n\r\n"));
+}
+
+static bool send_authorized(struct call *c, struct call_effects *fx, Store__Relay *r, struct span auth)
+{
+    struct buf body;
+    buf_init(&body, SIP_MSG_BYTES_MAX);
+    buf_put_span(&body, body_of(r->request)); /* its request goes when the next one comes */
+    bool sent = !body.failed && send_request(c, fx, r, buf_span(&body), auth);
+    buf_fini(&body);
+    return sent;
+}
+
+/* Some carriers challenge every request. false: this one cannot be answered, or was often enough. */
+static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_input *in)
+{
+    const Store__OutLeg *leg = side_of(c, r->to).leg;
+    struct buf line;
+    struct span nonce;
+    if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) || r->cancelled ||
+        r->auth_tries >= DIGEST_TRIES_MAX)
+        return false;
+    const struct out_leg_challenge q = {.response = in->msg, .uri = leg->dialog->remote_target, .used = r->auth_nonce};
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    bool sent = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce) && send_authorized(c, fx, r, buf_span(&line));
+    if (sent) {
+        row_text(&r->auth_nonce, nonce);
+        r->auth_tries++;
+    }
+    buf_fini(&line);
+    return sent;
+}
+
 static void take_refusal(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_input *in)
 {
     unsigned status = status_for_asker(r, in);
@@ -200,7 +245,7 @@ void relay_take_response(struct call *c, struct call_effects *fx, const struct c
         answer_again(c, fx, st->in);
     else if (status >= 200 && status < 300)
         pass_answer(c, fx, r, st, now);
-    else if (status == 0 || status >= 300)
+    else if ((status == 0 || status >= 300) && !answers_challenge(c, fx, r, st->in))
         take_refusal(c, fx, r, st->in);
 }
 

@@ -181,11 +181,10 @@ static void a_callee_that_does_not_answer_the_bye_is_forgotten(void **s)
 
 #define CHALLENGE "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n"
 
-/* Some carriers challenge every request. */
-static void the_trunks_challenge_to_a_bye_is_answered(void **s)
+/* A call over the trunk, which challenged our INVITE; the caller's ACK is still to come. */
+static void bridge_to_trunk(struct kit *k)
 {
     static const struct bridge_target trunk = {.uri = "sip:905551112233@trunk.example", .q = 1000, .trunk = true};
-    struct kit *k = *s;
     k->conf.trunk_user = "we";
     k->conf.trunk_secret = "secret";
     k->conf.trunk_realm = "carrier";
@@ -195,6 +194,13 @@ static void the_trunks_challenge_to_a_bye_is_answered(void **s)
     kit_assert_has(bridge_request(k, 1, "INVITE"), "Proxy-Authorization: Digest ");
     kit_assert_has(bridge_request(k, 1, "INVITE"), "CSeq: 2 INVITE\r\n");
     BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER);
+}
+
+/* Some carriers challenge every request. */
+static void the_trunks_challenge_to_a_bye_is_answered(void **s)
+{
+    struct kit *k = *s;
+    bridge_to_trunk(k);
     kit_ack(k, 10);
     kit_bye(k, 11);
     bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
@@ -262,6 +268,58 @@ static void a_reinvite_without_an_offer_gets_the_answer_in_its_ack(void **s)
     assert_null(bridge_request(k, 1, "ACK"));
     KIT_REQUEST(k, .method = "ACK", .cseq = 11, .body = HELD_ANSWER);
     kit_assert_has(bridge_request(k, 1, "ACK"), HELD_ANSWER);
+}
+
+static void challenged(struct kit *k, const char *nonce_etc)
+{
+    char more[256];
+    (void)snprintf(more, sizeof(more), "Proxy-Authenticate: Digest realm=\"carrier\", algorithm=MD5, %s\r\n",
+                   nonce_etc);
+    bridge_response_to(k, row_span(k->c->row->relays[0]->request->branch), "x",
+                       &(struct bridge_rsp){.status = 407, .tag = "b1", .more = more});
+}
+
+static void the_trunks_challenge_to_a_reinvite_is_answered(void **s)
+{
+    struct kit *k = *s;
+    bridge_to_trunk(k);
+    kit_ack(k, 10);
+    reinvite(k, 11, HELD);
+    challenged(k, "nonce=\"r1\"");
+    assert_null(kit_effect(k, CALL_EFF_REPLY, 0));
+    struct call_effect *invite = bridge_request(k, 1, "INVITE");
+    kit_assert_has(invite, "Proxy-Authorization: Digest username=\"we\", realm=\"carrier\", nonce=\"r1\"");
+    kit_assert_has(invite, "uri=\"sip:bob@198.51.100.20:5062\"");
+    kit_assert_has(invite, "CSeq: 4 INVITE\r\n");
+    kit_assert_has(invite, HELD);
+    relayed(k, 200, HELD_ANSWER);
+    kit_assert_has(bridge_reply(k, 0, 200), HELD_ANSWER);
+    kit_assert_has(bridge_request(k, 1, "ACK"), "CSeq: 4 ACK\r\n");
+    kit_ack(k, 11);
+    reinvite(k, 12, HELD);
+    challenged(k, "nonce=\"r2\"");
+    challenged(k, "nonce=\"r3\", stale=true");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "nonce=\"r3\"");
+    challenged(k, "nonce=\"r4\""); /* not stale: the secret is wrong */
+    kit_assert_has(bridge_reply(k, 0, 488), "CSeq: 12 INVITE\r\n");
+    kit_assert_state(k, CALL_ST_ESTABLISHED);
+}
+
+static void only_the_trunk_gets_its_answer(void **s)
+{
+    struct kit *k = *s;
+    bridge_to_trunk(k);
+    kit_ack(k, 10);
+    reinvite(k, 11, HELD);
+    bridge_response_to(k, row_span(k->c->row->relays[0]->request->branch), "x",
+                       &(struct bridge_rsp){.status = 401,
+                                            .tag = "b1",
+                                            .more = "WWW-Authenticate: Digest realm=\"other\", nonce=\"n\"\r\n"});
+    assert_non_null(bridge_reply(k, 0, 488));
+    bridge_asks(k, 1, "INVITE", 5, HELD, NULL); /* the caller's leg is none of the trunk */
+    challenged(k, "nonce=\"r1\"");
+    assert_null(bridge_request(k, 0, "INVITE"));
+    assert_non_null(bridge_reply(k, 1, 488));
 }
 
 static void a_refused_reinvite_changes_nothing(void **s)
@@ -444,6 +502,8 @@ int main(void)
         KIT_TEST(hangup_before_the_ack_ends_the_callee_at_once),
         KIT_TEST(a_callee_that_does_not_answer_the_bye_is_forgotten),
         KIT_TEST(the_trunks_challenge_to_a_bye_is_answered),
+        KIT_TEST(the_trunks_challenge_to_a_reinvite_is_answered),
+        KIT_TEST(only_the_trunk_gets_its_answer),
         KIT_TEST(a_reinvite_of_the_caller_is_passed_on),
         KIT_TEST(a_reinvite_of_the_callee_is_passed_on),
         KIT_TEST(a_reinvite_without_an_offer_gets_the_answer_in_its_ack),
