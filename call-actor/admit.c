@@ -13,6 +13,7 @@
 
 #define ADMIT_GRACE_MS 3000
 #define ADMIT_RETRY_AFTER_S 5
+#define ADMIT_KEPT_FACTOR 8 /* of _CALLS_MAX: calls at once and those that are remembered for 64*T1 */
 
 static bool neighbour_ok(struct actor *a, const struct bus_link *k)
 {
@@ -58,7 +59,11 @@ bool admit_ready(struct actor *a, const char **why)
 /* What is known at once, whatever the edge was told last. */
 static const char *own_refusal(const struct actor *a)
 {
-    return a->draining ? "draining" : a->live_cnt >= a->calls_max ? "too many calls" : NULL;
+    if (a->draining)
+        return "draining";
+    if (a->live_cnt >= a->calls_max)
+        return "too many calls";
+    return calls_count(&a->calls) >= ADMIT_KEPT_FACTOR * a->calls_max ? "too many ended calls" : NULL;
 }
 
 static bool has_room(struct actor *a, const char **why)

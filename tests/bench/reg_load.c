@@ -7,22 +7,14 @@
  */
 #include "common/base/span.h"
 #include "common/rt/crypt.h"
-#include <arpa/inet.h>
-#include <errno.h>
+#include "tests/bench/load.h"
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#define T1_US 500000
-#define T2_US 4000000
 #define TRIES_MAX 11 /* 64*T1 */
 #define TEXT_MAX 2048
-#define RCVBUF_BYTES (8 << 20)
-#define LATENCY_SLOTS 4096 /* of 100 us */
 #define USAGE                                                                                                          \
     "usage: reg_load --port PORT [--users N] [--count N] [--rate N] [--expires S] [--prefix P] [--run NAME] "          \
     "[--realm REALM] [--contact HOST:PORT] [--query]\n"
@@ -56,22 +48,9 @@ static struct {
 static struct reg *regs;
 static struct queue queues[TRIES_MAX + 1];
 static unsigned long under_way, ok, failed, resent, without_contact;
-static unsigned long latency[LATENCY_SLOTS];
+static struct load_latency latency;
 static uint16_t own_port;
 static int fd;
-
-static int64_t now_us(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void stop(const char *why)
-{
-    (void)fprintf(stderr, "reg_load: %s: %s\n", why, strerror(errno));
-    exit(2);
-}
 
 /* --- one phone --- */
 
@@ -126,15 +105,14 @@ static void transmit(const struct reg *r)
         "Max-Forwards: 70\r\nFrom: <sip:%s@h.example>;tag=%s%lu\r\nTo: <sip:%s@h.example>\r\nCall-ID: %s-%lu@phone\r\n"
         "CSeq: %u REGISTER\r\nUser-Agent: reg_load\r\n%sContent-Length: 0\r\n\r\n",
         own_port, args.run, n, cseq, user, args.run, n, user, args.run, n, cseq, extra);
-    if (len > 0 && send(fd, text, (size_t)len, 0) < 0 && errno != ECONNREFUSED && errno != EAGAIN)
-        stop("send");
+    load_send(fd, text, len);
 }
 
 static void enqueue(struct reg *r, int64_t now)
 {
-    int64_t wait = T1_US << (r->tries < 4 ? r->tries : 3);
+    int64_t wait = LOAD_T1_US << (r->tries < 4 ? r->tries : 3);
     struct queue *q = &queues[r->tries];
-    r->due_us = now + (wait < T2_US ? wait : T2_US);
+    r->due_us = now + (wait < LOAD_T2_US ? wait : LOAD_T2_US);
     r->next = NULL;
     if (q->first == NULL)
         q->first = r;
@@ -154,12 +132,11 @@ static void begin(struct reg *r, int64_t now)
 
 static void end(struct reg *r, enum state state, int64_t now)
 {
-    int64_t slot = (now - r->began_us) / 100;
     r->state = state;
     under_way--;
     if (state == DONE) {
         ok++;
-        latency[slot < LATENCY_SLOTS ? slot : LATENCY_SLOTS - 1]++;
+        load_latency_add(&latency, now - r->began_us);
     } else {
         failed++;
     }
@@ -167,15 +144,9 @@ static void end(struct reg *r, enum state state, int64_t now)
 
 /* --- answers --- */
 
-static struct span after(struct span s, const char *mark)
-{
-    const char *at = memmem(s.p, s.len, mark, strlen(mark));
-    return at != NULL ? span_from(s, (size_t)(at - s.p) + strlen(mark)) : SPAN("");
-}
-
 static void on_challenge(struct reg *r, struct span m, int64_t now)
 {
-    struct span nonce = after(m, "nonce=\"");
+    struct span nonce = load_after(m, "nonce=\"");
     nonce.len = span_find(nonce, '"');
     if (r->state != ASKED || !span_copy(r->nonce, sizeof(r->nonce), nonce)) {
         end(r, FAILED, now);
@@ -188,8 +159,8 @@ static void on_challenge(struct reg *r, struct span m, int64_t now)
 static void on_answer(struct span m, int64_t now)
 {
     char want[64];
-    struct span id = after(m, "Call-ID: ");
-    struct span number = after(m, "CSeq: ");
+    struct span id = load_after(m, "Call-ID: ");
+    struct span number = load_after(m, "CSeq: ");
     struct span run = written(want, snprintf(want, sizeof(want), "%s-", args.run));
     if (id.len == 0 || number.len == 0 || m.len < 12 || !span_starts(id, run))
         return;
@@ -205,7 +176,7 @@ static void on_answer(struct span m, int64_t now)
     if (status == 401) {
         on_challenge(r, m, now);
     } else {
-        without_contact += status == 200 && after(m, "\r\nContact: ").len == 0;
+        without_contact += status == 200 && load_after(m, "\r\nContact: ").len == 0;
         end(r, status == 200 ? DONE : FAILED, now);
     }
 }
@@ -213,11 +184,10 @@ static void on_answer(struct span m, int64_t now)
 static void receive(void)
 {
     char text[65536];
-    ssize_t n;
-    while ((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) >= 0) {
-        text[n] = '\0';
+    int n;
+    while ((n = load_receive(fd, text, sizeof(text))) >= 0) {
         if (n > 12 && strncmp(text, "SIP/2.0 ", 8) == 0)
-            on_answer(span_of(text, (size_t)n), now_us());
+            on_answer(span_of(text, (size_t)n), load_now_us());
     }
 }
 
@@ -245,10 +215,10 @@ static void repeat_due(int64_t now)
 
 static void run(void)
 {
-    int64_t started = now_us();
+    int64_t started = load_now_us();
     unsigned long begun = 0;
     while (begun < args.count || under_way > 0) {
-        int64_t now = now_us();
+        int64_t now = load_now_us();
         unsigned long should = (unsigned long)((double)(now - started) * args.rate / 1e6) + 1;
         for (; begun < args.count && begun < should; begun++)
             begin(&regs[begun], now);
@@ -260,17 +230,6 @@ static void run(void)
 }
 
 /* --- the whole --- */
-
-static double percentile(double share)
-{
-    unsigned long sum = 0;
-    for (size_t i = 0; i < LATENCY_SLOTS; i++) {
-        sum += latency[i];
-        if (sum > 0 && (double)sum >= share * (double)ok)
-            return (double)(i + 1) / 10;
-    }
-    return 0;
-}
 
 static void parse(int argc, char **argv)
 {
@@ -319,18 +278,8 @@ static void parse(int argc, char **argv)
 
 static void connect_socket(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)args.port)};
-    struct sockaddr_in me = {.sin_family = AF_INET};
-    socklen_t len = sizeof(me);
-    int bytes = RCVBUF_BYTES;
-    to.sin_addr.s_addr = me.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&me, sizeof(me)) != 0 ||
-        connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 || getsockname(fd, (struct sockaddr *)&me, &len) != 0)
-        stop("socket");
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-    own_port = ntohs(me.sin_port);
     static char own[32];
+    fd = load_connect((uint16_t)args.port, &own_port);
     (void)snprintf(own, sizeof(own), "127.0.0.1:%u", own_port);
     if (args.contact == NULL)
         args.contact = own;
@@ -342,13 +291,14 @@ int main(int argc, char **argv)
     connect_socket();
     regs = calloc(args.count, sizeof(*regs));
     if (regs == NULL)
-        stop("memory");
-    int64_t begin = now_us();
+        load_stop("memory");
+    int64_t begin = load_now_us();
     run();
-    double seconds = (double)(now_us() - begin) / 1e6;
+    double seconds = (double)(load_now_us() - begin) / 1e6;
     printf("{\"ok\":%lu,\"failed\":%lu,\"resent\":%lu,\"without_contact\":%lu,\"seconds\":%.3f,\"p50_ms\":%.1f,"
            "\"p99_ms\":%.1f}\n",
-           ok, failed, resent, without_contact, seconds, percentile(0.5), percentile(0.99));
+           ok, failed, resent, without_contact, seconds, load_latency_ms(&latency, 0.5),
+           load_latency_ms(&latency, 0.99));
     free(regs);
     return failed == 0 ? 0 : 1;
 }

@@ -3,15 +3,18 @@
 #include <stdio.h>
 
 #define DELAY_MS_MAX 600000
+#define DICE_MIX UINT64_C(0x9e3779b97f4a7c15)
 
 static void load_one(struct fault *f, struct jsonx *j, const cJSON *obj)
 {
-    static const char *const names[] = {"delay_ms", "status", "message", "probability", "count", "hang", "when", NULL};
+    static const char *const names[] = {"delay_ms", "delay_max_ms", "status", "message", "probability",
+                                        "count",    "hang",         "when",   NULL};
     static const char *const whens[] = {"before", "after", NULL};
     jsonx_names(j, obj, names);
     f->probability = jsonx_ratio(j, obj, "probability", 1.0);
     f->left = jsonx_int(j, obj, "count", -1, -1, INT32_MAX);
-    f->what.delay_ms = jsonx_int(j, obj, "delay_ms", 0, 0, DELAY_MS_MAX);
+    f->delay_ms = jsonx_int(j, obj, "delay_ms", 0, 0, DELAY_MS_MAX);
+    f->delay_max_ms = jsonx_int(j, obj, "delay_max_ms", f->delay_ms, f->delay_ms, DELAY_MS_MAX);
     f->what.hang = jsonx_bool(j, obj, "hang", false);
     f->what.after_work = jsonx_word(j, obj, "when", whens, 0) == 1;
     const char *status = jsonx_str(j, obj, "status", "OK");
@@ -42,6 +45,13 @@ void faults_load(struct faults *f, struct jsonx *j, const cJSON *root, const cha
     }
 }
 
+/* Other bits of the dice than those that decide whether it strikes. */
+static int64_t drawn_delay_ms(const struct fault *f, uint64_t dice)
+{
+    uint64_t span = (uint64_t)(f->delay_max_ms - f->delay_ms) + 1;
+    return f->delay_ms + (int64_t)((dice * DICE_MIX >> 32) % span);
+}
+
 const struct rpc_fault *faults_strike(struct faults *f, size_t method, uint64_t dice)
 {
     struct fault *fault = &f->of[method];
@@ -51,5 +61,6 @@ const struct rpc_fault *faults_strike(struct faults *f, size_t method, uint64_t 
         return NULL;
     if (fault->left > 0)
         fault->left--;
+    fault->what.delay_ms = drawn_delay_ms(fault, dice);
     return &fault->what;
 }

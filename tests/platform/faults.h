@@ -12,7 +12,9 @@
 struct fault {
     double probability; /* 0: this RPC has no fault */
     int64_t left;       /* times it still strikes; -1: no end */
-    struct rpc_fault what;
+    int64_t delay_ms;   /* at least */
+    int64_t delay_max_ms;
+    struct rpc_fault what; /* its delay is that of the last strike */
 };
 
 struct faults {
@@ -25,7 +27,7 @@ void faults_load(struct faults *f, struct jsonx *j, const cJSON *root, const cha
 /**
  * Whether the fault of this method strikes now; a strike is counted off.
  * dice: uniformly random
- * returns what to do, valid as long as *f, or NULL
+ * returns what to do, valid until the next strike, or NULL
  */
 const struct rpc_fault *faults_strike(struct faults *f, size_t method, uint64_t dice);
 

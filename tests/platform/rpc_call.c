@@ -164,7 +164,7 @@ static void send_answer(struct rpc_call *c, bool with_end)
     grpc_slice_unref(details);
 }
 
-/* Sorted by time. Faults of one RPC have one delay, so the place is nearly always at the end. */
+/* Sorted by time. Faults of one RPC mostly have one delay, so the place is nearly always at the end. */
 static void hold(struct rpc_call *c)
 {
     if (c->fault.after_work)

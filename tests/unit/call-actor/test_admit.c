@@ -185,11 +185,14 @@ static void new_calls_are_turned_away(void **state)
     static const struct {
         bool draining, told, admitting;
         size_t live;
+        size_t kept; /* ended ones included */
         const char *why;
     } rows[] = {
         {.told = true, .admitting = true},
         {.told = true, .admitting = true, .live = 9},
         {.told = true, .admitting = true, .live = 10, .why = "too many calls"},
+        {.told = true, .admitting = true, .live = 9, .kept = 79},
+        {.told = true, .admitting = true, .kept = 80, .why = "too many ended calls"},
         {.told = true, .admitting = true, .draining = true, .why = "draining"},
         {.told = true, .why = "the publisher is not there"},
         {.told = true, .draining = true, .why = "draining"},
@@ -199,6 +202,7 @@ static void new_calls_are_turned_away(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct actor some = {.calls_max = 10,
                              .live_cnt = rows[i].live,
+                             .calls.by_key.count = rows[i].kept,
                              .draining = rows[i].draining,
                              .admitting = rows[i].admitting,
                              .admit_told = rows[i].told,

@@ -46,6 +46,28 @@ static void test_probability(void **state)
     cJSON_Delete(root);
 }
 
+static void test_delays_are_drawn(void **state)
+{
+    (void)state;
+    struct faults f;
+    char fault[256];
+    cJSON *root;
+    unsigned seen[3] = {0};
+    uint64_t dice = 1;
+    load(&f, "{\"faults\":{\"First\":{\"delay_ms\":20,\"delay_max_ms\":22},\"Second\":{\"delay_ms\":7}}}", fault,
+         &root);
+    assert_string_equal(fault, "");
+    for (unsigned i = 0; i < 300; i++, dice = dice * 6364136223846793005u + 1442695040888963407u) {
+        int64_t delay_ms = faults_strike(&f, 0, dice)->delay_ms;
+        assert_in_range(delay_ms, 20, 22);
+        seen[delay_ms - 20]++;
+        assert_int_equal(faults_strike(&f, 1, dice)->delay_ms, 7);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_in_range(seen[i], 60, 140);
+    cJSON_Delete(root);
+}
+
 static void test_bad_ones_are_named(void **state)
 {
     (void)state;
@@ -55,6 +77,8 @@ static void test_bad_ones_are_named(void **state)
         {"{\"faults\":{\"First\":{\"delay\":1}}}", "faults.First: unknown name \"delay\""},
         {"{\"faults\":{\"First\":{\"probability\":2}}}", "faults.First: \"probability\" is not a number from 0 to 1"},
         {"{\"faults\":{\"First\":1}}", "faults.First: is not an object"},
+        {"{\"faults\":{\"First\":{\"delay_ms\":9,\"delay_max_ms\":8}}}",
+         "faults.First: \"delay_max_ms\" is not a number from 9 to 600000"},
         {"{\"faults\":[]}", "file: \"faults\" is not an object"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -72,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counted),
         cmocka_unit_test(test_probability),
+        cmocka_unit_test(test_delays_are_drawn),
         cmocka_unit_test(test_bad_ones_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
