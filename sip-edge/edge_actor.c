@@ -179,8 +179,8 @@ void edge_on_send_request(struct edge_shard *s, const Plane__SendRequest *m)
     const char *why = begin(s, m);
     if (why == NULL)
         return;
-    log_ev(LOG_WARN, "request cannot be sent", log_z("why", why), log_z("method", m->method),
-           log_z("next_hop", m->next_hop));
+    log_ev(LOG_WARN, "request cannot be sent", log_s("call_id", edge_hop_call_id(edge_span(m->raw))), log_z("why", why),
+           log_z("method", m->method), log_z("next_hop", m->next_hop));
     if (strcmp(m->method, "ACK") != 0)
         (void)edge_tell_failed(s, edge_span(m->txn), PLANE__TXN_FAILED__CAUSE__NO_ROUTE, why);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CALL_ID_HEAD "\r\nCall-ID: " /* as actors write it */
 #define BRANCH_SIZE (SIP_BRANCH_BYTES_MAX + 16)
 
 /* Not secret and never changed: a restarted edge must choose as its predecessor did. */
@@ -202,6 +203,18 @@ void edge_hop_over(struct edge_hop *h)
 
 /* --- from candidate to candidate --- */
 
+struct span edge_hop_call_id(struct span raw)
+{
+    size_t at = span_find_span(raw, SPAN(CALL_ID_HEAD));
+    struct span value = at < raw.len ? span_from(raw, at + strlen(CALL_ID_HEAD)) : SPAN("");
+    return span_of(value.p, span_find(value, '\r'));
+}
+
+static struct span call_id_of(const struct edge_hop *h)
+{
+    return edge_hop_call_id(span_of(h->raw.p, h->raw.len));
+}
+
 static bool is_ack(const struct edge_hop *h)
 {
     return span_eq(span_from(key_of(h), h->txn_len), SPAN(";ACK"));
@@ -210,7 +223,8 @@ static bool is_ack(const struct edge_hop *h)
 /* It ends without having been sent. */
 static void fail(struct edge_hop *h, Plane__TxnFailed__Cause cause, const char *why)
 {
-    log_ev(LOG_WARN, "request cannot be sent", log_z("why", why), log_s("txn", key_of(h)));
+    log_ev(LOG_WARN, "request cannot be sent", log_s("call_id", call_id_of(h)), log_z("why", why),
+           log_s("txn", key_of(h)));
     if (!is_ack(h))
         (void)edge_tell_failed(h->shard, txn_of(h), cause, why);
     hop_free(h);
@@ -260,7 +274,8 @@ static bool next_candidate(struct edge_txn *x)
     if (!edge_hop_has_next(x))
         return false;
     edge_stat_failover();
-    log_ev(LOG_INFO, "next address of the target", log_s("txn", txn_of(h)), log_n("no", h->at + 2));
+    log_ev(LOG_INFO, "next address of the target", log_s("call_id", call_id_of(h)), log_s("txn", txn_of(h)),
+           log_n("no", h->at + 2));
     x->mute = true;
     x->hop = NULL;
     h->x = NULL;

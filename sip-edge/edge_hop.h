@@ -52,6 +52,8 @@ const char *edge_hop_direct(const struct edge_hop_args *a);
 const char *edge_hop_locate(const struct edge_hop_args *a, struct span text);
 
 struct edge_hop *edge_hop_find(struct edge *e, struct span key);
+/** For the log, when a request of an actor fails: its Call-ID; empty when it has none. */
+struct span edge_hop_call_id(struct span raw);
 /** It still waits: it is not sent any more, and the actor is told so. */
 void edge_hop_cancel(struct edge_hop *h);
 

@@ -288,6 +288,9 @@ class TestTrunkAway(RouteTest):
         self.assertEqual(status(call.final()), 500)
         ended = self.stack.events.wait_ended(call.call_id)[-1]
         self.assertEqual(ended["reason"], "failure")
+        line = next(x for x in self.stack.log().splitlines() if "request cannot be sent" in x)
+        leg = json.loads(line)["call_id"]
+        self.assertEqual(self.stack.ctl("call", leg)["call_id"], call.call_id)  # it leads an operator to the call
 
 
 class TestTollFraud(RouteTest):
