@@ -11,6 +11,7 @@ static void tell_step(struct matrix_cell *m, const char *step)
     Plane__JobStep told = PLANE__JOB_STEP__INIT;
     told.id = kit_open_job(&m->k, PLANE__RUN_JOB__KIND__SETUP)->id;
     told.step = (char *)(uintptr_t)step;
+    told.outcome = (char *)(uintptr_t) "started";
     struct call_input in = {.type = CALL_IN_JOB_STEP, .step = &told};
     kit_step(&m->k, &in);
 }

@@ -80,6 +80,7 @@ static void tell_step(struct kit *k, const char *step)
     Plane__JobStep m = PLANE__JOB_STEP__INIT;
     m.id = kit_open_job(k, PLANE__RUN_JOB__KIND__SETUP)->id;
     m.step = (char *)(uintptr_t)step;
+    m.outcome = (char *)(uintptr_t) "started";
     struct call_input in = {.type = CALL_IN_JOB_STEP, .step = &m};
     kit_step(k, &in);
 }

@@ -192,6 +192,7 @@ static void some_step(void)
     Plane__JobStep step = PLANE__JOB_STEP__INIT;
     step.id = (ProtobufCBinaryData){.len = l.job[0].id_len, .data = (uint8_t *)l.job[0].id};
     step.step = (char *)(uintptr_t) "user";
+    step.outcome = (char *)(uintptr_t) "started";
     struct call_input in = {.type = CALL_IN_JOB_STEP, .step = &step};
     happen(&in);
 }
