@@ -6,6 +6,7 @@
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "common/sip/sip_caps.h"
 #include <stdlib.h>
@@ -156,10 +157,10 @@ static bool repeat_answer(struct call *c, const struct call_input *in, struct ca
     return true;
 }
 
-/* What a restart may forget: progress that is told again, and how often a 2xx was repeated. */
+/* What a restart may forget: progress that is told again, and how often a response was repeated. */
 static bool is_worth_storing(enum call_event ev)
 {
-    return ev != CALL_EV_STEP && ev != CALL_EV_TMR_2XX;
+    return ev != CALL_EV_STEP && ev != CALL_EV_TMR_2XX && ev != CALL_EV_TMR_PRACK;
 }
 
 /* An ended call that nothing holds any more is forgotten. */
@@ -197,7 +198,7 @@ static void do_leg(struct call *c, Store__OutLeg *leg, const struct call_input *
     if (lev == OUT_LEG_EV_NONE)
         return;
     struct fsm_step step = out_leg_step(c, leg, lev, &news, fx, now);
-    enum call_event ev = bridge_event(c, lev, &step);
+    enum call_event ev = bridge_event(c, leg, lev, &step);
     if (in->msg != NULL)
         (void)sip_caps_check_body(in->msg, &st.sdp); /* a body that nobody could read is left out */
     if (ev != CALL_EV_NONE) {
@@ -250,6 +251,7 @@ static void ask_edge_again(const struct call *c, struct call_effects *fx, struct
     for (size_t i = 0; i < c->row->n_out_legs; i++)
         out_leg_ask_again(c, c->row->out_legs[i], fx, now);
     relay_ask_again(c, fx);
+    rel100_ask_again(c, fx);
     refuse_again(c, fx);
 }
 

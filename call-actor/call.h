@@ -28,6 +28,7 @@ enum call_state {
     CALL_ST_ENDING = 5,      /* our BYE is under way; for the platform the call is over */
     CALL_ST_ENDED = 6,       /* over for everybody; remembered for 64*T1 and until port and jobs are done */
     CALL_ST_RINGING = 7,     /* after SETUP: out-legs ring */
+    CALL_ST_ANSWERING = 8,   /* answered, but the 200 waits for the PRACK of what was said before (RFC 3262 §3) */
     CALL_STATES
 };
 
@@ -38,6 +39,7 @@ enum call_timer {
     CALL_TMR_LINGER = 3,    /* an ended call is forgotten */
     CALL_TMR_RELEASE = 4,   /* media-service could not be reached: give the port back now */
     CALL_TMR_NO_ANSWER = 5, /* it rang long enough: 480 */
+    CALL_TMR_PRACK = 6,     /* repeat a reliable provisional, or give it up */
     CALL_TIMERS
 };
 

@@ -3,6 +3,7 @@
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
 #include <stdlib.h>
@@ -160,23 +161,6 @@ void act_ring_on(void *obj, const void *arg, void *fx, struct now now)
     ring_next(c, fx);
 }
 
-/* To the caller each leg has a dialog of its own, as behind a forking proxy: what one says of its media does not
- * contradict another. */
-void act_progress(void *obj, const void *arg, void *fx, struct now now)
-{
-    (void)now;
-    struct call *c = obj;
-    const struct call_step *st = arg;
-    char tag[OUT_LEG_TAG_SIZE];
-    struct buf out;
-    Store__ServerTxn *txn = leg_txn_pending(c);
-    st->leg->passed++;
-    out_leg_tag(st->leg, st->in->msg->to_tag, tag);
-    leg_begin_for(&out, txn, st->in->status, span_cstr(tag));
-    leg_put_dialog(&out, c, c->row->a, txn->source);
-    leg_send(c, fx, txn, &out, st->in->status, st->sdp);
-}
-
 /* --- answered --- */
 
 /* From now on our tag is that of the dialog with this leg. */
@@ -195,23 +179,65 @@ static void note_winner(struct call *c, Store__OutLeg *leg, const struct sip_msg
     row_bytes(&c->row->offer, SPAN(""));
 }
 
-void act_leg_answer(void *obj, const void *arg, void *fx, struct now now)
+/* He is the one: nobody else is rung any more. */
+static Store__Early *take_winner(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
-    struct call *c = obj;
-    const struct call_step *st = arg;
-    char tag[OUT_LEG_TAG_SIZE];
-    struct buf out;
-    Store__ServerTxn *txn = leg_txn_pending(c);
-    out_leg_tag(st->leg, st->in->msg->to_tag, tag);
+    Store__Early *early = rel100_of_leg(c, st->leg, st->in->msg->to_tag);
     note_winner(c, st->leg, st->in->msg, now);
-    leg_begin_for(&out, txn, 200, span_cstr(tag));
-    leg_put_dialog(&out, c, c->row->a, txn->source);
-    leg_send(c, fx, txn, &out, 200, st->sdp);
-    leg_2xx_sent(c, fx, now);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     ring_forget(c);
     ring_cancel(c, fx, st->leg, SPAN(ELSEWHERE), now);
+    rel100_others_over(c, fx, early);
+    if (early != NULL && early->offered)
+        c->row->delayed_offer = false;
+    return early;
+}
+
+static void send_answer(struct call *c, struct call_effects *fx, struct span sdp, struct now now)
+{
+    char tag[OUT_LEG_TAG_SIZE];
+    struct buf out;
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    struct side callee = side_of(c, c->row->winner);
+    out_leg_tag(callee.leg, span_cstr(callee.d->remote_tag), tag);
+    leg_begin_for(&out, txn, 200, span_cstr(tag));
+    leg_put_dialog(&out, c, c->row->a, txn->source);
+    leg_send(c, fx, txn, &out, 200, sdp);
+    leg_2xx_sent(c, fx, now);
     fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
+}
+
+/* His dialog with the caller goes on counting where it was. */
+static void end_early(struct call *c, struct call_effects *fx, const Store__Early *early)
+{
+    if (early != NULL)
+        c->row->a->remote_cseq = early->remote_cseq;
+    if (early != NULL && early->local_cseq > c->row->a->local_cseq)
+        c->row->a->local_cseq = early->local_cseq;
+    rel100_others_over(c, fx, early);
+}
+
+void act_leg_answer(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    end_early(obj, fx, take_winner(obj, fx, st, now));
+    send_answer(obj, fx, st->sdp, now);
+}
+
+void act_leg_answer_held(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    rel100_trim(take_winner(c, fx, st, now));
+    row_bytes(&c->row->answer, st->sdp);
+}
+
+void bridge_answer_held(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct side callee = side_of(c, c->row->winner);
+    end_early(c, fx, rel100_of_leg(c, callee.leg, span_cstr(callee.d->remote_tag)));
+    send_answer(c, fx, row_span(c->row->answer), now);
+    row_bytes(&c->row->answer, SPAN(""));
 }
 
 /* --- nobody answers --- */
@@ -248,7 +274,14 @@ void act_no_answer(void *obj, const void *arg, void *fx, struct now now)
 
 /* --- legs and the call --- */
 
-enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const struct fsm_step *step)
+/* A stray's dialog is none of the winner's (out_leg_of_response). */
+static bool is_held(const struct call *c, const Store__OutLeg *leg)
+{
+    return rel100_holds_answer(rel100_of_leg(c, leg, span_cstr(leg->dialog->remote_tag)));
+}
+
+enum call_event bridge_event(const struct call *c, const Store__OutLeg *leg, enum out_leg_event ev,
+                             const struct fsm_step *step)
 {
     bool rang = step->from == OUT_LEG_CALLING || step->from == OUT_LEG_RINGING;
     if (!step->moved || !rang || call_state(c) != CALL_ST_RINGING)
@@ -258,7 +291,7 @@ enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const 
         return CALL_EV_PROGRESS;
     case OUT_LEG_EV_ANSWER:
     case OUT_LEG_EV_ANSWER_WAITS:
-        return CALL_EV_ANSWER;
+        return is_held(c, leg) ? CALL_EV_ANSWER_HELD : CALL_EV_ANSWER;
     case OUT_LEG_EV_ANSWER_UNFIT:
     case OUT_LEG_EV_REFUSAL:
         return ring_is_over(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;

@@ -19,7 +19,12 @@ int bridge_locates(const struct call *c, struct span who);
 /** Ends every leg we placed: who rings is cancelled, who talks gets BYE. reason: value of Reason, may be empty. */
 void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason, struct now now);
 /** What the step of a leg, raised by `ev`, is to the call; CALL_EV_NONE: nothing. */
-enum call_event bridge_event(const struct call *c, enum out_leg_event ev, const struct fsm_step *step);
+enum call_event bridge_event(const struct call *c, const Store__OutLeg *leg, enum out_leg_event ev,
+                             const struct fsm_step *step);
+/** The 200 to the caller, which waited for a PRACK: his dialog with the winner, or with us. (call_act_setup.c) */
+void answer_held(struct call *c, struct call_effects *fx, struct now now);
+/** The same of a call that is bridged. */
+void bridge_answer_held(struct call *c, struct call_effects *fx, struct now now);
 
 /** The dialplan is asked. (call_act_setup.c) */
 void setup_begin(struct call *c, struct call_effects *fx, struct now now);

@@ -92,6 +92,15 @@ void act_too_soon(void *obj, const void *arg, void *fx, struct now now)
     leg_reply(obj, fx, st->in, 491, true);
 }
 
+/* §14.2: before the first INVITE has its final response a second one of the caller is out of turn; the callee's, whose
+ * dialog is confirmed, is too soon. */
+void act_reinvite_early(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    leg_reply(obj, fx, st->in, st->side.leg != NULL ? 491 : 500, true);
+}
+
 void act_repeat_2xx(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
@@ -120,8 +129,8 @@ void act_refuse(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     const struct sip_msg *m = st->in->msg;
-    if (st->side.d != NULL && !dialog_is_out_of_order(st->side.d, m->cseq.num))
-        st->side.d->remote_cseq = m->cseq.num;
+    if (st->side.d != NULL && m->cseq.num > *side_remote_cseq(&st->side))
+        *side_remote_cseq(&st->side) = m->cseq.num;
     leg_refuse(c, fx, st->in, &st->no, m->method == SIP_M_INVITE);
 }
 

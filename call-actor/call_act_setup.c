@@ -8,6 +8,7 @@
 #include "call-actor/identity.h"
 #include "call-actor/leg.h"
 #include "call-actor/number.h"
+#include "call-actor/rel100.h"
 #include "call-actor/ring.h"
 #include "common/base/id.h"
 
@@ -76,6 +77,7 @@ static void note_invite(struct call *c, const struct call_step *st)
     row_bytes(&row->offer, st->sdp);
     row_text(&row->caller_rtp, span_cstr(st->rtp));
     row->delayed_offer = st->sdp.len == 0;
+    row->rel100 = rel100_of_invite(st->in->msg);
     row->sdp_session = session_id(c);
 }
 
@@ -159,33 +161,64 @@ static void note_answer(struct call *c, const struct call_step *st)
     row_bytes(&c->row->offer, SPAN(""));
 }
 
-/* The caller hears it ring, for people expect it and some switches insist; then it is answered. */
-static void reply_180_200(struct call *c, struct call_effects *fx)
+/* The caller hears it ring, for people expect it and some switches insist; then it is answered. One who takes only
+ * reliable provisionals and waits for our offer is not told: it would have to be in the 180 (RFC 3262 §5). */
+static void reply_180(struct call *c, struct call_effects *fx)
 {
     Store__ServerTxn *txn = leg_txn_pending(c);
     struct buf out;
+    if (c->row->rel100 == REL100_REQUIRED)
+        return;
     leg_begin_kept(&out, txn, 180);
     leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 180, SPAN(""));
+}
+
+static void reply_200(struct call *c, struct call_effects *fx, struct now now)
+{
+    Store__ServerTxn *txn = leg_txn_pending(c);
+    struct buf out;
+    c->row->answered_wall_ms = (uint64_t)now.wall_ms;
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
+    leg_2xx_sent(c, fx, now);
+    job_punch(c, fx);
+    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
+}
+
+static void take_setup(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    setup_note(c, st->in->done);
+    note_answer(c, st);
+    job_close(c, st->job);
+    events_started(c, fx, st->in->done->plan, now);
+    fx_disarm(c, fx, CALL_TMR_SETUP);
 }
 
 void act_answer(void *obj, const void *arg, void *fx, struct now now)
 {
-    struct call *c = obj;
-    const struct call_step *st = arg;
-    setup_note(c, st->in->done);
-    note_answer(c, st);
-    job_close(c, st->job);
-    c->row->answered_wall_ms = (uint64_t)now.wall_ms;
-    events_started(c, fx, st->in->done->plan, now);
-    fx_disarm(c, fx, CALL_TMR_SETUP);
-    reply_180_200(c, fx);
-    leg_2xx_sent(c, fx, now);
-    job_punch(c, fx);
-    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
+    take_setup(obj, fx, arg, now);
+    reply_180(obj, fx);
+    reply_200(obj, fx, now);
+}
+
+/* --- a caller who takes only reliable provisionals (RFC 3262 §3) --- */
+
+void act_ring_caller(void *obj, const void *arg, void *fx, struct now now)
+{
+    take_setup(obj, fx, arg, now);
+    (void)rel100_say(obj, fx, rel100_open_own(obj), 180, SPAN(""), 0, now);
+}
+
+void answer_held(struct call *c, struct call_effects *fx, struct now now)
+{
+    if (side_is_bridged(c)) {
+        bridge_answer_held(c, fx, now);
+        return;
+    }
+    c->row->a->remote_cseq = rel100_of_tag(c, span_cstr(c->row->a->local_tag))->remote_cseq;
+    reply_200(c, fx, now);
 }
 
 /* The call was over before its set-up: the port that it brings has no use. */

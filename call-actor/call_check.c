@@ -3,6 +3,7 @@
 #include "call-actor/call_step.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
 
@@ -34,7 +35,7 @@ static bool timers_can_fire(const Store__CallRow *row)
 static bool invite_is_there(const Store__CallRow *row)
 {
     const struct call c = {.row = (Store__CallRow *)(uintptr_t)row}; /* only read */
-    if (row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING)
+    if (row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING)
         return leg_txn_pending(&c) != NULL;
     if (row->state == CALL_ST_ANSWERED || row->state == CALL_ST_CLOSING)
         return leg_txn_unacked(&c) != NULL;
@@ -78,14 +79,47 @@ static bool relays_are_ours(const Store__CallRow *row)
     const Store__Relay *r = row->n_relays > 0 ? row->relays[row->n_relays - 1] : NULL;
     if (r == NULL)
         return true;
-    bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING;
+    bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING;
     bool between = r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
     return !before && between && r->state <= RELAY_DONE && r->request != NULL && request_leads_somewhere(r->request) &&
            request_leads_somewhere(r->ack);
 }
 
+/* What the actions take for granted of an early dialog: rel100.h. */
+static bool early_is_ours(const Store__CallRow *row, const Store__Early *e)
+{
+    bool over = row->state == CALL_ST_ENDING || row->state == CALL_ST_ENDED;
+    bool before = row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING;
+    if (e->leg > row->n_out_legs || (e->dialog != NULL && (e->leg == 0 || e->dialog->peer == NULL)) ||
+        (over && e->n_asks > 0))
+        return false;
+    for (size_t i = 0; i < e->n_asks; i++) {
+        if (e->asks[i]->request == NULL || e->asks[i]->request->dest == NULL)
+            return false;
+    }
+    for (size_t i = 0; i < e->n_unacked; i++) {
+        if (!before && (e->unacked[i]->rseq == 0 || e->unacked[i]->next_wall_ms != 0))
+            return false;
+    }
+    return true;
+}
+
+/* An answer of ours that is held waits in a dialog of its own. */
+static bool earlies_are_ours(const Store__CallRow *row)
+{
+    const struct call c = {.row = (Store__CallRow *)(uintptr_t)row}; /* only read */
+    if (row->n_earlies > REL100_DIALOGS_MAX || (row->n_earlies > 0 && row->state == CALL_ST_SETUP))
+        return false;
+    for (size_t i = 0; i < row->n_earlies; i++) {
+        if (!early_is_ours(row, row->earlies[i]))
+            return false;
+    }
+    return row->state != CALL_ST_ANSWERING || row->winner > 0 ||
+           (row->n_out_legs == 0 && rel100_of_tag(&c, span_cstr(row->a->local_tag)) != NULL);
+}
+
 bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
-           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row);
+           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row) && earlies_are_ours(row);
 }

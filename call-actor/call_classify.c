@@ -8,6 +8,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
 #include "common/sip/sip_caps.h"
@@ -51,7 +52,7 @@ static enum call_event ack(const struct call *c, struct call_step *st)
  * when the other side has, or an ACK is awaited. 0: it may come. */
 static unsigned offer_glare(const struct call *c, const struct side *from)
 {
-    if (call_state(c) == CALL_ST_RINGING)
+    if (call_state(c) == CALL_ST_RINGING || call_state(c) == CALL_ST_ANSWERING)
         return 500; /* his first one has no answer yet */
     if (side_is_bridged(c))
         return relay_glare(c, from->id) != 0 ? relay_glare(c, from->id) : leg_txn_unacked(c) != NULL ? 491 : 0;
@@ -113,12 +114,24 @@ static enum call_event update(const struct call *c, struct call_step *st)
 /* A leg the caller does not talk to (any more). */
 static bool is_stray(const struct call *c, const struct side *side)
 {
-    return side->leg != NULL && (side->id != c->row->winner || !out_leg_is_up(side->leg));
+    return side->leg != NULL && side->early == NULL && (side->id != c->row->winner || !out_leg_is_up(side->leg));
 }
 
 static enum call_event bye(const struct side *side)
 {
     return side->leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
+}
+
+/* Of a provisional that somebody waits for no more it is taken all the same (RFC 3262 §3). */
+static enum call_event prack(const struct call *c, struct call_step *st)
+{
+    const Store__Early *early = st->side.leg == NULL ? st->side.early : NULL;
+    const Store__Provisional *p = rel100_match(early, c, st->in->msg);
+    if (p == NULL)
+        return refused(st, 481);
+    if (!screen_body(st))
+        return CALL_EV_REFUSED;
+    return call_state(c) == CALL_ST_ANSWERING && rel100_is_last(early, p) ? CALL_EV_PRACK_LAST : CALL_EV_PRACK;
 }
 
 static enum call_event in_dialog(const struct call *c, struct call_step *st)
@@ -130,7 +143,7 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return refused(st, 481);
     if (is_stray(c, &st->side))
         return m->method == SIP_M_BYE ? CALL_EV_BYE_STRAY : refused(st, 481);
-    if (dialog_is_out_of_order(st->side.d, m->cseq.num)) {
+    if (m->cseq.num < *side_remote_cseq(&st->side)) { /* equal is let pass: some peers never count */
         st->no.reason = "CSeq Out Of Order";
         return refused(st, 500);
     }
@@ -138,6 +151,8 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return reinvite(c, st);
     if (!screen_require(st))
         return CALL_EV_REFUSED;
+    if (m->method == SIP_M_PRACK)
+        return prack(c, st);
     if (m->method == SIP_M_BYE)
         return bye(&st->side);
     if (m->method == SIP_M_UPDATE)
@@ -181,7 +196,9 @@ static enum call_event answer_ourselves(const struct call *c, struct call_step *
     uint32_t port = st->in->done->rtp_port;
     if (port == 0)
         return unfit(st, 503);
-    return screen_answer(c, st, row_span(c->row->offer), port) ? CALL_EV_SETUP_OK : CALL_EV_SETUP_UNFIT;
+    if (!screen_answer(c, st, row_span(c->row->offer), port))
+        return CALL_EV_SETUP_UNFIT;
+    return rel100_must_say(c, false, false) ? CALL_EV_SETUP_RINGS : CALL_EV_SETUP_OK;
 }
 
 static enum call_event setup_done(const struct call *c, struct call_step *st)
@@ -237,8 +254,11 @@ static enum call_event timer(const struct call *c, enum call_timer t)
     static const enum call_event event[CALL_TIMERS] = {
         [CALL_TMR_SETUP] = CALL_EV_TMR_SETUP,     [CALL_TMR_2XX] = CALL_EV_TMR_2XX,
         [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,   [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
-        [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER};
-    return c->row->timers[t] != 0 ? event[t] : CALL_EV_NONE;
+        [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER,
+        [CALL_TMR_PRACK] = CALL_EV_TMR_PRACK};
+    if (c->row->timers[t] == 0)
+        return CALL_EV_NONE;
+    return t == CALL_TMR_PRACK && rel100_is_overdue(c) ? CALL_EV_NO_PRACK : event[t];
 }
 
 /* --- whom to ring --- */
@@ -267,6 +287,14 @@ static enum call_event response(const struct call *c, struct call_step *st)
 {
     const struct call_input *in = st->in;
     bool final = in->status == 0 || in->status >= 200;
+    size_t at;
+    const Store__Early *early = rel100_of_branch(c, in->txn, &at);
+    if (early != NULL) {
+        st->side = side_of(c, early->asks[at]->to_caller ? SIDE_CALLER : early->leg);
+        if (in->msg != NULL)
+            (void)sip_caps_check_body(in->msg, &st->sdp);
+        return final ? CALL_EV_EARLY_DONE : CALL_EV_NONE;
+    }
     const Store__Relay *relay = relay_of_response(c, in->txn);
     if (relay != NULL) {
         st->side = side_of(c, relay->to);

@@ -4,6 +4,7 @@
 #include "call-actor/call_job.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
+#include "call-actor/rel100.h"
 #include "common/sip/sip_addr.h"
 
 #define LINGER_FACTOR 64u /* of T1: as long as anything of the call may be repeated (RFC 3261 §17.2) */
@@ -118,6 +119,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
     c->row->ended_wall_ms = (uint64_t)now.wall_ms;
     fx_disarm(c, fx, CALL_TMR_SETUP);
     leg_2xx_done(c, fx);
+    rel100_end(c, fx);
     events_ended(c, fx, now);
     job_release_own(c, fx, now);
     fx_say(fx, CALL_SAY_ENDED, c->row->end_status, SPAN(""));

@@ -211,7 +211,7 @@ static void put_effect(struct tape *t, const struct call_effect *e)
 /* Progress and repeats move nothing: the message alone is of interest. */
 static bool is_of_interest(const struct fsm_step *step)
 {
-    return step->event != CALL_EV_STEP && step->event != CALL_EV_TMR_2XX;
+    return step->event != CALL_EV_STEP && step->event != CALL_EV_TMR_2XX && step->event != CALL_EV_TMR_PRACK;
 }
 
 void history_add(struct call *c, const struct history_heard *heard, const struct fsm_step *step,

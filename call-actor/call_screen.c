@@ -41,7 +41,7 @@ static bool refuse_sdp(struct call_step *st, enum offer_err err)
 
 bool screen_require(struct call_step *st)
 {
-    return sip_msg_has(st->in->msg, SIP_H_REQUIRE) ? refuse(st, 420) : true;
+    return sip_caps_meets_require(st->in->msg) ? true : refuse(st, 420);
 }
 
 bool screen_body(struct call_step *st)

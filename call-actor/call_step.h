@@ -23,35 +23,42 @@
     X(BYE_STRAY, "stray BYE")     /* of a leg that is no part of the session (any more) */                             \
     X(RELAY, "offer to relay")    /* a re-INVITE or an UPDATE in a bridged call, and we can pass it on */              \
     X(CANCEL_RELAY, "CANCEL of re-INVITE")                                                                             \
-    X(CANCEL, "CANCEL")            /* of the initial INVITE */                                                         \
-    X(OPTIONS, "OPTIONS")          /* in the dialog */                                                                 \
-    X(UPDATE, "UPDATE")            /* we answer it: without an offer, or with one for us */                            \
-    X(REFUSED, "refused")          /* any other request to this call: the step says with what it is refused */         \
-    X(STEP, "step")                /* set-up has got a step further */                                                 \
-    X(SETUP_OK, "set-up done")     /* set-up is done: a plan for us to answer, and a port */                           \
-    X(SETUP_UNFIT, "set-up unfit") /* set-up is done, but not with something we can answer */                          \
+    X(CANCEL, "CANCEL")         /* of the initial INVITE */                                                            \
+    X(OPTIONS, "OPTIONS")       /* in the dialog */                                                                    \
+    X(UPDATE, "UPDATE")         /* we answer it: without an offer, or with one for us */                               \
+    X(PRACK, "PRACK")           /* of a provisional that waits for it, or waited */                                    \
+    X(PRACK_LAST, "last PRACK") /* the same, and now the 200 may go */                                                 \
+    X(REFUSED, "refused")       /* any other request to this call: the step says with what it is refused */            \
+    X(STEP, "step")             /* set-up has got a step further */                                                    \
+    X(SETUP_OK, "set-up done")  /* set-up is done: a plan for us to answer, and a port */                              \
+    X(SETUP_RINGS, "set-up done, 180 first") /* the same, and the 200 waits for the 180's PRACK */                     \
+    X(SETUP_UNFIT, "set-up unfit")           /* set-up is done, but not with something we can answer */                \
     X(SETUP_FAILED, "set-up failed")                                                                                   \
-    X(BRIDGE, "plan to bridge")       /* set-up is done: somebody is to be rung, who must be looked up first */        \
-    X(RING, "plan to ring")           /* set-up is done: somebody is to be rung, and it is known where */              \
-    X(TARGETS, "targets")             /* there is somebody to ring */                                                  \
-    X(NOBODY, "nobody to ring")       /* there is not: the step says with what the caller is refused */                \
-    X(NOT_A_USER, "not a user")       /* there is not, before the dialplan was asked: it may know what to do */        \
-    X(RELEASED, "port is back")       /* a port is back */                                                             \
-    X(RELEASE_LATER, "port not back") /* media-service cannot be reached: the port is still out */                     \
-    X(EXTRA_PORT, "second port")      /* set-up was answered twice, the second time with another port */               \
-    X(PROGRESS, "progress")           /* a callee rings: to be told */                                                 \
-    X(ANSWER, "answer")               /* a callee answered first */                                                    \
-    X(RING_ON, "ringing goes on")     /* one refused, or nobody was found behind him: others are left */               \
-    X(RING_FAILED, "nobody answers")  /* nobody is left, or one refused for all */                                     \
-    X(RELAYED, "response to relay")   /* to an offer that was passed on */                                             \
-    X(BYE_DONE, "BYE done")           /* final answer to our BYE, or none in time */                                   \
-    X(TERMINATE, "hangup")            /* the platform or an operator wants it ended */                                 \
+    X(BRIDGE, "plan to bridge")           /* set-up is done: somebody is to be rung, who must be looked up first */    \
+    X(RING, "plan to ring")               /* set-up is done: somebody is to be rung, and it is known where */          \
+    X(TARGETS, "targets")                 /* there is somebody to ring */                                              \
+    X(NOBODY, "nobody to ring")           /* there is not: the step says with what the caller is refused */            \
+    X(NOT_A_USER, "not a user")           /* there is not, before the dialplan was asked: it may know what to do */    \
+    X(RELEASED, "port is back")           /* a port is back */                                                         \
+    X(RELEASE_LATER, "port not back")     /* media-service cannot be reached: the port is still out */                 \
+    X(EXTRA_PORT, "second port")          /* set-up was answered twice, the second time with another port */           \
+    X(PROGRESS, "progress")               /* a callee rings: to be told */                                             \
+    X(ANSWER, "answer")                   /* a callee answered first */                                                \
+    X(ANSWER_HELD, "answer, PRACK first") /* the same, and the 200 waits for a PRACK */                                \
+    X(EARLY_DONE, "early answer")         /* final response to a request of ours in an early dialog, or none */        \
+    X(NO_PRACK, "no PRACK")               /* the PRACK of a provisional did not come in time */                        \
+    X(RING_ON, "ringing goes on")         /* one refused, or nobody was found behind him: others are left */           \
+    X(RING_FAILED, "nobody answers")      /* nobody is left, or one refused for all */                                 \
+    X(RELAYED, "response to relay")       /* to an offer that was passed on */                                         \
+    X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
+    X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
     X(TMR_SETUP, "set-up timer")                                                                                       \
     X(TMR_2XX, "2xx timer")                                                                                            \
     X(TMR_NO_ACK, "no-ACK timer")                                                                                      \
     X(TMR_LINGER, "linger timer")                                                                                      \
     X(TMR_RELEASE, "release timer")                                                                                    \
-    X(TMR_NO_ANSWER, "no-answer timer")
+    X(TMR_NO_ANSWER, "no-answer timer")                                                                                \
+    X(TMR_PRACK, "PRACK timer")
 
 enum call_event {
 #define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
@@ -98,13 +105,15 @@ static inline void call_step_fini(struct call_step *st)
 /* Actions, by the file they stand in. */
 
 /* call_act_setup.c */
-fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_setup_late;
+fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_ring_caller, act_setup_late;
 /* call_act_dialog.c */
 fsm_act_fn act_ack, act_reinvite, act_update, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog,
-    act_cancel_late;
+    act_cancel_late, act_reinvite_early;
 /* call_act_bridge.c */
 fsm_act_fn act_locate, act_ring_planned, act_ask_plan, act_nobody, act_ring, act_ring_more, act_ring_on,
-    act_ring_failed, act_no_answer, act_progress, act_leg_answer;
+    act_ring_failed, act_no_answer, act_leg_answer, act_leg_answer_held;
+/* call_act_rel100.c */
+fsm_act_fn act_progress, act_prack, act_prack_last, act_prack_repeat, act_no_prack, act_early_done, act_callee_bye_held;
 /* call_act_bridged.c */
 fsm_act_fn act_relay, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite, act_callee_bye,
     act_callee_bye_early, act_stray_bye;

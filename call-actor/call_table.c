@@ -17,6 +17,7 @@ static const char *const state_names[CALL_STATES] = {
     [CALL_ST_ENDING] = "ending",
     [CALL_ST_ENDED] = "ended",
     [CALL_ST_RINGING] = "ringing",
+    [CALL_ST_ANSWERING] = "answering",
 };
 
 static const char *const event_names[CALL_EVENTS] = {
@@ -34,13 +35,24 @@ static const char *const event_names[CALL_EVENTS] = {
 #define LATE_SETUP_IN(state)                                                                                           \
     [CALL_EV_STEP] = FSM_IGNORE, [CALL_EV_SETUP_OK] = FSM_TO(act_setup_late, state),                                   \
     [CALL_EV_SETUP_UNFIT] = FSM_TO(act_setup_late, state), [CALL_EV_SETUP_FAILED] = FSM_TO(act_setup_late, state),     \
-    [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state), [CALL_EV_RING] = FSM_TO(act_setup_late, state)
+    [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state), [CALL_EV_RING] = FSM_TO(act_setup_late, state),                  \
+    [CALL_EV_SETUP_RINGS] = FSM_TO(act_setup_late, state)
 
 /* Nobody rings any more (bridge_event), and nobody is looked up. */
 #define NO_RINGING                                                                                                     \
     [CALL_EV_TARGETS] = FSM_IGNORE, [CALL_EV_NOBODY] = FSM_IGNORE, [CALL_EV_NOT_A_USER] = FSM_IGNORE,                  \
-    [CALL_EV_PROGRESS] = FSM_NEVER, [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_RING_ON] = FSM_NEVER,                       \
-    [CALL_EV_RING_FAILED] = FSM_NEVER, [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
+    [CALL_EV_PROGRESS] = FSM_NEVER, [CALL_EV_ANSWER] = FSM_NEVER, [CALL_EV_ANSWER_HELD] = FSM_NEVER,                   \
+    [CALL_EV_RING_ON] = FSM_NEVER, [CALL_EV_RING_FAILED] = FSM_NEVER, [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER
+
+/* The INVITE has its final reply: nothing is repeated, but a late PRACK is taken (RFC 3262 §3). */
+#define LATE_PRACK_IN(state)                                                                                           \
+    [CALL_EV_PRACK] = FSM_TO(act_prack, state), [CALL_EV_PRACK_LAST] = FSM_NEVER, [CALL_EV_NO_PRACK] = FSM_NEVER,      \
+    [CALL_EV_TMR_PRACK] = FSM_NEVER
+
+/* No provisional has been sent yet. */
+#define NO_EARLY                                                                                                       \
+    [CALL_EV_PRACK] = FSM_NEVER, [CALL_EV_PRACK_LAST] = FSM_NEVER, [CALL_EV_NO_PRACK] = FSM_NEVER,                     \
+    [CALL_EV_TMR_PRACK] = FSM_NEVER, [CALL_EV_EARLY_DONE] = FSM_NEVER, [CALL_EV_ANSWER_HELD] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
@@ -84,6 +96,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_RING_FAILED]   = FSM_NEVER,
         [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER,
         [CALL_EV_TMR_RELEASE]   = FSM_NEVER,
+        [CALL_EV_SETUP_RINGS]   = FSM_NEVER,
+        NO_EARLY,
     },
     [CALL_ST_SETUP] = { /* there is no dialog yet: our tag has not left the house */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -122,6 +136,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_RING_ON]       = FSM_NEVER,
         [CALL_EV_RING_FAILED]   = FSM_NEVER,
         [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER,
+        [CALL_EV_SETUP_RINGS]   = FSM_TO(act_ring_caller, CALL_ST_ANSWERING),
+        NO_EARLY,
     },
     [CALL_ST_RINGING] = { /* each callee that rings has an early dialog with the caller */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -155,6 +171,43 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
         [CALL_EV_TMR_LINGER]    = FSM_NEVER,
         [CALL_EV_TMR_NO_ANSWER] = FSM_TO(act_no_answer, CALL_ST_ENDED),
+        [CALL_EV_PRACK]         = FSM_TO(act_prack, CALL_ST_RINGING),
+        [CALL_EV_PRACK_LAST]    = FSM_NEVER,
+        [CALL_EV_NO_PRACK]      = FSM_TO(act_no_prack, CALL_ST_ENDED),
+        [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_RINGING),
+        [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_RINGING),
+        [CALL_EV_ANSWER_HELD]   = FSM_TO(act_leg_answer_held, CALL_ST_ANSWERING),
+    },
+    [CALL_ST_ANSWERING] = { /* the caller's dialog is early still, the callee's is not */
+        [CALL_EV_INVITE]        = FSM_NEVER,
+        [CALL_EV_INVITE_BAD]    = FSM_NEVER,
+        [CALL_EV_REINVITE]      = FSM_TO(act_reinvite_early, CALL_ST_ANSWERING),
+        [CALL_EV_ACK]           = FSM_IGNORE,
+        [CALL_EV_ACK_UNFIT]     = FSM_IGNORE,
+        [CALL_EV_BYE]           = FSM_TO(act_cancelled, CALL_ST_ENDED),
+        [CALL_EV_BYE_CALLEE]    = FSM_TO(act_callee_bye_held, CALL_ST_ENDED),
+        [CALL_EV_BYE_STRAY]     = FSM_TO(act_stray_bye, CALL_ST_ANSWERING),
+        [CALL_EV_RELAY]         = FSM_NEVER,
+        [CALL_EV_CANCEL]        = FSM_TO(act_cancelled, CALL_ST_ENDED),
+        [CALL_EV_CANCEL_RELAY]  = FSM_NEVER,
+        [CALL_EV_UPDATE]        = FSM_TO(act_update, CALL_ST_ANSWERING),
+        [CALL_EV_OPTIONS]       = FSM_TO(act_options, CALL_ST_ANSWERING),
+        [CALL_EV_REFUSED]       = FSM_TO(act_refuse, CALL_ST_ANSWERING),
+        LATE_SETUP_IN(CALL_ST_ANSWERING),
+        PORTS_IN(CALL_ST_ANSWERING),
+        NO_RINGING,
+        [CALL_EV_RELAYED]       = FSM_NEVER,
+        [CALL_EV_BYE_DONE]      = FSM_IGNORE,
+        [CALL_EV_TERMINATE]     = FSM_TO(act_setup_ended, CALL_ST_ENDED),
+        [CALL_EV_TMR_SETUP]     = FSM_NEVER,
+        [CALL_EV_TMR_2XX]       = FSM_NEVER,
+        [CALL_EV_TMR_NO_ACK]    = FSM_NEVER,
+        [CALL_EV_TMR_LINGER]    = FSM_NEVER,
+        [CALL_EV_PRACK]         = FSM_TO(act_prack, CALL_ST_ANSWERING),
+        [CALL_EV_PRACK_LAST]    = FSM_TO(act_prack_last, CALL_ST_ANSWERED),
+        [CALL_EV_NO_PRACK]      = FSM_TO(act_no_prack, CALL_ST_ENDED),
+        [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_ANSWERING),
+        [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERING),
     },
     [CALL_ST_ANSWERED] = { /* §13.3.1.4 */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -181,6 +234,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ANSWERED),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ANSWERED),
         NO_RINGING,
+        LATE_PRACK_IN(CALL_ST_ANSWERED),
+        [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERED),
     },
     [CALL_ST_CLOSING] = {
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -207,6 +262,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_CLOSING),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_CLOSING),
         NO_RINGING,
+        LATE_PRACK_IN(CALL_ST_CLOSING),
+        [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_CLOSING),
     },
     [CALL_ST_ESTABLISHED] = { /* ACK and its timers: of a re-INVITE */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -233,6 +290,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_relay_cancel, CALL_ST_ESTABLISHED),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed, CALL_ST_ESTABLISHED),
         NO_RINGING,
+        LATE_PRACK_IN(CALL_ST_ESTABLISHED),
+        [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ESTABLISHED),
     },
     [CALL_ST_ENDING] = { /* the session ended when our BYE left (§15.1.1) */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -259,6 +318,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ENDING),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ENDING),
         NO_RINGING,
+        LATE_PRACK_IN(CALL_ST_ENDING),
+        [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
     },
     [CALL_ST_ENDED] = { /* left by being forgotten: call_handle, when nothing holds it any more */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -285,6 +346,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_cancel_late, CALL_ST_ENDED),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed_late, CALL_ST_ENDED),
         NO_RINGING,
+        LATE_PRACK_IN(CALL_ST_ENDED),
+        [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
     },
 };
 /* clang-format on */

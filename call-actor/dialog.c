@@ -1,6 +1,7 @@
 #include "call-actor/dialog.h"
 
 #include "call-actor/call_row.h"
+#include "common/base/err.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_uri.h"
 #include "common/sip/sip_write.h"
@@ -181,6 +182,18 @@ Store__Dialog *dialog_new_uac(const struct dialog_uac *from)
     d->sips = t->sips;
     d->nat = t->dest != NULL;
     return d;
+}
+
+Store__Dialog *dialog_copy(const Store__Dialog *d)
+{
+    size_t n = store__dialog__get_packed_size(d);
+    uint8_t *packed = row_alloc(n + 1);
+    (void)store__dialog__pack(d, packed);
+    Store__Dialog *copy = store__dialog__unpack(NULL, n, packed);
+    free(packed);
+    if (copy == NULL)
+        die(EX_INTERNAL, "out of memory in the step of a call");
+    return copy;
 }
 
 static void drop_routes(Store__Dialog *d)

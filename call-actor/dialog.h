@@ -33,6 +33,8 @@ struct dialog_uac {
 };
 /** The dialog an INVITE of ours may open (§12.1.2), before any answer: its remote tag is empty. */
 Store__Dialog *dialog_new_uac(const struct dialog_uac *from);
+/** Another one like it. */
+Store__Dialog *dialog_copy(const Store__Dialog *d);
 /** Can this 2xx to our INVITE confirm a dialog: readable Record-Route values within bounds, a To within bounds? */
 bool dialog_can_answer(const struct sip_msg *answer);
 /**

@@ -112,11 +112,17 @@ void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog 
     sip_write_hdr_end(out);
 }
 
-void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
+void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
+                    bool reliable)
 {
     leg_put_contact(out, c, d, peer);
     sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
-    sip_write_hdr_z(out, SIP_H_SUPPORTED, SIP_CAPS_SUPPORTED);
+    sip_write_hdr_z(out, SIP_H_SUPPORTED, reliable ? SIP_CAPS_SUPPORTED : SIP_CAPS_SUPPORTED_BUT_100REL);
+}
+
+void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
+{
+    leg_put_invite(out, c, d, peer, true);
 }
 
 static void put_retry_after(struct buf *out, struct span call_id, unsigned min_s, unsigned spread_s)

@@ -44,6 +44,9 @@ void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog 
 void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
 /** The Retry-After that a 500 or 503 in this call needs; of another status nothing. */
 void leg_put_retry(struct buf *out, const struct call *c, unsigned status);
+/** The same of an INVITE of ours. reliable: a provisional to it may be one of RFC 3262. */
+void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
+                    bool reliable);
 /** Ends a message: its session description, when there is one. */
 void leg_put_sdp(struct buf *out, struct span sdp);
 /** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.

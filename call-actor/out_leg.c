@@ -3,6 +3,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
+#include "call-actor/rel100.h"
 #include "common/base/id.h"
 #include "common/sip/sip_caps.h"
 #include <stdio.h>
@@ -34,7 +35,7 @@ static Store__OutLeg *leg_of_stray(struct call *c, const Store__OutLeg *of)
                            .to = SPAN(""),
                            .target = leg->target};
     leg->dialog = dialog_new_uac(&d);
-    leg->dialog->local_cseq = of->invite->cseq;
+    leg->dialog->local_cseq = of->dialog->local_cseq;
     leg->dialog->sips = of->dialog->sips;
     leg->invite = row_alloc(sizeof(*leg->invite));
     store__client_txn__init(leg->invite);
@@ -103,7 +104,8 @@ static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg,
         return OUT_LEG_EV_NONE; /* its INVITE was refused: no 2xx can follow */
     if (!out_leg_rings(leg) || !dialog_can_answer(in->msg) || sip_caps_check_body(in->msg, &sdp) != 0)
         return OUT_LEG_EV_ANSWER_UNFIT;
-    return c->row->delayed_offer ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
+    bool waits = c->row->delayed_offer && !rel100_is_offered(c, leg, in->msg->to_tag);
+    return waits ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
 }
 
 static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
@@ -114,6 +116,9 @@ static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *l
         return OUT_LEG_EV_NONE;
     if (is_2xx(in))
         return answer(c, leg, in);
+    enum rel100_is is = rel100_is(c, leg, in->msg);
+    if (is != REL100_NEXT)
+        return is == REL100_AGAIN ? OUT_LEG_EV_PROVISIONAL_AGAIN : OUT_LEG_EV_NONE;
     bool flood = leg->state == OUT_LEG_RINGING && leg->passed >= OUT_LEG_PASSED_MAX;
     return flood ? OUT_LEG_EV_NONE : OUT_LEG_EV_PROVISIONAL;
 }

@@ -30,6 +30,7 @@ enum out_leg_state {
 
 #define OUT_LEG_EVENT_LIST(X)                                                                                          \
     X(PROVISIONAL, "provisional")                                                                                      \
+    X(PROVISIONAL_AGAIN, "provisional again")                                                                          \
     X(ANSWER, "answer")             /* the first 2xx, and it can be acknowledged at once */                            \
     X(ANSWER_WAITS, "offer")        /* the first 2xx; its ACK waits for the caller's */                                \
     X(ANSWER_UNFIT, "unfit answer") /* the first 2xx, of no use or too late */                                         \
@@ -113,8 +114,8 @@ static inline bool out_leg_is_up(const Store__OutLeg *leg)
 }
 
 /* Actions (out_leg_act.c). */
-fsm_act_fn out_leg_provisional, out_leg_answered, out_leg_offered, out_leg_unwanted, out_leg_ack_again,
-    out_leg_authorize, out_leg_authorize_bye, out_leg_refused, out_leg_cancel, out_leg_cancelled, out_leg_ack,
-    out_leg_ack_bye, out_leg_bye, out_leg_over;
+fsm_act_fn out_leg_provisional, out_leg_prack_again, out_leg_answered, out_leg_offered, out_leg_unwanted,
+    out_leg_ack_again, out_leg_authorize, out_leg_authorize_bye, out_leg_refused, out_leg_cancel, out_leg_cancelled,
+    out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over;
 
 #endif

@@ -4,6 +4,7 @@
 #include "call-actor/identity.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/rel100.h"
 #include "call-actor/ring.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
@@ -104,7 +105,7 @@ static void send_invite(struct call *c, struct call_effects *fx, Store__OutLeg *
     dialog_write_invite(&raw, leg->dialog, cseq, row->max_forwards);
     put_identity(&raw, c, leg);
     buf_put_span(&raw, auth);
-    leg_put_dialog(&raw, c, leg->dialog, &way);
+    leg_put_invite(&raw, c, leg->dialog, &way, rel100_may_offer(c));
     put_breadth(&raw, leg->max_breadth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, row_span(row->offer));
@@ -140,6 +141,7 @@ void out_leg_authorize(void *obj, const void *arg, void *fx, struct now now)
     const struct out_leg_challenge q = out_leg_challenge_of(ref->leg, news->in->msg);
     (void)out_leg_answer_challenge(&line, ref->call->conf, ref->leg, &q, &nonce); /* asked before */
     row_text(&ref->leg->auth_nonce, nonce);
+    rel100_leg_over(ref->call, fx, ref->leg);
     ref->leg->auth_tries++;
     ref->leg->status = news->in->status;
     send_invite(ref->call, fx, ref->leg, buf_span(&line));
@@ -161,6 +163,7 @@ static void confirm(const struct out_leg_ref *ref, const struct out_leg_news *ne
 {
     ref->leg->status = news->in->status;
     dialog_note_answer(ref->leg->dialog, news->in->msg, news->in->source);
+    rel100_confirm(ref->call, ref->leg);
     leg_request_answered(ref->leg->invite);
 }
 
@@ -201,6 +204,7 @@ void out_leg_unwanted(void *obj, const void *arg, void *fx, struct now now)
     confirm(obj, arg);
     acknowledge(obj, fx, SPAN(""));
     hang_up(obj, fx, SPAN(""));
+    rel100_leg_over(ref->call, fx, ref->leg);
     if (wanted)
         ring_note_refusal(ref->call, fx, ref->leg, 502, NULL);
 }
@@ -219,6 +223,15 @@ void out_leg_ack_again(void *obj, const void *arg, void *fx, struct now now)
     const struct out_leg_ref *ref = obj;
     if (ref->leg->ack != NULL)
         fx_request(fx, "ACK", ref->leg->ack, ref->leg->id);
+}
+
+/* The same provisional once more, which got a PRACK that nobody answered. */
+void out_leg_prack_again(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct out_leg_ref *ref = obj;
+    const struct out_leg_news *news = arg;
+    rel100_prack_again(ref->call, fx, ref->leg, news->in->msg);
 }
 
 /* What late responses do not need goes. */
@@ -246,6 +259,7 @@ void out_leg_refused(void *obj, const void *arg, void *fx, struct now now)
     const struct out_leg_news *news = arg;
     ref->leg->status = status_of(ref->leg, news->in);
     shrink(ref->leg);
+    rel100_leg_over(ref->call, fx, ref->leg);
     ring_note_refusal(ref->call, fx, ref->leg, ref->leg->status, news->in->msg);
 }
 
@@ -256,6 +270,7 @@ void out_leg_cancel(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct out_leg_ref *ref = obj;
     const struct out_leg_news *news = arg;
+    rel100_leg_over(ref->call, fx, ref->leg);
     fx_cancel(fx, row_span(ref->leg->invite->branch), news->reason, ref->leg->id);
 }
 

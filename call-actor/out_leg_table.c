@@ -23,6 +23,7 @@ static const char *const event_names[OUT_LEG_EVENTS] = {
 static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     [OUT_LEG_CALLING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_TO(out_leg_provisional, OUT_LEG_RINGING),
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_TO(out_leg_prack_again, OUT_LEG_RINGING),
         [OUT_LEG_EV_ANSWER]       = FSM_TO(out_leg_answered, OUT_LEG_UP),
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_TO(out_leg_offered, OUT_LEG_ACKING),
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_TO(out_leg_unwanted, OUT_LEG_ENDING),
@@ -37,6 +38,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_RINGING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_TO(out_leg_provisional, OUT_LEG_RINGING),
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_TO(out_leg_prack_again, OUT_LEG_RINGING),
         [OUT_LEG_EV_ANSWER]       = FSM_TO(out_leg_answered, OUT_LEG_UP),
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_TO(out_leg_offered, OUT_LEG_ACKING),
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_TO(out_leg_unwanted, OUT_LEG_ENDING),
@@ -51,6 +53,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_CANCELLING] = { /* a 2xx that crosses the CANCEL is acknowledged, and its session ended */
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_IGNORE,
         [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_TO(out_leg_unwanted, OUT_LEG_ENDING),
@@ -65,6 +68,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_ACKING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_IGNORE,
         [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_NEVER,
@@ -79,6 +83,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_UP] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_IGNORE,
         [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_NEVER,
@@ -93,6 +98,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_ENDING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_IGNORE,
         [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_NEVER,
@@ -107,6 +113,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
     },
     [OUT_LEG_OVER] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_IGNORE,
         [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
         [OUT_LEG_EV_ANSWER_UNFIT] = FSM_NEVER,

@@ -78,7 +78,7 @@ static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *
     uint32_t cseq = ++to.d->local_cseq;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, to.d, span_cstr(method), cseq);
-    leg_put_dialog(&raw, c, to.d, to.d->peer);
+    leg_put_invite(&raw, c, to.d, to.d->peer, false);
     buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
@@ -142,6 +142,12 @@ static unsigned status_for_asker(const Store__Relay *r, const struct call_input 
         return 504;
     if (method_of(r) == update && (status == 405 || status == 501))
         return 500;
+    return relay_status_for_asker(in);
+}
+
+unsigned relay_status_for_asker(const struct call_input *in)
+{
+    unsigned status = in->status;
     if (status == 0)
         return 408;
     return status < 400 || status == 401 || status == 407 || status > 699 ? 488 : status;

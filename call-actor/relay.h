@@ -36,6 +36,8 @@ Store__Relay *relay_of_response(const struct call *c, struct span branch);
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** A response to it, or none. */
 void relay_take_response(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);
+/** What who asked is told of a final response that is no 2xx, or of none: 401, 407 and 3xx are not about him. */
+unsigned relay_status_for_asker(const struct call_input *in);
 /** The ACK of who asked has come. */
 void relay_ack(struct call *c, struct call_effects *fx, struct span sdp);
 /** The CANCEL of who asked: it is passed on. reason: value of Reason, may be empty. */

@@ -1,7 +1,9 @@
 #include "call-actor/side.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/dialog.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/rel100.h"
 
 static const struct side nobody = {.d = NULL};
 
@@ -38,16 +40,56 @@ static bool is_our_tag(const struct call *c, struct span tag)
     return span_eq(tag, ours) || (call_state(c) == CALL_ST_RINGING && span_starts(tag, ours));
 }
 
+/* In one that is over only the PRACK of what was said in it is taken (RFC 3262 §3). */
+static bool is_of_caller(const struct call *c, const struct sip_msg *m, const Store__Early *early)
+{
+    return is_in(c->row->a, m) && (is_our_tag(c, m->to_tag) || (m->method == SIP_M_PRACK && early != NULL));
+}
+
+static struct side of_caller(const struct call *c, Store__Early *early)
+{
+    struct side s = side_of(c, SIDE_CALLER);
+    s.early = early;
+    return s;
+}
+
+static struct side of_early_leg(const struct call *c, Store__Early *early)
+{
+    struct side s = side_of(c, early->leg);
+    s.d = early->dialog;
+    s.early = early;
+    return s;
+}
+
 struct side side_of_request(const struct call *c, const struct sip_msg *m)
 {
     if (c->row->a == NULL)
         return nobody;
-    if (is_in(c->row->a, m) && is_our_tag(c, m->to_tag))
-        return side_of(c, SIDE_CALLER);
+    Store__Early *early = rel100_of_tag(c, m->to_tag);
+    if (is_of_caller(c, m, early))
+        return of_caller(c, early);
+    early = rel100_of_callee(c, m);
+    if (early != NULL)
+        return of_early_leg(c, early);
     for (size_t i = 0; i < c->row->n_out_legs; i++) {
         Store__OutLeg *leg = c->row->out_legs[i];
         if (out_leg_has_dialog(leg) && is_in(leg->dialog, m) && span_eq(span_cstr(leg->dialog->local_tag), m->to_tag))
             return of_leg(leg);
     }
     return nobody;
+}
+
+uint32_t *side_remote_cseq(const struct side *s)
+{
+    return s->early != NULL && s->leg == NULL ? &s->early->remote_cseq : &s->d->remote_cseq;
+}
+
+void side_note_request(const struct side *s, const struct sip_msg *request, const Plane__Endpoint *source)
+{
+    uint32_t kept = s->d->remote_cseq;
+    dialog_note_request(s->d, request, source);
+    if (side_remote_cseq(s) == &s->d->remote_cseq)
+        return;
+    s->d->remote_cseq = kept;
+    s->early->remote_cseq = request->cseq.num;
 }

@@ -10,9 +10,10 @@
 #define SIDE_CALLER 0u
 
 struct side {
-    uint32_t id;        /* OutLeg.id, or SIDE_CALLER */
-    Store__Dialog *d;   /* NULL: there is none */
-    Store__OutLeg *leg; /* NULL: the caller */
+    uint32_t id;         /* OutLeg.id, or SIDE_CALLER */
+    Store__Dialog *d;    /* NULL: there is none */
+    Store__OutLeg *leg;  /* NULL: the caller */
+    Store__Early *early; /* the early dialog that the request is in, when it is one that is kept (rel100.h) */
 };
 
 /** The one with this id; d is NULL when there is none. */
@@ -20,6 +21,11 @@ struct side side_of(const struct call *c, uint32_t id);
 /** The one whose dialog the request is in; d is NULL when it is in none. While it rings, each leg has a dialog with the
  * caller, under a tag of its own. */
 struct side side_of_request(const struct call *c, const struct sip_msg *m);
+/** CSeq number of the last request that came in it. */
+uint32_t *side_remote_cseq(const struct side *s);
+/** A request in it was taken (dialog_note_request). What the caller counts in one early dialog says nothing of another.
+ */
+void side_note_request(const struct side *s, const struct sip_msg *request, const Plane__Endpoint *source);
 /** The other one of an answered call. */
 struct side side_other(const struct call *c, uint32_t id);
 /** The call is bridged: somebody else was rung. */

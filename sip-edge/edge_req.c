@@ -78,6 +78,7 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_OPTIONS:
     case SIP_M_REGISTER:
     case SIP_M_UPDATE:
+    case SIP_M_PRACK:
         return true;
     case SIP_M_OTHER:
         refuse(f, 501, SPAN("")); /* §21.5.2: no method we ever heard of */

@@ -59,8 +59,8 @@ class TestMethodAndHeaders(RawTest):
         first.bye(answer)
 
     def test_8_2_2_3_every_unknown_option_is_named(self):
-        answer = self.refused(self.raw(Require=["100rel, foo", "bar"]), 420)
-        self.assertEqual(values(answer, "Unsupported"), ["100rel", "foo", "bar"])
+        answer = self.refused(self.raw(Require=["100rel, x-none, foo", "bar"]), 420)
+        self.assertEqual(values(answer, "Unsupported"), ["x-none", "foo", "bar"])
         self.refused(self.raw("OPTIONS", Require="foo"), 420)
 
     def test_8_2_2_3_proxy_require_is_not_for_us(self):

@@ -225,7 +225,7 @@ static void a_call_that_failed_says_its_status(void **s)
 static void a_refused_invite_says_its_status(void **s)
 {
     struct kit *k = *s;
-    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .more = "Require: 100rel\r\n");
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .body = KIT_OFFER, .more = "Require: foo\r\n");
     say_all(k);
     assert_logged(
         "call refused call_id=kit-call@192.0.2.1 sip_code=420 reason=\"Bad Extension\" source=198.51.100.7\n");

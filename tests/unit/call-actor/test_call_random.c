@@ -93,9 +93,9 @@ static uint32_t some_cseq(void)
 
 static void some_request(void)
 {
-    static const char *const methods[] = {"INVITE", "INVITE",  "ACK",  "ACK",    "ACK",   "BYE",
-                                          "CANCEL", "OPTIONS", "INFO", "INVITE", "UPDATE"};
-    static char branch[32];
+    static const char *const methods[] = {"INVITE",  "INVITE", "ACK",    "ACK",    "ACK",   "BYE",  "CANCEL",
+                                          "OPTIONS", "INFO",   "INVITE", "UPDATE", "PRACK", "PRACK"};
+    static char branch[32], rack[64];
     const char *method = methods[rnd(sizeof(methods) / sizeof(methods[0]))];
     struct kit_req r = {.method = method, .cseq = some_cseq(), .in_dialog = true};
     (void)snprintf(branch, sizeof(branch), "z9hG4bKr%u", r.cseq);
@@ -108,6 +108,11 @@ static void some_request(void)
     } else if (strcmp(method, "INVITE") == 0) {
         r.body = offers[rnd(5)];
         r.more = rnd(10) == 0 ? "Require: foo\r\n" : NULL;
+    } else if (strcmp(method, "PRACK") == 0) {
+        uint32_t rseq = k.c->row->n_earlies > 0 ? k.c->row->earlies[0]->rseq_out : 0;
+        (void)snprintf(rack, sizeof(rack), "RAck: %u %u INVITE\r\n", rseq + (rnd(4) == 0), 10 + (rnd(8) == 0));
+        r.more = rack;
+        r.body = rnd(8) == 0 ? offers[rnd(5)] : "";
     } else if (strcmp(method, "ACK") == 0) {
         r.branch = NULL;
         r.body = rnd(2) == 0 ? "" : offers[rnd(5)];
@@ -320,8 +325,11 @@ static unsigned live_once(unsigned seen[CALL_STATES][CALL_EVENTS])
     memset(&l, 0, sizeof(l));
     kit_init(&k);
     k.conf.setup_ms = 2000;
-    send(&(struct kit_req){
-        .method = "INVITE", .cseq = 10, .branch = "z9hG4bKinvite", .body = rnd(4) == 0 ? "" : KIT_OFFER});
+    send(&(struct kit_req){.method = "INVITE",
+                           .cseq = 10,
+                           .branch = "z9hG4bKinvite",
+                           .body = rnd(4) == 0 ? "" : KIT_OFFER,
+                           .more = rnd(2) == 0 ? "Require: 100rel\r\n" : NULL});
     while (!k.forgotten && steps++ < LIFE_STEPS)
         something();
     if (!k.forgotten)
@@ -349,14 +357,15 @@ static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
            e == CALL_EV_NOBODY || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
-           (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED) || e == CALL_EV_TMR_NO_ANSWER ||
-           (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
+           (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
+           (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
 }
 
 /* Steps that leave no trace in the history, or that these lives cannot have: a call refused at once is never stored. */
 static bool is_unseen_here(unsigned s, unsigned e)
 {
-    return is_of_bridges(s, e) || e == CALL_EV_STEP || e == CALL_EV_TMR_2XX || e == CALL_EV_INVITE_BAD ||
+    return is_of_bridges(s, e) || e == CALL_EV_STEP || e == CALL_EV_TMR_2XX || e == CALL_EV_TMR_PRACK ||
+           e == CALL_EV_INVITE_BAD ||
            /* no set-up is open once there was an answer */
            (e >= CALL_EV_SETUP_OK && e <= CALL_EV_SETUP_FAILED && s != CALL_ST_SETUP && s != CALL_ST_ENDED) ||
            /* no port before the set-up brought one */

@@ -19,10 +19,11 @@ static void assert_turned_away(struct kit *k, unsigned status)
 static void unknown_extension_gets_420(void **s)
 {
     struct kit *k = *s;
-    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .more = "Require: 100rel, foo\r\nRequire: bar\r\n");
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 1, .more = "Require: 100rel, timer2, foo\r\nRequire: bar\r\n");
     assert_turned_away(k, 420);
     struct call_effect *e = kit_effect(k, CALL_EFF_REPLY, 0);
-    kit_assert_has(e, "Unsupported: 100rel\r\n");
+    kit_assert_has(e, "Unsupported: timer2\r\n");
+    kit_assert_hasnt(e, "Unsupported: 100rel");
     kit_assert_has(e, "Unsupported: foo\r\n");
     kit_assert_has(e, "Unsupported: bar\r\n");
 }

@@ -37,18 +37,27 @@ static void table_is_whole(void **s)
 static bool belongs_elsewhere(unsigned state, unsigned event)
 {
     bool before = state == CALL_ST_SETUP || state == CALL_ST_RINGING;
+    bool early = state == CALL_ST_RINGING || state == CALL_ST_ANSWERING;
     switch (event) {
     case CALL_EV_PROGRESS:
     case CALL_EV_ANSWER:
+    case CALL_EV_ANSWER_HELD:
     case CALL_EV_RING_ON:
     case CALL_EV_RING_FAILED:
         return state != CALL_ST_RINGING;
     case CALL_EV_RELAY:
         return state != CALL_ST_ESTABLISHED;
     case CALL_EV_BYE_CALLEE:
+        return before;
     case CALL_EV_CANCEL_RELAY:
     case CALL_EV_RELAYED:
-        return before;
+        return before || early;
+    case CALL_EV_PRACK_LAST:
+        return state != CALL_ST_ANSWERING;
+    case CALL_EV_NO_PRACK:
+        return !early;
+    case CALL_EV_PRACK:
+    case CALL_EV_EARLY_DONE:
     case CALL_EV_BYE_STRAY:
         return state == CALL_ST_SETUP;
     case CALL_EV_NOBODY:

@@ -1,0 +1,136 @@
+/* Reliable provisionals of callees (RFC 3262 §4): taken in order, each with its PRACK in its early dialog. */
+#include "call-actor/rel100.h"
+
+#include "call-actor/dialog.h"
+#include "call-actor/leg.h"
+#include "call-actor/out_leg.h"
+#include "call-actor/relay.h"
+#include "common/base/err.h"
+#include "common/sip/sip_num.h"
+#include "common/sip/sip_write.h"
+
+/* --- what a provisional is --- */
+
+bool rel100_may_offer(const struct call *c)
+{
+    return !c->row->delayed_offer || c->row->rel100 != REL100_NO;
+}
+
+/* A peer of RFC 2543 that gives no tag opens no dialog to say PRACK in. */
+uint32_t rel100_rseq(const struct call *c, const struct sip_msg *msg)
+{
+    uint32_t rseq;
+    if (!rel100_may_offer(c) || msg->to_tag.len == 0 || !rel100_is_required(msg) ||
+        sip_num_decode(&rseq, sip_msg_value(msg, SIP_H_RSEQ), UINT32_MAX) != 0)
+        return 0;
+    return rseq;
+}
+
+enum rel100_is rel100_is(const struct call *c, const Store__OutLeg *leg, const struct sip_msg *msg)
+{
+    uint32_t rseq = rel100_rseq(c, msg);
+    if (rseq == 0)
+        return REL100_NEXT;
+    const Store__Early *e = rel100_of_leg(c, leg, msg->to_tag);
+    if (e == NULL)
+        return rel100_has_room(c, leg, msg) ? REL100_NEXT : REL100_DROP;
+    if (e->rseq_in == 0 || rseq == e->rseq_in + 1)
+        return e->n_unacked < REL100_UNACKED_MAX && e->n_asks < REL100_ASKS_MAX ? REL100_NEXT : REL100_DROP;
+    return rseq == e->rseq_in && e->unheard ? REL100_AGAIN : REL100_DROP;
+}
+
+bool rel100_is_offered(const struct call *c, const Store__OutLeg *leg, struct span remote_tag)
+{
+    const Store__Early *e = rel100_of_leg(c, leg, remote_tag);
+    return e != NULL && e->offered;
+}
+
+/* --- PRACK --- */
+
+/* The early one, or what it has become. */
+static Store__Dialog *dialog_of(const struct call *c, const Store__Early *e)
+{
+    if (e->dialog != NULL)
+        return e->dialog;
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        Store__OutLeg *leg = c->row->out_legs[i];
+        if (leg->id == e->leg && strcmp(leg->dialog->remote_tag, e->remote_tag) == 0)
+            return leg->dialog;
+    }
+    return NULL;
+}
+
+static void write_rack(struct buf *raw, uint32_t rseq, uint32_t cseq)
+{
+    const struct sip_rack rack = {.rseq = rseq, .cseq = {.num = cseq, .method = SIP_M_INVITE}};
+    sip_write_hdr_begin(raw, SIP_H_RACK);
+    sip_rack_write(raw, &rack);
+    sip_write_hdr_end(raw);
+}
+
+/* All the dialogs of one INVITE count together, so that what comes after the early ones is never behind them. */
+static Store__ClientTxn *prack_new(const struct call *c, const Store__OutLeg *leg, Store__Dialog *d, uint32_t rseq,
+                                   struct span sdp)
+{
+    struct buf raw;
+    buf_init(&raw, SIP_MSG_BYTES_MAX);
+    d->local_cseq = ++leg->dialog->local_cseq;
+    dialog_write_request(&raw, d, SPAN("PRACK"), d->local_cseq);
+    write_rack(&raw, rseq, leg->invite->cseq);
+    sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
+    leg_put_sdp(&raw, sdp);
+    if (raw.failed)
+        die(EX_INTERNAL, "a PRACK of ours has no room");
+    Store__ClientTxn *txn = leg_request_new(c, "PRACK", d, d->local_cseq, buf_span(&raw));
+    buf_fini(&raw);
+    return txn;
+}
+
+void rel100_prack(struct call *c, struct call_effects *fx, Store__Early *e, uint32_t rseq, struct span sdp,
+                  struct span key)
+{
+    Store__Dialog *d = dialog_of(c, e);
+    const Store__OutLeg *leg = side_of(c, e->leg).leg;
+    if (d == NULL || leg == NULL)
+        return; /* never: what is kept of an early dialog has one or the other */
+    Store__EarlyAsk *ask = row_alloc(sizeof(*ask));
+    store__early_ask__init(ask);
+    ask->request = prack_new(c, leg, d, rseq, sdp);
+    ask->rseq = rseq;
+    row_bytes(&ask->key, key);
+    e->unheard = false;
+    row_list_add(&e->asks, &e->n_asks, ask);
+    fx_request(fx, "PRACK", ask->request, e->leg);
+}
+
+void rel100_prack_again(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_msg *msg)
+{
+    Store__Early *e = rel100_of_leg(c, leg, msg->to_tag);
+    if (e != NULL)
+        rel100_prack(c, fx, e, e->rseq_in, SPAN(""), SPAN(""));
+}
+
+/* --- its answer --- */
+
+static void pass_back(struct call *c, struct call_effects *fx, const Store__EarlyAsk *ask, const struct call_step *st)
+{
+    struct buf out;
+    unsigned status = st->in->status;
+    bool taken = status >= 200 && status < 300;
+    Store__ServerTxn *txn = leg_txn_find(c, row_span(ask->key));
+    if (txn == NULL || txn->status != 0)
+        return;
+    status = taken ? 200 : relay_status_for_asker(st->in);
+    leg_begin_kept(&out, txn, status);
+    leg_send(c, fx, txn, &out, status, taken ? st->sdp : SPAN(""));
+}
+
+void rel100_answered(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    size_t at;
+    Store__Early *e = rel100_of_branch(c, st->in->txn, &at);
+    Store__EarlyAsk *ask = row_list_take(&e->asks, &e->n_asks, at);
+    pass_back(c, fx, ask, st);
+    e->unheard = st->in->status == 0 && ask->key.len == 0 && ask->rseq == e->rseq_in;
+    store__early_ask__free_unpacked(ask, NULL);
+}
