@@ -16,6 +16,7 @@
 #include "sip-edge/edge_addr.h"
 #include "sip-edge/edge_challenge.h"
 #include "sip-edge/edge_guard.h"
+#include "sip-edge/edge_kept.h"
 #include "sip-edge/edge_notes.h"
 #include "sip-edge/edge_own.h"
 #include "sip-edge/edge_switch.h"
@@ -88,13 +89,12 @@ struct edge_shard {
     uint32_t retry_after_s; /* what it asked for; 0: our choice */
     char why[EDGE_WHY_MAX];
     struct edge_challenge challenge;
-    struct list open;   /* server transactions it has not answered finally, oldest first */
-    struct list untold; /* client transactions whose last word it has not heard */
-    struct list acks;   /* see edge_acks.h */
-    size_t ack_cnt;
-    size_t ack_bytes;
-    struct timer grace; /* runs out EDGE_GRACE_MS after it went away */
-    struct timer retry; /* the link was full */
+    struct list open;       /* server transactions it has not answered finally, oldest first */
+    struct list untold;     /* client transactions whose last word it has not heard */
+    struct edge_kept acks;  /* see edge_acks.h */
+    struct edge_kept flows; /* ends of connections: see edge_flow.c */
+    struct timer grace;     /* runs out EDGE_GRACE_MS after it went away */
+    struct timer retry;     /* the link was full */
 };
 
 struct edge {

@@ -12,8 +12,8 @@
 
 #define EDGE_ACKS_MAX 4096             /* of one actor */
 #define EDGE_ACKS_BYTES_MAX (4u << 20) /* together; the oldest go first */
-#define EDGE_ACK_KEEP_MS 1000          /* while the actor is there; while it is away they wait for it */
 
+void edge_acks_init(struct edge_shard *s);
 /** Tells the ACK in e->msg to the actor, now or when it is back. */
 void edge_acks_tell(struct edge_shard *s, const struct edge_path *from);
 /** The actor is back: all that are kept, in order. */

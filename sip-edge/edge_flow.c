@@ -1,10 +1,12 @@
 /*
- * The ways phones registered by: kept open on an actor's word, and told of when they end (RFC 5626 §4.4, §5.3). What is
- * said once may be lost with its link; then the next ping finds no connection, and brings it again.
+ * The ways phones registered by: kept open on an actor's word, and told of when they end (RFC 5626 §4.4, §5.3). Nobody
+ * answers that, so it is kept a moment, and while the actor is away until it is back. What found no room there the next
+ * ping finds out.
  */
-#include "common/base/log.h"
+#include "common/rt/bus.h"
 #include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_rx.h"
+#include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
 
 /* Of RFC 5626 §3.5.1 the half that nobody has to answer would be CRLF; some NATs need more than two bytes to see it. */
@@ -41,13 +43,37 @@ void edge_watch_flow(struct edge_shard *s, const Plane__SendReply *m)
         (void)edge_tell_flow_gone(s, &to, edge_span(m->flow_note), false);
 }
 
+static void tell_end(struct edge_shard *s, const struct edge_path *path, struct span note)
+{
+    if (s->up)
+        edge_kept_age(&s->flows, s->edge->now.mono_ms);
+    (void)edge_kept_put(&s->flows, path, note, s->edge->now.mono_ms);
+    if (edge_tell_flow_gone(s, path, note, true) == -BUS_EFULL)
+        edge_shard_retry(s);
+}
+
 void edge_flow_ended(struct edge *e, const struct edge_path *path, struct span notes, struct now now)
 {
     unsigned shard;
     struct span note;
     e->now = now;
     while (edge_notes_next(&notes, &shard, &note)) {
-        if (shard < e->shard_cnt && edge_tell_flow_gone(&e->shard[shard], path, note, true) != 0)
-            log_ev(LOG_INFO, "a connection ended and its call-actor does not know", log_n("actor", shard));
+        if (shard < e->shard_cnt)
+            tell_end(&e->shard[shard], path, note);
+    }
+}
+
+void edge_flows_init(struct edge_shard *s)
+{
+    edge_kept_init(&s->flows, EDGE_FLOWS_KEPT_MAX, EDGE_FLOWS_KEPT_BYTES_MAX);
+}
+
+void edge_flows_tell_again(struct edge_shard *s)
+{
+    for (const struct edge_kept_one *o = edge_kept_next(&s->flows, NULL); o != NULL; o = edge_kept_next(&s->flows, o)) {
+        if (edge_tell_flow_gone(s, &o->path, edge_kept_bytes(o), true) == -BUS_EFULL) {
+            edge_shard_retry(s);
+            return;
+        }
     }
 }

@@ -19,5 +19,10 @@ void edge_on_cancel(struct edge_shard *s, const Plane__CancelTxn *m);
 void edge_on_ping(struct edge_shard *s, const Plane__Ping *m);
 /** A reply goes out: pins its note to the connection it goes over. */
 void edge_watch_flow(struct edge_shard *s, const Plane__SendReply *m);
+#define EDGE_FLOWS_KEPT_MAX 32768u           /* ends of connections kept for one actor */
+#define EDGE_FLOWS_KEPT_BYTES_MAX (4u << 20) /* what was pinned to them, together */
+void edge_flows_init(struct edge_shard *s);
+/** The actor is back: the connections that ended meanwhile, and a moment before. */
+void edge_flows_tell_again(struct edge_shard *s);
 
 #endif

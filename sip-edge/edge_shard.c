@@ -1,8 +1,8 @@
 /*
  * The call-actors as the edge sees them. A short absence (a restart) is bridged: server transactions wait in
- * shard->open and are asked again when the actor is back. After EDGE_GRACE_MS new calls and open INVITEs get 503;
- * whatever else is open waits until its own timer ends it, because a BYE that is refused would leave the call and its
- * port behind.
+ * shard->open and are asked again when the actor is back. After EDGE_GRACE_MS new calls, open INVITEs and REGISTERs get
+ * 503; whatever else is open waits until its own timer ends it, because a BYE that is refused would leave the call and
+ * its port behind.
  */
 #include "sip-edge/edge_shard.h"
 #include "common/base/id.h"
@@ -11,6 +11,7 @@
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_uri.h"
 #include "sip-edge/edge_acks.h"
+#include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_txn.h"
 
 /* Not secret and never changed: a restarted edge must send the repeat of an INVITE to the same actor. */
@@ -94,14 +95,20 @@ static void drain_list(struct list *from, struct list *todo)
         list_append(todo, list_first(from));
 }
 
-static void refuse_invites(struct edge_shard *s)
+/* Who hears 503 tries again when he was told to; a phone that hears nothing may take minutes. */
+static bool may_be_refused(const struct edge_txn *x)
+{
+    return x->t.kind == TXN_IST || x->method == SIP_M_REGISTER;
+}
+
+static void refuse_open(struct edge_shard *s)
 {
     struct list todo;
     drain_list(&s->open, &todo);
     while (!list_empty(&todo)) {
         struct edge_txn *x = LIST_ENTRY(list_first(&todo), struct edge_txn, link);
         list_append(&s->open, &x->link);
-        if (x->t.kind == TXN_IST)
+        if (may_be_refused(x))
             (void)edge_txn_refuse(x, 503);
     }
 }
@@ -147,7 +154,7 @@ static void on_grace_over(struct timer *t, int64_t now_ms)
     s->edge->now.mono_ms = now_ms;
     s->lost = true;
     log_ev(LOG_WARN, "call-actor stays away: calls are refused", log_n("actor", s->no));
-    refuse_invites(s);
+    refuse_open(s);
     edge_acks_drop(s);
 }
 
@@ -159,6 +166,7 @@ static void on_retry(struct timer *t, int64_t now_ms)
         return;
     tell_all(s);
     edge_acks_tell_again(s);
+    edge_flows_tell_again(s);
     ask_all(s);
 }
 
@@ -178,7 +186,8 @@ void edge_actor_up(struct edge *e, unsigned shard, struct now now)
     timer_cancel(e->timers, &s->grace);
     tell_all(s);
     forget_asked(s);
-    edge_acks_tell_again(s); /* an ACK came before the BYE that waits */
+    edge_acks_tell_again(s);  /* an ACK came before the BYE that waits */
+    edge_flows_tell_again(s); /* before a REGISTER that came over another one */
     ask_all(s);
 }
 
@@ -197,7 +206,8 @@ void edge_shards_init(struct edge *e)
         *s = (struct edge_shard){.edge = e, .no = i, .why = "call-actor has not said that it is ready"};
         list_init(&s->open);
         list_init(&s->untold);
-        list_init(&s->acks);
+        edge_acks_init(s);
+        edge_flows_init(s);
         timer_init(&s->grace, on_grace_over, s);
         timer_init(&s->retry, on_retry, s);
     }
@@ -209,5 +219,6 @@ void edge_shards_fini(struct edge *e)
         timer_cancel(e->timers, &e->shard[i].grace);
         timer_cancel(e->timers, &e->shard[i].retry);
         edge_acks_drop(&e->shard[i]);
+        edge_kept_drop(&e->shard[i].flows);
     }
 }

@@ -74,7 +74,7 @@ static int say(void *user, unsigned shard, enum plane_type type, const ProtobufC
         assert_true(span_copy(kit.flow_note, sizeof(kit.flow_note), span_of((const char *)g->note.data, g->note.len)));
     }
     kit.failed += type == PLANE_EDGE_TXN_FAILED;
-    return 0;
+    return kit.say_rv;
 }
 
 int kit_listen(uint16_t *port)

@@ -23,6 +23,7 @@ extern struct kit {
     struct edge_stream *stream;
     int listener;
     uint16_t port;  /* of it */
+    int say_rv;     /* what the link answers */
     unsigned asked; /* requests the actor was given */
     char txn[EDGE_KEY_MAX];
     size_t txn_len;      /* of the last one */

@@ -88,6 +88,49 @@ static void who_pinned_a_note_hears_of_the_end(void **state)
     assert_string_equal(kit.flow_note, "alice");
 }
 
+/* The actor is away when the connection ends, or dies before it has written that down. */
+static void an_actor_that_comes_back_hears_of_it(void **state)
+{
+    (void)state;
+    int fd = kit_connect();
+    kit_wait_open(1);
+    reply_with_note(the_connection(), "alice");
+    (void)kit_wait_words(fd, "200 OK");
+    edge_actor_down(&kit.edge, 0, loop_now(kit.loop));
+    kit.say_rv = -1;
+    (void)close(fd);
+    kit_wait_open(0);
+    kit_turn();
+    kit.say_rv = 0;
+    kit.flows_gone = 0;
+    edge_actor_up(&kit.edge, 0, loop_now(kit.loop));
+    assert_int_equal(kit.flows_gone, 1);
+    assert_true(kit.flow_ended);
+    assert_string_equal(kit.flow_note, "alice");
+    edge_actor_down(&kit.edge, 0, loop_now(kit.loop));
+    edge_actor_up(&kit.edge, 0, loop_now(kit.loop)); /* it died over it: told once more, which changes nothing */
+    assert_int_equal(kit.flows_gone, 2);
+}
+
+static void what_is_kept_is_bounded(void **state)
+{
+    (void)state;
+    struct edge_kept k;
+    struct edge_path path = {.port = 1};
+    edge_kept_init(&k, 3, 10);
+    for (int64_t i = 0; i < 5; i++)
+        assert_true(edge_kept_put(&k, &path, SPAN("abc"), i));
+    assert_int_equal(k.cnt, 3);
+    assert_int_equal(edge_kept_next(&k, NULL)->at_ms, 2);
+    assert_true(edge_kept_put(&k, &path, SPAN("longer"), 5));
+    assert_int_equal(k.cnt, 2);
+    edge_kept_age(&k, EDGE_KEPT_MS + 5);
+    assert_int_equal(k.cnt, 1);
+    assert_int_equal(k.bytes, 6);
+    edge_kept_drop(&k);
+    assert_null(edge_kept_next(&k, NULL));
+}
+
 static void every_note_is_told(void **state)
 {
     (void)state;
@@ -211,6 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_pinned_a_note_hears_of_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_actor_that_comes_back_hears_of_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_kept_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(every_note_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reply_that_comes_too_late_is_told_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_goes_over_the_connection, setup, teardown),

@@ -66,7 +66,7 @@ static void an_ack_told_lately_is_told_again(void **state)
     actor_up();
     assert_int_equal(fake.told_cnt, 1);
     assert_int_equal(kit_told_request(0)->txn.len, 0);
-    fake_wait(EDGE_ACK_KEEP_MS);
+    fake_wait(EDGE_KEPT_MS);
     fake_rx(REQ("ACK", "z9hG4bKack2", ";tag=a0-y", "1 ACK")); /* the older one is forgotten now */
     actor_down();
     actor_up();
@@ -79,13 +79,13 @@ static void acks_are_bounded(void **state)
     actor_down();
     for (int i = 0; i < EDGE_ACKS_MAX + 10; i++)
         fake_rx(ACK);
-    assert_int_equal(fake.edge.shard[0].ack_cnt, EDGE_ACKS_MAX);
-    assert_true(fake.edge.shard[0].ack_bytes <= EDGE_ACKS_BYTES_MAX);
+    assert_int_equal(fake.edge.shard[0].acks.cnt, EDGE_ACKS_MAX);
+    assert_true(fake.edge.shard[0].acks.bytes <= EDGE_ACKS_BYTES_MAX);
     fake_wait(EDGE_GRACE_MS); /* it stays away */
-    assert_int_equal(fake.edge.shard[0].ack_cnt, 0);
-    assert_int_equal(fake.edge.shard[0].ack_bytes, 0);
+    assert_int_equal(fake.edge.shard[0].acks.cnt, 0);
+    assert_int_equal(fake.edge.shard[0].acks.bytes, 0);
     fake_rx(ACK);
-    assert_int_equal(fake.edge.shard[0].ack_cnt, 0);
+    assert_int_equal(fake.edge.shard[0].acks.cnt, 0);
 }
 
 static void what_was_answered_is_not_asked_again(void **state)
@@ -135,6 +135,25 @@ static void a_long_absence_refuses_open_invites_but_keeps_byes(void **state)
     fake_wait(20000);
     actor_up();
     assert_int_equal(fake.told_cnt, 2); /* both BYEs */
+}
+
+/* The phone asks again when it is told to, not when it has given up. */
+static void a_register_nobody_can_take_gets_503(void **state)
+{
+    (void)state;
+    const char *reg = REQ("REGISTER", "z9hG4bKreg", "", "1 REGISTER");
+    actor_down();
+    fake_rx(reg);
+    fake_wait(EDGE_GRACE_MS - 1);
+    assert_int_equal(fake.sent_cnt, 0);
+    fake_wait(1);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    assert_non_null(fake_header(fake_sent_back(0), "Retry-After"));
+    fake_forget();
+    fake_rx(reg);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 503 Service Unavailable");
+    actor_up();
+    assert_int_equal(fake.told_cnt, 0); /* it has its answer */
 }
 
 static void a_bye_nobody_can_take_ends_silently(void **state)
@@ -379,6 +398,7 @@ int main(void)
         CASE(acks_are_bounded),
         CASE(ringing_calls_are_asked_again_too),
         CASE(a_long_absence_refuses_open_invites_but_keeps_byes),
+        CASE(a_register_nobody_can_take_gets_503),
         CASE(a_bye_nobody_can_take_ends_silently),
         CASE(an_ack_is_dropped_when_the_actor_stays_away),
         CASE(a_full_link_is_tried_again),
