@@ -36,10 +36,11 @@ void answer_begin(struct actor *a, struct buf *out, const struct asked *q, unsig
 
 bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigned status)
 {
-    return answer_end_noted(a, out, q, status, span_of(NULL, 0));
+    return answer_end_noted(a, out, q, status, &(struct answer_note){.hold_s = 0});
 }
 
-bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status, struct span flow_note)
+bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status,
+                      const struct answer_note *note)
 {
     sip_write_body(out, SPAN(""), SPAN(""));
     if (out->failed)
@@ -49,7 +50,8 @@ bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, u
     m.status = status;
     m.raw = (ProtobufCBinaryData){.len = out->len, .data = (uint8_t *)out->p};
     m.dest = q->rx->source;
-    m.flow_note = (ProtobufCBinaryData){.len = flow_note.len, .data = (uint8_t *)(uintptr_t)flow_note.p};
+    m.flow_note = (ProtobufCBinaryData){.len = note->text.len, .data = (uint8_t *)(uintptr_t)note->text.p};
+    m.flow_s = note->hold_s;
     (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
     return true;
 }

@@ -17,8 +17,15 @@ struct asked {
 void answer_begin(struct actor *a, struct buf *out, const struct asked *q, unsigned status, const char *reason);
 /** Ends and sends it. false: it has grown too long for a message, and nothing was sent. */
 bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigned status);
-/** The same. flow_note: comes back (registrar_flow_gone) when the connection it goes over ends; empty: nothing does. */
-bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status, struct span flow_note);
+
+/* What a reply pins to the connection it goes over. */
+struct answer_note {
+    struct span text; /* comes back (registrar_flow_gone) when the connection ends; empty: nothing does */
+    uint32_t hold_s;  /* it is not closed for being idle so long */
+};
+/** The same. */
+bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status,
+                      const struct answer_note *note);
 /** A whole refusal with what its status asks for (Retry-After with 503). Nothing is remembered: asked again, it is
  * worked out again. An ACK gets none. */
 void answer_refuse(struct actor *a, const struct asked *q, unsigned status, const char *reason);

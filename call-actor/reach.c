@@ -1,5 +1,6 @@
 #include "call-actor/reach.h"
 
+#include "call-actor/aor.h"
 #include "call-actor/call_row.h"
 #include "common/sip/sip_uri.h"
 
@@ -41,13 +42,15 @@ static bool is_over(const Store__Binding *b, uint64_t flow)
     return flow != 0 && b->source != NULL && is_stream(b->source) && b->source->flow == flow;
 }
 
-bool reach_uses_flow(const Store__AorRow *row, const Plane__Endpoint *flow)
+uint32_t reach_flow_s(const Store__AorRow *row, const Plane__Endpoint *flow, struct now now)
 {
+    uint32_t longest = 0;
     for (size_t i = 0; i < row->n_bindings; i++) {
-        if (is_stream(flow) && is_over(row->bindings[i], flow->flow))
-            return true;
+        uint32_t left = aor_left_s(row->bindings[i], now);
+        if (is_stream(flow) && is_over(row->bindings[i], flow->flow) && left > longest)
+            longest = left;
     }
-    return false;
+    return longest;
 }
 
 static bool names_port(const char *contact, uint32_t port)

@@ -26,8 +26,9 @@ enum reach_ping reach_ping_of(const Store__Binding *b, enum reach_ping wanted);
 /** Does any binding get something? */
 bool reach_wants_ping(const Store__AorRow *row, enum reach_ping wanted);
 
-/** Registered over this connection: whoever is told of its end must be told of this user. */
-bool reach_uses_flow(const Store__AorRow *row, const Plane__Endpoint *flow);
+/** Seconds for which somebody is registered over this connection: whoever is told of its end must be told of this
+ * user. 0: nobody is. */
+uint32_t reach_flow_s(const Store__AorRow *row, const Plane__Endpoint *flow, struct now now);
 /** There is no way to it but the connection it registered by: TLS (a phone proves no name), NAT, RFC 5626, or a Contact
  * that is the connection's own end. */
 bool reach_is_by_flow(const Store__Binding *b);

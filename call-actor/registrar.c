@@ -15,6 +15,8 @@ struct registrar {
     struct aor_conf conf;
 };
 
+#define FLOW_LATE_S 32 /* a refresh that begins in time may take so long: 64*T1 */
+
 #define TAKEN "sip_signaling_registers_total"
 static struct stat_series stat_ok = {.name = TAKEN, .labels = "is=\"ok\"", .help = "REGISTERs of proven users"};
 static struct stat_series stat_refused = {.name = TAKEN, .labels = "is=\"refused\""};
@@ -142,7 +144,7 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
 {
     struct actor *a = g->actor;
     char user[AOR_USER_MAX + 1];
-    bool by_flow = reach_uses_flow(row, q->rx->source);
+    uint32_t flow_s = reach_flow_s(row, q->rx->source, loop_now(a->loop));
     (void)span_copy(user, sizeof(user), span_cstr(row->user));
     answer_begin(a, &a->reply_buf, q, 200, NULL);
     aor_write_answer(&a->reply_buf, row, r, done, loop_now(a->loop));
@@ -161,7 +163,9 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
         refuse(g, q, done);
         return;
     }
-    (void)answer_end_noted(a, &a->reply_buf, q, 200, by_flow ? span_cstr(user) : SPAN(""));
+    const struct answer_note note = {.text = span_cstr(flow_s > 0 ? user : ""),
+                                     .hold_s = flow_s > 0 ? flow_s + FLOW_LATE_S : 0};
+    (void)answer_end_noted(a, &a->reply_buf, q, 200, &note);
     stat_inc(&stat_ok);
     tell(q, user, done);
 }

@@ -46,7 +46,7 @@ struct edge_out {
     bool (*is_open)(void *user, const struct edge_path *to);
     /* Pin a call-actor's note to the connection of this path (edge_notes.h). false: there is no such connection. NULL:
      * there are none at all. */
-    bool (*watch)(void *user, const struct edge_path *to, unsigned shard, struct span note);
+    bool (*watch)(void *user, const struct edge_path *to, const struct edge_pin *pin);
     /* Our address on the way to a peer. false: it cannot be told. NULL: nor can any. */
     bool (*local)(void *user, const struct edge_path *to, struct in6_addr *out);
     /* A message to a call-actor. 0, -BUS_EDOWN or -BUS_EFULL. */

@@ -51,6 +51,11 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static int64_t open_due(const struct edge_conn *c, enum edge_gone *why)
 {
     const struct {
@@ -62,7 +67,7 @@ static int64_t open_due(const struct edge_conn *c, enum edge_gone *why)
         {c->part_ms + EDGE_STREAM_MESSAGE_MS, EDGE_GONE_SLOW_MESSAGE,
          edge_inbox_is_waiting(&c->in) && edge_conn_wants_read(c)},
         {c->stall_ms + EDGE_STREAM_STALL_MS, EDGE_GONE_SLOW_READER, edge_txq_len(&c->out) > 0},
-        {c->heard_ms + c->s->conf.idle_ms, EDGE_GONE_IDLE, c->s->conf.idle_ms > 0},
+        {later(c->heard_ms + c->s->conf.idle_ms, c->busy_until_ms), EDGE_GONE_IDLE, c->s->conf.idle_ms > 0},
     };
     int64_t due = NEVER;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {

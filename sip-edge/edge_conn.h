@@ -46,13 +46,14 @@ struct edge_conn {
     bool indexed;       /* in s->by_peer */
     enum edge_gone why; /* for LAST */
     uint32_t slot;
-    bool asked;       /* a request of ours went over it */
-    uint32_t owed;    /* requests without a final response, about: what a half-closed connection waits for */
-    size_t held;      /* bytes accounted to s->held */
-    int64_t since_ms; /* in this state */
-    int64_t heard_ms; /* last message or keep-alive, either way */
-    int64_t part_ms;  /* the message that is not whole began */
-    int64_t stall_ms; /* the queue has not moved since */
+    bool asked;            /* a request of ours went over it */
+    uint32_t owed;         /* requests without a final response, about: what a half-closed connection waits for */
+    size_t held;           /* bytes accounted to s->held */
+    int64_t since_ms;      /* in this state */
+    int64_t heard_ms;      /* last message or keep-alive, either way */
+    int64_t busy_until_ms; /* an actor has said that it is not idle before */
+    int64_t part_ms;       /* the message that is not whole began */
+    int64_t stall_ms;      /* the queue has not moved since */
     struct edge_path path;
     struct edge_tls *tls; /* NULL: plain */
     struct edge_inbox in;

@@ -39,7 +39,8 @@ void edge_watch_flow(struct edge_shard *s, const Plane__SendReply *m)
     if (m->flow_note.len == 0 || e->out.watch == NULL || !edge_path_from_plane(m->dest, &to) ||
         to.transport == SIP_TP_UDP)
         return;
-    if (!e->out.watch(e->out.user, &to, s->no, edge_span(m->flow_note)))
+    const struct edge_pin pin = {.shard = s->no, .note = edge_span(m->flow_note), .hold_ms = (int64_t)m->flow_s * 1000};
+    if (!e->out.watch(e->out.user, &to, &pin))
         (void)edge_tell_flow_gone(s, &to, edge_span(m->flow_note), false);
 }
 

@@ -13,6 +13,13 @@ struct edge_notes {
     struct buf bytes;
 };
 
+/* What is pinned with a reply. */
+struct edge_pin {
+    unsigned shard; /* of who pins it */
+    struct span note;
+    int64_t hold_ms; /* for so long the connection is not idle, though nothing is said on it */
+};
+
 /** In place; allocates nothing yet. */
 void edge_notes_init(struct edge_notes *n);
 void edge_notes_fini(struct edge_notes *n);

@@ -54,11 +54,15 @@ bool edge_stream_is_open(struct edge_stream *s, const struct edge_path *to)
     return can_send(c) && c->path.transport == to->transport;
 }
 
-bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, unsigned shard, struct span note)
+bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, const struct edge_pin *pin)
 {
     if (!edge_stream_is_open(s, to))
         return false;
-    (void)edge_notes_put(&by_flow(s, to->flow)->notes, shard, note);
+    struct edge_conn *c = by_flow(s, to->flow);
+    int64_t until_ms = loop_now(s->loop).mono_ms + pin->hold_ms;
+    (void)edge_notes_put(&c->notes, pin->shard, pin->note);
+    if (until_ms > c->busy_until_ms)
+        c->busy_until_ms = until_ms;
     return true;
 }
 

@@ -60,7 +60,7 @@ bool edge_stream_has(struct edge_stream *s, const struct edge_path *to);
  * another phone's. */
 bool edge_stream_is_open(struct edge_stream *s, const struct edge_path *to);
 /** Fits edge_out.watch. A note for which there is no room is not kept, and that is no failure. */
-bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, unsigned shard, struct span note);
+bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, const struct edge_pin *pin);
 /** No accepting: new connections wait in the kernel. */
 void edge_stream_hold(struct edge_stream *s, bool on);
 /** No more accepting and reading: new connections wait in the kernel for who comes after us. */

@@ -52,10 +52,10 @@ static bool is_open(void *user, const struct edge_path *to)
     return edge_stream_is_open(self.stream, to);
 }
 
-static bool watch_connection(void *user, const struct edge_path *to, unsigned shard, struct span note)
+static bool watch_connection(void *user, const struct edge_path *to, const struct edge_pin *pin)
 {
     (void)user;
-    return edge_stream_watch(self.stream, to, shard, note);
+    return edge_stream_watch(self.stream, to, pin);
 }
 
 static bool local_address(void *user, const struct edge_path *to, struct in6_addr *out)

@@ -124,11 +124,13 @@ static void who_is_told_of_a_connection(void **state)
     flow.transport = (char *)(uintptr_t) "TCP";
     flow.flow = 9;
     (void)add("sip:udp@192.0.2.1", "UDP", 0);
-    assert_false(reach_uses_flow(row, &flow));
-    (void)add("sip:tcp@192.0.2.1", "TCP", 9);
-    assert_true(reach_uses_flow(row, &flow));
+    assert_int_equal(reach_flow_s(row, &flow, now), 0);
+    add("sip:tcp@192.0.2.1", "TCP", 9)->expires_wall_ms = WALL_MS + 60000;
+    add("sip:other@192.0.2.1", "TCP", 9)->expires_wall_ms = WALL_MS + 50000;
+    add("sip:elsewhere@192.0.2.1", "TCP", 10)->expires_wall_ms = WALL_MS + 90000;
+    assert_int_equal(reach_flow_s(row, &flow, now), 60);
     flow.transport = (char *)(uintptr_t) "UDP";
-    assert_false(reach_uses_flow(row, &flow));
+    assert_int_equal(reach_flow_s(row, &flow, now), 0);
 }
 
 static void where_a_phone_is_registered_from(void **state)

@@ -50,10 +50,10 @@ static bool is_open_flow(void *user, const struct edge_path *to)
     return edge_stream_is_open(kit.stream, to);
 }
 
-static bool watch(void *user, const struct edge_path *to, unsigned shard, struct span note)
+static bool watch(void *user, const struct edge_path *to, const struct edge_pin *pin)
 {
     (void)user;
-    return edge_stream_watch(kit.stream, to, shard, note);
+    return edge_stream_watch(kit.stream, to, pin);
 }
 
 static int say(void *user, unsigned shard, enum plane_type type, const ProtobufCMessage *body)

@@ -3,6 +3,8 @@
 #include "tests/unit/testkit.h"
 #include <unistd.h>
 
+#define FLOW_S 7200
+
 static int setup(void **state)
 {
     (void)state;
@@ -58,6 +60,7 @@ static void reply_with_note(Plane__Endpoint dest, const char *note)
                   "To: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n");
     m.dest = &dest;
     m.flow_note = bytes(note);
+    m.flow_s = FLOW_S;
     edge_on_actor(&kit.edge, 0, PLANE_EDGE_SEND_REPLY, &m.base, loop_now(kit.loop));
     loop_again(kit.loop);
 }
@@ -86,6 +89,33 @@ static void who_pinned_a_note_hears_of_the_end(void **state)
     assert_int_equal(kit.flows_gone, 1);
     assert_true(kit.flow_ended);
     assert_string_equal(kit.flow_note, "alice");
+}
+
+static void grow_old(int64_t ms)
+{
+    struct edge_conn *c = kit_conn();
+    c->heard_ms -= ms;
+    c->busy_until_ms -= ms;
+    timer_cancel(loop_timers(kit.loop), &c->timer);
+    edge_conn_settle(c);
+    kit_turn();
+}
+
+/* Phones without keep-alive say nothing until they refresh, which may be later than a connection may be idle. */
+static void a_registered_connection_is_not_idle(void **state)
+{
+    (void)state;
+    int fd = kit_connect();
+    kit_wait_open(1);
+    reply_with_note(the_connection(), "alice"); /* for FLOW_S */
+    (void)kit_wait_words(fd, "200 OK");
+    grow_old(kit.stream->conf.idle_ms + 1000);
+    assert_int_equal(kit.stream->cnt, 1);
+    grow_old((int64_t)FLOW_S * 1000 - kit.stream->conf.idle_ms - 2000);
+    assert_int_equal(kit.stream->cnt, 1);
+    grow_old(1001);
+    kit_wait_closed(fd);
+    assert_int_equal(kit.flows_gone, 1);
 }
 
 /* The actor is away when the connection ends, or dies before it has written that down. */
@@ -254,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_pinned_a_note_hears_of_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_registered_connection_is_not_idle, setup, teardown),
         cmocka_unit_test_setup_teardown(an_actor_that_comes_back_hears_of_it, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_kept_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(every_note_is_told, setup, teardown),
