@@ -43,6 +43,10 @@ static void read_basics(struct actor *a)
         .portless_actions = portless,
         .shard = worker_instance(a->worker),
         .no_answer_ms = conf_u32(c, SET_NO_ANSWER_S) * 1000,
+        .session = {.expires_s = conf_u32(c, SET_SESSION_EXPIRES_S),
+                    .min_se_s = conf_u32(c, SET_MIN_SE_S),
+                    .liveness_s = conf_u32(c, SET_LIVENESS_S),
+                    .t1_ms = conf_u32(c, SET_SIP_T1_MS)},
     };
     read_public_addrs(&a->conf, span_cstr(conf_str(c, SET_PUBLIC_IP)));
     a->conf.media_addr = *media != '\0' ? media : a->conf.contact_addr;

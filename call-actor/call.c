@@ -6,6 +6,7 @@
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "common/sip/sip_caps.h"
@@ -180,6 +181,8 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
     uint8_t state = (uint8_t)c->row->state;
     struct fsm_step step = fsm_step(&call_machine, &state, (uint8_t)ev, c, st, fx, now);
     c->row->state = step.to;
+    if (step.moved)
+        refresh_arm(c, fx, now);
     if (step.moved && c->storable) {
         history_add(c, &heard, &step, fx, first, now);
         c->dirty = c->dirty || is_worth_storing(ev);
@@ -252,6 +255,7 @@ static void ask_edge_again(const struct call *c, struct call_effects *fx, struct
         out_leg_ask_again(c, c->row->out_legs[i], fx, now);
     relay_ask_again(c, fx);
     rel100_ask_again(c, fx);
+    refresh_ask_again(c, fx);
     refuse_again(c, fx);
 }
 

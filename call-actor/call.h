@@ -13,6 +13,7 @@
 
 #include "call-actor/offer.h"
 #include "call-actor/route.h"
+#include "call-actor/session_timer.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
 #include "common/sip/sip_msg.h"
@@ -40,6 +41,8 @@ enum call_timer {
     CALL_TMR_RELEASE = 4,   /* media-service could not be reached: give the port back now */
     CALL_TMR_NO_ANSWER = 5, /* it rang long enough: 480 */
     CALL_TMR_PRACK = 6,     /* repeat a reliable provisional, or give it up */
+    CALL_TMR_SESSION = 7,   /* a refresh or OPTIONS of ours is due, or a session timer has run out */
+    CALL_TMR_EXPIRES = 8,   /* the INVITE has expired: 487 */
     CALL_TIMERS
 };
 
@@ -164,6 +167,7 @@ struct call_conf {
     const char *trunk_secret; /* never logged, never in a row */
     const char *trunk_realm;  /* the only realm it is for */
     uint32_t no_answer_ms;    /* a callee may ring for so long */
+    struct session_rules session;
 };
 
 struct call {

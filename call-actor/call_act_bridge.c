@@ -176,6 +176,7 @@ static void note_winner(struct call *c, Store__OutLeg *leg, const struct sip_msg
     buf_fini(&whole);
     c->row->winner = leg->id;
     c->row->answered_wall_ms = (uint64_t)now.wall_ms;
+    session_note_sdp(c->row->a, row_span(c->row->offer));
     row_bytes(&c->row->offer, SPAN(""));
 }
 
@@ -184,7 +185,9 @@ static Store__Early *take_winner(struct call *c, struct call_effects *fx, const 
 {
     Store__Early *early = rel100_of_leg(c, st->leg, st->in->msg->to_tag);
     note_winner(c, st->leg, st->in->msg, now);
+    session_note_sdp(st->leg->dialog, st->sdp);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
+    fx_disarm(c, fx, CALL_TMR_EXPIRES);
     ring_forget(c);
     ring_cancel(c, fx, st->leg, SPAN(ELSEWHERE), now);
     rel100_others_over(c, fx, early);

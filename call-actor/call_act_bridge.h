@@ -26,6 +26,9 @@ void answer_held(struct call *c, struct call_effects *fx, struct now now);
 /** The same of a call that is bridged. */
 void bridge_answer_held(struct call *c, struct call_effects *fx, struct now now);
 
+/** The other side's media address, when its session description in st (may be none) brought another one: its NAT has
+ * to be opened again. (call_act_dialog.c) */
+void call_note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** The dialplan is asked. (call_act_setup.c) */
 void setup_begin(struct call *c, struct call_effects *fx, struct now now);
 /** What set-up has found out. (call_act_setup.c) */

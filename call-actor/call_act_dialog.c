@@ -7,8 +7,7 @@
 #include "call-actor/relay.h"
 #include "common/sip/sip_caps.h"
 
-/* The peer's media address, when a session description brought another one: its NAT has to be opened again. */
-static void note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
+void call_note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
     if (st->sdp.len == 0 || side_is_bridged(c) || strcmp(st->rtp, c->row->caller_rtp) == 0)
         return;
@@ -24,6 +23,8 @@ static void pass_ack(struct call *c, struct call_effects *fx, const struct call_
     if (callee.leg != NULL && callee.leg->state == OUT_LEG_ACKING)
         (void)out_leg_step(c, callee.leg, OUT_LEG_EV_ACK, &news, fx, now);
     relay_ack(c, fx, st->sdp);
+    if (side_is_bridged(c))
+        session_note_sdp(st->side.d, st->sdp);
 }
 
 void act_ack(void *obj, const void *arg, void *fx, struct now now)
@@ -32,7 +33,7 @@ void act_ack(void *obj, const void *arg, void *fx, struct now now)
     const struct call_step *st = arg;
     if (c->row->acked_wall_ms == 0)
         c->row->acked_wall_ms = (uint64_t)now.wall_ms;
-    note_rtp(c, fx, st); /* only an answer to an offer of ours was read */
+    call_note_rtp(c, fx, st); /* only an answer to an offer of ours was read */
     leg_2xx_done(c, fx);
     pass_ack(c, fx, st, now);
     events_answered(c, fx, now);
@@ -64,7 +65,7 @@ void act_reinvite(void *obj, const void *arg, void *fx, struct now now)
     leg_put_dialog(&out, c, c->row->a, txn->source);
     leg_send(c, fx, txn, &out, 200, row_span(c->row->answer));
     leg_2xx_sent(c, fx, now);
-    note_rtp(c, fx, st);
+    call_note_rtp(c, fx, st);
 }
 
 /* RFC 3311 §5.2: as a re-INVITE, but its answer is final at once. */
@@ -81,7 +82,7 @@ void act_update(void *obj, const void *arg, void *fx, struct now now)
     leg_begin(&out, c, st->in, 200);
     leg_put_dialog(&out, c, st->side.d, st->in->source);
     leg_send(c, fx, txn, &out, 200, st->sdp.len > 0 ? row_span(c->row->answer) : SPAN(""));
-    note_rtp(c, fx, st);
+    call_note_rtp(c, fx, st);
 }
 
 /* RFC 5407 §3.1.5: the ACK of the first INVITE is still on its way. */

@@ -104,6 +104,13 @@ static void begin(struct call *c, struct call_effects *fx, struct now now)
         setup_begin(c, fx, now);
 }
 
+/* RFC 3261 §13.3.1 */
+static void arm_expires(struct call *c, struct call_effects *fx, const struct sip_msg *m, struct now now)
+{
+    if (m->expires_s >= 0)
+        fx_arm(c, fx, CALL_TMR_EXPIRES, (uint64_t)now.wall_ms + session_ms(&c->conf->session, (uint64_t)m->expires_s));
+}
+
 void act_accept(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
@@ -117,6 +124,7 @@ void act_accept(void *obj, const void *arg, void *fx, struct now now)
     (void)leg_txn_open(c, st->in);
     begin(c, fx, now);
     fx_arm(c, fx, CALL_TMR_SETUP, (uint64_t)now.wall_ms + c->conf->setup_ms);
+    arm_expires(c, fx, st->in->msg, now);
     fx_say(fx, CALL_SAY_BEGUN, 0, SPAN(""));
 }
 
@@ -194,6 +202,7 @@ static void take_setup(struct call *c, struct call_effects *fx, const struct cal
     job_close(c, st->job);
     events_started(c, fx, st->in->done->plan, now);
     fx_disarm(c, fx, CALL_TMR_SETUP);
+    fx_disarm(c, fx, CALL_TMR_EXPIRES);
 }
 
 void act_answer(void *obj, const void *arg, void *fx, struct now now)

@@ -7,9 +7,22 @@
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
 
+static bool request_leads_somewhere(const Store__ClientTxn *txn)
+{
+    return txn == NULL || txn->dest != NULL;
+}
+
+/* Its requests lead somewhere; an ACK follows a request. */
+static bool session_is_ours(const Store__Dialog *d)
+{
+    const Store__Session *s = d->session;
+    return s == NULL || (request_leads_somewhere(s->request) && request_leads_somewhere(s->ack) &&
+                         (s->ack == NULL || s->request != NULL));
+}
+
 static bool peers_are_there(const Store__CallRow *row)
 {
-    if (row->a == NULL || row->a->peer == NULL)
+    if (row->a == NULL || row->a->peer == NULL || !session_is_ours(row->a))
         return false;
     for (size_t i = 0; i < row->n_server_txns; i++) {
         if (row->server_txns[i]->source == NULL)
@@ -42,16 +55,11 @@ static bool invite_is_there(const Store__CallRow *row)
     return true;
 }
 
-static bool request_leads_somewhere(const Store__ClientTxn *txn)
-{
-    return txn == NULL || txn->dest != NULL;
-}
-
 /* What the actions of a leg take for granted in the state it is in. */
 static bool leg_is_ours(const Store__OutLeg *leg, size_t place)
 {
     bool parts = leg->target != NULL && leg->dialog != NULL && leg->dialog->peer != NULL && leg->invite != NULL;
-    if (!parts || leg->id != place + 1 || leg->state >= OUT_LEG_STATES)
+    if (!parts || leg->id != place + 1 || leg->state >= OUT_LEG_STATES || !session_is_ours(leg->dialog))
         return false;
     bool answered = out_leg_has_dialog(leg);
     bool hung_up = leg->state == OUT_LEG_ENDING || leg->state == OUT_LEG_OVER;

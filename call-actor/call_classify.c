@@ -8,6 +8,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -54,6 +55,8 @@ static unsigned offer_glare(const struct call *c, const struct side *from)
 {
     if (call_state(c) == CALL_ST_RINGING || call_state(c) == CALL_ST_ANSWERING)
         return 500; /* his first one has no answer yet */
+    if (refresh_is_exchange(c))
+        return 491;
     if (side_is_bridged(c))
         return relay_glare(c, from->id) != 0 ? relay_glare(c, from->id) : leg_txn_unacked(c) != NULL ? 491 : 0;
     return leg_txn_unacked(c) != NULL && c->row->delayed_offer ? 491 : 0;
@@ -67,7 +70,9 @@ static enum call_event reinvite_to_relay(const struct call *c, struct call_step 
     unsigned glare = offer_glare(c, &st->side);
     if (glare != 0)
         return refused(st, glare);
-    return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_RELAY : CALL_EV_REFUSED;
+    if (!screen_invite(c, st, SCREEN_SOMEBODY))
+        return CALL_EV_REFUSED;
+    return refresh_is_plain(c, &st->side, st->sdp) ? CALL_EV_REFRESH : CALL_EV_RELAY;
 }
 
 /* RFC 5407 §3.1.5: an INVITE that overtakes the ACK of the one before gets 491. In ANSWERED and CLOSING the table says
@@ -79,7 +84,7 @@ static enum call_event reinvite(const struct call *c, struct call_step *st)
         return CALL_EV_REFUSED;
     if (side_is_bridged(c))
         return reinvite_to_relay(c, st);
-    if (call_state(c) == CALL_ST_ESTABLISHED && leg_txn_unacked(c) != NULL)
+    if (call_state(c) == CALL_ST_ESTABLISHED && (leg_txn_unacked(c) != NULL || refresh_is_exchange(c)))
         return refused(st, 491);
     return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE
                                                                                               : CALL_EV_REFUSED;
@@ -106,7 +111,7 @@ static enum call_event update(const struct call *c, struct call_step *st)
         return CALL_EV_REFUSED;
     if (relay_is_updating(c, st->side.id))
         return refused(st, 500);
-    if (!screen_body(st))
+    if (!screen_session(c, st) || !screen_body(st))
         return CALL_EV_REFUSED;
     return st->sdp.len > 0 ? update_with_offer(c, st) : CALL_EV_UPDATE;
 }
@@ -248,16 +253,26 @@ static enum call_event job_done(const struct call *c, struct call_step *st)
 
 /* --- the rest --- */
 
+/* A session that is over, or a request of ours that is due. */
+static enum call_event session_timer(const struct call *c, struct call_step *st)
+{
+    st->side = refresh_expired(c, c->row->timers[CALL_TMR_SESSION]);
+    return st->side.d != NULL ? CALL_EV_EXPIRED : CALL_EV_TMR_SESSION;
+}
+
 /* A timer that was disarmed in the turn it fired in has nothing to say. */
-static enum call_event timer(const struct call *c, enum call_timer t)
+static enum call_event timer(const struct call *c, struct call_step *st, enum call_timer t)
 {
     static const enum call_event event[CALL_TIMERS] = {
         [CALL_TMR_SETUP] = CALL_EV_TMR_SETUP,     [CALL_TMR_2XX] = CALL_EV_TMR_2XX,
         [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,   [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
         [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER,
-        [CALL_TMR_PRACK] = CALL_EV_TMR_PRACK};
+        [CALL_TMR_PRACK] = CALL_EV_TMR_PRACK,     [CALL_TMR_SESSION] = CALL_EV_TMR_SESSION,
+        [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES};
     if (c->row->timers[t] == 0)
         return CALL_EV_NONE;
+    if (t == CALL_TMR_SESSION)
+        return session_timer(c, st);
     return t == CALL_TMR_PRACK && rel100_is_overdue(c) ? CALL_EV_NO_PRACK : event[t];
 }
 
@@ -282,6 +297,19 @@ static enum call_event targets(const struct call *c, struct call_step *st)
     return st->no.status == 0 ? CALL_EV_TARGETS : CALL_EV_NOBODY;
 }
 
+/* Of a session description that we cannot use nothing is known. */
+static enum call_event to_refresh(const struct call *c, struct call_step *st)
+{
+    enum refresh_news news = refresh_classify(&st->side, st->in);
+    bool offered = st->in->msg != NULL && st->in->msg->method == SIP_M_INVITE;
+    bool usable = offered && (side_is_bridged(c) ? screen_body(st) : screen_ack(c, st));
+    if (!usable)
+        st->sdp = SPAN("");
+    if (news == REFRESH_NOTHING)
+        return CALL_EV_NONE;
+    return news == REFRESH_LOST ? CALL_EV_SESSION_LOST : CALL_EV_REFRESHED;
+}
+
 /* Responses to the INVITEs and BYEs of the legs we placed are theirs: out_leg_classify. */
 static enum call_event response(const struct call *c, struct call_step *st)
 {
@@ -302,6 +330,9 @@ static enum call_event response(const struct call *c, struct call_step *st)
             (void)sip_caps_check_body(in->msg, &st->sdp); /* a body that nobody could read is left out */
         return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_RELAYED : CALL_EV_NONE;
     }
+    st->side = refresh_side_of(c, in->txn);
+    if (st->side.d != NULL)
+        return to_refresh(c, st);
     return final && leg_request_is_open(c, in->txn) ? CALL_EV_BYE_DONE : CALL_EV_NONE;
 }
 
@@ -320,7 +351,7 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
     case CALL_IN_TERMINATE:
         return CALL_EV_TERMINATE;
     case CALL_IN_TIMER:
-        return timer(c, in->timer);
+        return timer(c, st, in->timer);
     case CALL_IN_TARGETS:
         return targets(c, st);
     }

@@ -118,6 +118,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
     row_text(&c->row->end_stage, span_cstr(stage_of(c)));
     c->row->ended_wall_ms = (uint64_t)now.wall_ms;
     fx_disarm(c, fx, CALL_TMR_SETUP);
+    fx_disarm(c, fx, CALL_TMR_EXPIRES);
     leg_2xx_done(c, fx);
     rel100_end(c, fx);
     events_ended(c, fx, now);

@@ -44,6 +44,11 @@ bool screen_require(struct call_step *st)
     return sip_caps_meets_require(st->in->msg) ? true : refuse(st, 420);
 }
 
+bool screen_session(const struct call *c, struct call_step *st)
+{
+    return session_is_too_short(&c->conf->session, st->in->msg) ? refuse(st, 422) : true;
+}
+
 bool screen_body(struct call_step *st)
 {
     int fault = sip_caps_check_body(st->in->msg, &st->sdp);
@@ -62,7 +67,7 @@ static bool is_readable(int err)
 bool screen_invite(const struct call *c, struct call_step *st, enum screen_for whose)
 {
     struct offer_self self = self_of(c, 0, 0);
-    if (!screen_require(st) || !screen_body(st))
+    if (!screen_require(st) || !screen_session(c, st) || !screen_body(st))
         return false;
     if (!sip_caps_takes_sdp(st->in->msg))
         return refuse(st, 406);

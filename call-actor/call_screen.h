@@ -29,6 +29,8 @@ bool screen_initial(struct call_step *st);
 bool screen_body(struct call_step *st);
 /** Extensions asked for (any request but ACK and CANCEL, §8.2.2.3). */
 bool screen_require(struct call_step *st);
+/** The session timer of an INVITE or UPDATE is not too short (RFC 4028 §9). */
+bool screen_session(const struct call *c, struct call_step *st);
 /**
  * Where an INVITE wants to go, and who sends it (NUMBER_MAX bytes each): the Request-URI's user, or that of To when it
  * has none, as a gateway may send; identity_number. Contract forms of number.h. returns 0, 484 (no destination) or 404

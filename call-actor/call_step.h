@@ -26,6 +26,7 @@
     X(CANCEL, "CANCEL")         /* of the initial INVITE */                                                            \
     X(OPTIONS, "OPTIONS")       /* in the dialog */                                                                    \
     X(UPDATE, "UPDATE")         /* we answer it: without an offer, or with one for us */                               \
+    X(REFRESH, "refresh")       /* re-INVITE in a bridged call with nothing new in it */                               \
     X(PRACK, "PRACK")           /* of a provisional that waits for it, or waited */                                    \
     X(PRACK_LAST, "last PRACK") /* the same, and now the 200 may go */                                                 \
     X(REFUSED, "refused")       /* any other request to this call: the step says with what it is refused */            \
@@ -50,6 +51,9 @@
     X(RING_ON, "ringing goes on")         /* one refused, or nobody was found behind him: others are left */           \
     X(RING_FAILED, "nobody answers")      /* nobody is left, or one refused for all */                                 \
     X(RELAYED, "response to relay")       /* to an offer that was passed on */                                         \
+    X(REFRESHED, "refreshed")             /* answer to a request of ours that keeps the call alive */                  \
+    X(SESSION_LOST, "session lost")       /* the same, or none, and it tells that nobody is there any more */          \
+    X(EXPIRED, "session expired")         /* the session timer of a side has run out */                                \
     X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
     X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
     X(TMR_SETUP, "set-up timer")                                                                                       \
@@ -58,7 +62,9 @@
     X(TMR_LINGER, "linger timer")                                                                                      \
     X(TMR_RELEASE, "release timer")                                                                                    \
     X(TMR_NO_ANSWER, "no-answer timer")                                                                                \
-    X(TMR_PRACK, "PRACK timer")
+    X(TMR_PRACK, "PRACK timer")                                                                                        \
+    X(TMR_SESSION, "session timer")                                                                                    \
+    X(TMR_EXPIRES, "expires timer")
 
 enum call_event {
 #define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
@@ -117,6 +123,9 @@ fsm_act_fn act_progress, act_prack, act_prack_last, act_prack_repeat, act_no_pra
 /* call_act_bridged.c */
 fsm_act_fn act_relay, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite, act_callee_bye,
     act_callee_bye_early, act_stray_bye;
+/* call_act_refresh.c */
+fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
+    act_invite_expired;
 /* call_act_end.c */
 fsm_act_fn act_cancelled, act_setup_failed, act_setup_overdue, act_setup_ended;
 fsm_act_fn act_bye_in, act_bye_glare, act_bye_out, act_close, act_ack_closing, act_ack_unfit, act_no_ack, act_over;

@@ -54,6 +54,17 @@ static const char *const event_names[CALL_EVENTS] = {
     [CALL_EV_PRACK] = FSM_NEVER, [CALL_EV_PRACK_LAST] = FSM_NEVER, [CALL_EV_NO_PRACK] = FSM_NEVER,                     \
     [CALL_EV_TMR_PRACK] = FSM_NEVER, [CALL_EV_EARLY_DONE] = FSM_NEVER, [CALL_EV_ANSWER_HELD] = FSM_NEVER
 
+/* Nothing keeps the session alive but in ESTABLISHED. */
+#define NO_SESSION                                                                                                     \
+    [CALL_EV_REFRESH] = FSM_NEVER, [CALL_EV_REFRESHED] = FSM_IGNORE, [CALL_EV_SESSION_LOST] = FSM_IGNORE,              \
+    [CALL_EV_EXPIRED] = FSM_NEVER, [CALL_EV_TMR_SESSION] = FSM_NEVER
+
+/* It is over; a late 2xx to a re-INVITE of ours gets its ACK. */
+#define LATE_REFRESH_IN(state)                                                                                         \
+    [CALL_EV_REFRESH] = FSM_NEVER, [CALL_EV_REFRESHED] = FSM_TO(act_refreshed_late, state),                            \
+    [CALL_EV_SESSION_LOST] = FSM_TO(act_refreshed_late, state), [CALL_EV_EXPIRED] = FSM_NEVER,                         \
+    [CALL_EV_TMR_SESSION] = FSM_NEVER
+
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
     [CALL_ST_NEW] = {
@@ -98,6 +109,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_RELEASE]   = FSM_NEVER,
         [CALL_EV_SETUP_RINGS]   = FSM_NEVER,
         NO_EARLY,
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_SETUP] = { /* there is no dialog yet: our tag has not left the house */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -138,6 +151,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_NO_ANSWER] = FSM_NEVER,
         [CALL_EV_SETUP_RINGS]   = FSM_TO(act_ring_caller, CALL_ST_ANSWERING),
         NO_EARLY,
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
     },
     [CALL_ST_RINGING] = { /* each callee that rings has an early dialog with the caller */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -177,6 +192,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_RINGING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_RINGING),
         [CALL_EV_ANSWER_HELD]   = FSM_TO(act_leg_answer_held, CALL_ST_ANSWERING),
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
     },
     [CALL_ST_ANSWERING] = { /* the caller's dialog is early still, the callee's is not */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -208,6 +225,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_NO_PRACK]      = FSM_TO(act_no_prack, CALL_ST_ENDED),
         [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_ANSWERING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERING),
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ANSWERED] = { /* §13.3.1.4 */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -236,6 +255,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ANSWERED),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERED),
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_CLOSING] = {
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -264,6 +285,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_CLOSING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_CLOSING),
+        NO_SESSION,
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ESTABLISHED] = { /* ACK and its timers: of a re-INVITE */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -292,6 +315,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ESTABLISHED),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFRESH]       = FSM_TO(act_refresh, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFRESHED]     = FSM_TO(act_refreshed, CALL_ST_ESTABLISHED),
+        [CALL_EV_SESSION_LOST]  = FSM_TO(act_session_lost, CALL_ST_ENDING),
+        [CALL_EV_EXPIRED]       = FSM_TO(act_session_expired, CALL_ST_ENDING),
+        [CALL_EV_TMR_SESSION]   = FSM_TO(act_session_due, CALL_ST_ESTABLISHED),
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ENDING] = { /* the session ended when our BYE left (§15.1.1) */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -320,6 +349,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ENDING),
         [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
+        LATE_REFRESH_IN(CALL_ST_ENDING),
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ENDED] = { /* left by being forgotten: call_handle, when nothing holds it any more */
         [CALL_EV_INVITE]        = FSM_NEVER,
@@ -348,6 +379,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ENDED),
         [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
+        LATE_REFRESH_IN(CALL_ST_ENDED),
+        [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 #include "call-actor/dialog.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/session_timer.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_uri.h"
@@ -251,6 +252,7 @@ void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Pl
     reverse_routes(d);
     dialog_note_target(d, answer);
     dialog_note_allow(d, answer);
+    session_take_answer(d, answer);
     if (!row_endpoint_eq(d->peer, source)) {
         plane__endpoint__free_unpacked(d->peer, NULL);
         d->peer = row_endpoint(source);
@@ -270,6 +272,7 @@ static bool is_behind_nat(const struct sip_via *via, const Plane__Endpoint *sour
 void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const Plane__Endpoint *source)
 {
     d->remote_cseq = request->cseq.num;
+    session_note_request(d, request);
     d->nat = is_behind_nat(&request->via, source);
     d->peer_listens = sip_via_port(&request->via);
     dialog_note_allow(d, request);
@@ -311,6 +314,8 @@ void dialog_shrink(Store__Dialog *d)
     row_text(&d->remote_value, SPAN(""));
     row_text(&d->remote_target, SPAN(""));
     drop_routes(d);
+    if (d->session != NULL)
+        row_bytes(&d->session->sdp, SPAN(""));
 }
 
 /* --- requests of ours --- */

@@ -39,8 +39,8 @@ Store__Dialog *dialog_copy(const Store__Dialog *d);
 bool dialog_can_answer(const struct sip_msg *answer);
 /**
  * The 2xx to our INVITE: remote tag, target and route set (§12.1.2, §13.2.2.4). Without a usable Contact the target
- * stays what the INVITE went to; with a Record-Route that cannot be used there are no routes. source: where it came
- * from.
+ * stays what the INVITE went to; with a Record-Route that cannot be used there are no routes. Its session timer holds.
+ * source: where it came from.
  */
 void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Plane__Endpoint *source);
 /** A request with this CSeq number is out of order (§12.2.2). Equal is let pass: some peers never count. */
@@ -48,7 +48,7 @@ static inline bool dialog_is_out_of_order(const Store__Dialog *d, uint32_t cseq)
 {
     return cseq < d->remote_cseq;
 }
-/** A request of the peer was taken: its CSeq number, and where our next request is sent. */
+/** A request of the peer was taken: its CSeq number, where our next request is sent, what it asks of session timers. */
 void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const Plane__Endpoint *source);
 /** The target its Contact names. false: it has none that can be used. */
 bool dialog_target_of(const struct sip_msg *m, struct span *target);

@@ -163,10 +163,12 @@ void leg_put_retry(struct buf *out, const struct call *c, unsigned status)
     put_retry(out, span_cstr(c->row->a->call_id), status);
 }
 
-static void put_what_status_asks(struct buf *out, const struct sip_msg *m, unsigned status)
+static void put_what_status_asks(struct buf *out, const struct call *c, const struct sip_msg *m, unsigned status)
 {
     sip_caps_write_refusal(out, m, status);
     put_retry(out, m->call_id, status);
+    if (status == 422)
+        session_put_min(out, &c->conf->session);
 }
 
 /* --- sending --- */
@@ -182,9 +184,19 @@ static void end_reply(struct buf *out, const struct call *c, struct span sdp)
     leg_put_sdp(out, sdp);
 }
 
+/* RFC 4028 §9: a 2xx to what may refresh a session, by its dialog's terms. */
+static bool is_refreshing(const Store__ServerTxn *txn, unsigned status)
+{
+    bool refreshes = strcmp(txn->method, "INVITE") == 0 || strcmp(txn->method, "UPDATE") == 0;
+    return refreshes && status >= 200 && status < 300;
+}
+
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
               struct span sdp)
 {
+    const struct side to = side_of(c, txn->leg);
+    if (is_refreshing(txn, status) && to.d != NULL)
+        session_put_answer(out, to.d, &c->conf->session);
     end_reply(out, c, sdp);
     if (status >= 200) {
         txn->status = status;
@@ -212,7 +224,7 @@ void leg_refuse(struct call *c, struct call_effects *fx, const struct call_input
 {
     struct buf out;
     begin(&out, c, in, no->status, no->reason);
-    put_what_status_asks(&out, in->msg, no->status);
+    put_what_status_asks(&out, c, in->msg, no->status);
     put_warning(&out, c->conf, no);
     if (kept)
         leg_send(c, fx, leg_txn_open(c, in), &out, no->status, SPAN(""));

@@ -50,7 +50,7 @@ void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *
 /** Ends a message: its session description, when there is one. */
 void leg_put_sdp(struct buf *out, struct span sdp);
 /** Ends the reply (sdp may be empty) and hands it over for a transaction that is kept; a final one is kept for repeats.
- */
+ * A 2xx to an INVITE or UPDATE agrees to a session timer (session_put_answer). */
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
               struct span sdp);
 /** The same, without a body, to a request that is answered anew when it comes again. */

@@ -108,10 +108,27 @@ static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg,
     return waits ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
 }
 
+/* Does it name a Min-SE that is above what we asked for, once (RFC 4028 §7.3)? */
+static bool can_ask_longer(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    const Store__Session *s = leg->dialog->session;
+    return in->status == 422 && in->msg != NULL && s != NULL && s->tries < SESSION_TRIES_MAX &&
+           session_is_too_small(leg->dialog, &c->conf->session, in->msg);
+}
+
+static enum out_leg_event refusal(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
+{
+    if (!out_leg_rings(leg))
+        return OUT_LEG_EV_REFUSAL;
+    if (can_answer(c, leg, in))
+        return OUT_LEG_EV_CHALLENGE;
+    return can_ask_longer(c, leg, in) ? OUT_LEG_EV_TOO_SHORT : OUT_LEG_EV_REFUSAL;
+}
+
 static enum out_leg_event to_invite(const struct call *c, const Store__OutLeg *leg, const struct call_input *in)
 {
     if (in->status == 0 || in->status >= 300)
-        return out_leg_rings(leg) && can_answer(c, leg, in) ? OUT_LEG_EV_CHALLENGE : OUT_LEG_EV_REFUSAL;
+        return refusal(c, leg, in);
     if (in->msg == NULL || in->status <= 100)
         return OUT_LEG_EV_NONE;
     if (is_2xx(in))

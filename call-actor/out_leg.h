@@ -31,17 +31,18 @@ enum out_leg_state {
 #define OUT_LEG_EVENT_LIST(X)                                                                                          \
     X(PROVISIONAL, "provisional")                                                                                      \
     X(PROVISIONAL_AGAIN, "provisional again")                                                                          \
-    X(ANSWER, "answer")             /* the first 2xx, and it can be acknowledged at once */                            \
-    X(ANSWER_WAITS, "offer")        /* the first 2xx; its ACK waits for the caller's */                                \
-    X(ANSWER_UNFIT, "unfit answer") /* the first 2xx, of no use or too late */                                         \
-    X(ANSWER_AGAIN, "answer again") /* the same 2xx */                                                                 \
-    X(CHALLENGE, "challenge")       /* 401 or 407 that we can answer */                                                \
-    X(REFUSAL, "refusal")           /* any other final response, or none in time */                                    \
-    X(CANCEL, "cancel")             /* we do not want it any more */                                                   \
-    X(ACK, "ACK")                   /* the caller's has come */                                                        \
-    X(HANG_UP, "hang up")           /* we end it */                                                                    \
-    X(BYE, "BYE")                   /* the callee ends it */                                                           \
-    X(BYE_DONE, "BYE done")         /* final answer to our BYE, or none in time */
+    X(ANSWER, "answer")                /* the first 2xx, and it can be acknowledged at once */                         \
+    X(ANSWER_WAITS, "offer")           /* the first 2xx; its ACK waits for the caller's */                             \
+    X(ANSWER_UNFIT, "unfit answer")    /* the first 2xx, of no use or too late */                                      \
+    X(ANSWER_AGAIN, "answer again")    /* the same 2xx */                                                              \
+    X(CHALLENGE, "challenge")          /* 401 or 407 that we can answer */                                             \
+    X(TOO_SHORT, "interval too small") /* 422 that we can do something about */                                        \
+    X(REFUSAL, "refusal")              /* any other final response, or none in time */                                 \
+    X(CANCEL, "cancel")                /* we do not want it any more */                                                \
+    X(ACK, "ACK")                      /* the caller's has come */                                                     \
+    X(HANG_UP, "hang up")              /* we end it */                                                                 \
+    X(BYE, "BYE")                      /* the callee ends it */                                                        \
+    X(BYE_DONE, "BYE done")            /* final answer to our BYE, or none in time */
 
 enum out_leg_event {
 #define OUT_LEG_EVENT_ENUM(name, text) OUT_LEG_EV_##name,
@@ -115,7 +116,7 @@ static inline bool out_leg_is_up(const Store__OutLeg *leg)
 
 /* Actions (out_leg_act.c). */
 fsm_act_fn out_leg_provisional, out_leg_prack_again, out_leg_answered, out_leg_offered, out_leg_unwanted,
-    out_leg_ack_again, out_leg_authorize, out_leg_authorize_bye, out_leg_refused, out_leg_cancel, out_leg_cancelled,
-    out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over;
+    out_leg_ack_again, out_leg_authorize, out_leg_authorize_bye, out_leg_ask_longer, out_leg_refused, out_leg_cancel,
+    out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over;
 
 #endif

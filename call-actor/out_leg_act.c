@@ -106,6 +106,7 @@ static void send_invite(struct call *c, struct call_effects *fx, Store__OutLeg *
     put_identity(&raw, c, leg);
     buf_put_span(&raw, auth);
     leg_put_invite(&raw, c, leg->dialog, &way, rel100_may_offer(c));
+    session_put_ask(&raw, leg->dialog, &c->conf->session);
     put_breadth(&raw, leg->max_breadth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, row_span(row->offer));
@@ -146,6 +147,18 @@ void out_leg_authorize(void *obj, const void *arg, void *fx, struct now now)
     ref->leg->status = news->in->status;
     send_invite(ref->call, fx, ref->leg, buf_span(&line));
     buf_fini(&line);
+}
+
+/* RFC 4028 §7.3: once more, and for longer. */
+void out_leg_ask_longer(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct out_leg_ref *ref = obj;
+    const struct out_leg_news *news = arg;
+    session_take_too_small(ref->leg->dialog, news->in->msg);
+    session_of(ref->leg->dialog)->tries++;
+    ref->leg->status = news->in->status;
+    send_invite(ref->call, fx, ref->leg, SPAN(""));
 }
 
 /* --- what comes of it --- */

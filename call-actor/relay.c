@@ -79,6 +79,7 @@ static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, to.d, span_cstr(method), cseq);
     leg_put_invite(&raw, c, to.d, to.d->peer, false);
+    session_put_ask(&raw, to.d, &c->conf->session); /* its own; the asker's passes no more than other headers do */
     buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
@@ -102,6 +103,7 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
     r->delayed_offer = st->sdp.len == 0;
     r->update = st->in->msg->method == SIP_M_UPDATE;
     row_bytes(&r->key, st->in->txn);
+    row_bytes(&r->sdp, st->sdp);
     if (dialog_target_of(st->in->msg, &target))
         row_text(&r->target, target);
     row_list_add(&c->row->relays, &c->row->n_relays, r);
@@ -133,7 +135,8 @@ static void acknowledge(struct call *c, struct call_effects *fx, Store__Relay *r
 /*
  * What is between us and who answers is nothing who asked could do anything about. An UPDATE that got no answer in time
  * is no 408: that would end his dialog (RFC 3311 §5.1), and RFC 4320 §4.2 has none but for INVITE. One that the other
- * side does not take after all may come again: as a re-INVITE then.
+ * side does not take after all may come again: as a re-INVITE then. A 422 is about our
+ * terms, which are others the next time.
  */
 static unsigned status_for_asker(const Store__Relay *r, const struct call_input *in)
 {
@@ -150,6 +153,8 @@ unsigned relay_status_for_asker(const struct call_input *in)
     unsigned status = in->status;
     if (status == 0)
         return 408;
+    if (status == 422)
+        return 491;
     return status < 400 || status == 401 || status == 407 || status > 699 ? 488 : status;
 }
 
@@ -175,6 +180,9 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
     Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
     dialog_note_target(to.d, st->in->msg);
     dialog_note_allow(to.d, st->in->msg);
+    session_take_answer(to.d, st->in->msg);
+    session_note_sdp(from.d, row_span(r->sdp));
+    session_note_sdp(to.d, st->sdp);
     if (r->target[0] != '\0')
         row_text(&from.d->remote_target, span_cstr(r->target));
     leg_request_answered(r->request);
@@ -238,6 +246,8 @@ static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Re
 static void take_refusal(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_input *in)
 {
     unsigned status = status_for_asker(r, in);
+    if (in->status == 422 && in->msg != NULL)
+        session_take_too_small(side_of(c, r->to).d, in->msg);
     if (in->status == 405 || in->status == 501)
         side_of(c, r->to).d->allows_update = false;
     pass_refusal(c, fx, r, status);

@@ -11,10 +11,10 @@
 #define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
-#define SIP_CAPS_ACCEPT_LANGUAGE "en"      /* of our reason phrases; a body has none that would matter to us */
-#define SIP_CAPS_SUPPORTED "100rel"        /* RFC 3262 */
-#define SIP_CAPS_SUPPORTED_BUT_100REL ""   /* … of an INVITE whose provisionals cannot be acknowledged */
-#define SIP_CAPS_REGISTER "path, outbound" /* … but for these of a REGISTER (RFC 3327, RFC 5626) */
+#define SIP_CAPS_ACCEPT_LANGUAGE "en"         /* of our reason phrases; a body has none that would matter to us */
+#define SIP_CAPS_SUPPORTED "100rel, timer"    /* RFC 3262, RFC 4028 */
+#define SIP_CAPS_SUPPORTED_BUT_100REL "timer" /* … of an INVITE whose provisionals cannot be acknowledged */
+#define SIP_CAPS_REGISTER "path, outbound"    /* of a REGISTER instead (RFC 3327, RFC 5626) */
 
 /** All of them: what a 200 to OPTIONS tells (§11.2). */
 void sip_caps_write(struct buf *out);

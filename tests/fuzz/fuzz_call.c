@@ -460,6 +460,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .events_protobuf = true,
                                 .portless_actions = portless,
                                 .no_answer_ms = 30000,
+                                .session = {.expires_s = 1800, .liveness_s = 300, .t1_ms = 500},
                                 .route = {.domains = domains, .trunk = "sip:192.0.2.99"},
                                 .trunk_user = "u",
                                 .trunk_secret = "s",

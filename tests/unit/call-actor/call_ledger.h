@@ -128,7 +128,8 @@ static inline void ledger_see_reply(struct ledger *l, const struct call_effect *
 /* §15: no BYE before the ACK has come or cannot come any more. */
 static inline void ledger_see_request(struct ledger *l, const struct call_effect *e, const struct call_input *in)
 {
-    assert_string_equal(e->method, "BYE");
+    if (strcmp(e->method, "BYE") != 0) /* what keeps the call alive, and the ACK to it */
+        return;
     if (l->before == CALL_ST_ANSWERED || l->before == CALL_ST_CLOSING)
         assert_true((in->type == CALL_IN_REQUEST && in->msg->method == SIP_M_ACK) ||
                     (in->type == CALL_IN_TIMER && in->timer == CALL_TMR_NO_ACK));

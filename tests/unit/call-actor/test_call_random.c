@@ -69,6 +69,13 @@ static const char *const offers[] = {
     KIT_OFFER, KIT_HOLD, "", "v=0\r\n",
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n"};
 
+static const char *const terms[] = {NULL,
+                                    "Supported: timer\r\nAllow: INVITE, UPDATE\r\n",
+                                    "Supported: timer\r\nAllow: INVITE\r\nSession-Expires: 90;refresher=uas\r\n",
+                                    "Supported: timer\r\nSession-Expires: 200;refresher=uac\r\n",
+                                    "Supported: timer\r\nSession-Expires: 60\r\n",
+                                    "Session-Expires: 300\r\nMin-SE: 300\r\n"};
+
 static void send(const struct kit_req *r)
 {
     struct buf key;
@@ -107,7 +114,9 @@ static void some_request(void)
         r.cseq = 10;
     } else if (strcmp(method, "INVITE") == 0) {
         r.body = offers[rnd(5)];
-        r.more = rnd(10) == 0 ? "Require: foo\r\n" : NULL;
+        r.more = rnd(10) == 0 ? "Require: foo\r\n" : rnd(3) == 0 ? terms[rnd(6)] : NULL;
+    } else if (strcmp(method, "UPDATE") == 0) {
+        r.more = terms[rnd(6)];
     } else if (strcmp(method, "PRACK") == 0) {
         uint32_t rseq = k.c->row->n_earlies > 0 ? k.c->row->earlies[0]->rseq_out : 0;
         (void)snprintf(rack, sizeof(rack), "RAck: %u %u INVITE\r\n", rseq + (rnd(4) == 0), 10 + (rnd(8) == 0));
@@ -208,6 +217,32 @@ static void answer_bye(unsigned status)
     happen(&in);
 }
 
+/* To our refresh or OPTIONS, also when it was answered before. */
+static void answer_refresh(void)
+{
+    static const unsigned statuses[] = {200, 200, 200, 200, 200, 183, 405, 408, 422, 481, 488, 491, 0};
+    const Store__Session *s = k.c->row->a != NULL ? k.c->row->a->session : NULL;
+    char branch[64], raw[1024];
+    struct sip_msg msg;
+    unsigned status = statuses[rnd(13)];
+    if (s == NULL || s->request == NULL)
+        return;
+    struct span txn = row_span(s->request->branch);
+    assert_true(span_copy(branch, sizeof(branch), txn));
+    int n = snprintf(raw, sizeof(raw),
+                     "SIP/2.0 %u W\r\nVia: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
+                     "To: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 %s\r\n%sMin-SE: %u\r\nContent-Length: 0\r\n\r\n",
+                     status != 0 ? status : 200, s->request->method, rnd(2) == 0 ? terms[2 + rnd(3)] : "", rnd(999));
+    assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
+    struct call_input in = {.type = CALL_IN_RESPONSE,
+                            .msg = status != 0 ? &msg : NULL,
+                            .txn = span_of(branch, txn.len),
+                            .status = status,
+                            .source = &k.source,
+                            .unreachable = rnd(2) == 0};
+    happen(&in);
+}
+
 /* The next timer that is due. */
 static bool fire(void)
 {
@@ -262,7 +297,7 @@ static void peer_comes_back(void)
 static void something(void)
 {
     k.now.wall_ms += rnd(300);
-    switch (rnd(16)) {
+    switch (rnd(18)) {
     case 0:
     case 1:
     case 2:
@@ -294,6 +329,10 @@ static void something(void)
         (void)fire();
         break;
     case 14:
+    case 15:
+        answer_refresh();
+        break;
+    case 16:
         die_and_come_back();
         break;
     default:
@@ -313,7 +352,7 @@ static void drain(void)
             answer_job(&l.job[open], true);
         else if (k.c->row->n_client_txns > 0)
             answer_bye(200);
-        else if (!fire())
+        else if (k.c->row->timers[CALL_TMR_SESSION] != 0 || !fire()) /* a session may go on for ever */
             terminate();
     }
     assert_true(k.forgotten);
@@ -325,11 +364,14 @@ static unsigned live_once(unsigned seen[CALL_STATES][CALL_EVENTS])
     memset(&l, 0, sizeof(l));
     kit_init(&k);
     k.conf.setup_ms = 2000;
+    k.conf.session = (struct session_rules){.expires_s = 1800, .liveness_s = rnd(2) * 300, .t1_ms = k.conf.t1_ms};
     send(&(struct kit_req){.method = "INVITE",
                            .cseq = 10,
                            .branch = "z9hG4bKinvite",
                            .body = rnd(4) == 0 ? "" : KIT_OFFER,
-                           .more = rnd(2) == 0 ? "Require: 100rel\r\n" : NULL});
+                           .more = rnd(2) == 0   ? "Require: 100rel\r\n"
+                                   : rnd(4) == 0 ? "Expires: 1\r\n"
+                                                 : terms[rnd(4)]});
     while (!k.forgotten && steps++ < LIFE_STEPS)
         something();
     if (!k.forgotten)
@@ -356,7 +398,7 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
-           e == CALL_EV_NOBODY || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
+           e == CALL_EV_NOBODY || e == CALL_EV_REFRESH || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
            (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
            (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
 }

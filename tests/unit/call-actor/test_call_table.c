@@ -46,6 +46,7 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_RING_FAILED:
         return state != CALL_ST_RINGING;
     case CALL_EV_RELAY:
+    case CALL_EV_REFRESH:
         return state != CALL_ST_ESTABLISHED;
     case CALL_EV_BYE_CALLEE:
         return before;
@@ -63,6 +64,8 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_NOBODY:
     case CALL_EV_NOT_A_USER:
         return state == CALL_ST_RINGING;
+    case CALL_EV_EXPIRED: /* of a timer that stands in ESTABLISHED alone */
+        return state != CALL_ST_ESTABLISHED;
     default:
         return false;
     }
@@ -139,6 +142,9 @@ static void numbers_of_states_and_timers_stay(void **s)
     assert_int_equal(CALL_TMR_NO_ACK, 2);
     assert_int_equal(CALL_TMR_LINGER, 3);
     assert_int_equal(CALL_TMR_RELEASE, 4);
+    assert_int_equal(CALL_TMR_NO_ANSWER, 5);
+    assert_int_equal(CALL_TMR_SESSION, 7);
+    assert_int_equal(CALL_TMR_EXPIRES, 8);
     assert_string_equal(call_state_name(CALL_ST_CLOSING), "closing");
     assert_string_equal(call_state_name(CALL_STATES), "?");
 }

@@ -1,0 +1,319 @@
+#include "call-actor/refresh.h"
+
+#include "call-actor/dialog.h"
+#include "call-actor/digest_client.h"
+#include "call-actor/leg.h"
+#include "call-actor/out_leg.h"
+#include "call-actor/relay.h"
+#include "call-actor/session_timer.h"
+#include "common/base/err.h"
+#include "common/base/id.h"
+#include "common/sip/sip_caps.h"
+#include "common/sip/sip_write.h"
+
+#define SIDES_MAX 2u
+
+/* --- whom --- */
+
+/* The caller, and whom he talks to: those whose dialogs are confirmed. */
+static size_t sides_of(const struct call *c, struct side out[SIDES_MAX])
+{
+    size_t cnt = 0;
+    struct side callee = side_of(c, c->row->winner);
+    if (c->row->a != NULL)
+        out[cnt++] = side_of(c, SIDE_CALLER);
+    if (c->row->winner != SIDE_CALLER && callee.leg != NULL && out_leg_is_up(callee.leg))
+        out[cnt++] = callee;
+    return cnt;
+}
+
+static bool is_method(const Store__ClientTxn *txn, const char *method)
+{
+    return txn != NULL && strcmp(txn->method, method) == 0;
+}
+
+/* Also of a leg that is over: its late 2xx is acknowledged. */
+struct side refresh_side_of(const struct call *c, struct span branch)
+{
+    for (uint32_t id = 0; id <= c->row->n_out_legs; id++) {
+        struct side s = side_of(c, id);
+        if (s.d != NULL && s.d->session != NULL && leg_request_is(s.d->session->request, branch))
+            return s;
+    }
+    return (struct side){.d = NULL};
+}
+
+bool refresh_is_exchange(const struct call *c)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    for (size_t i = 0; i < cnt; i++) {
+        const Store__ClientTxn *txn = session_of(sides[i].d)->request;
+        if (leg_request_is_out(txn) && is_method(txn, "INVITE"))
+            return true;
+    }
+    return false;
+}
+
+struct span refresh_sdp_for(const struct call *c, const struct side *side)
+{
+    return side_is_bridged(c) ? session_sdp(side_other(c, side->id).d) : row_span(c->row->answer);
+}
+
+bool refresh_is_plain(const struct call *c, const struct side *side, struct span sdp)
+{
+    bool timed = side->d->session != NULL && side->d->session->interval_s != 0;
+    return timed && sdp.len > 0 && span_eq(sdp, session_sdp(side->d)) && refresh_sdp_for(c, side).len > 0;
+}
+
+/* --- asking --- */
+
+/* Two of one kind may not be out together (RFC 3261 §14.1, RFC 3311 §5.1). One that is passed on refreshes as well. */
+static bool must_wait(const struct call *c, const char *method)
+{
+    if (strcmp(method, "INVITE") != 0)
+        return relay_is_out(c);
+    return relay_glare(c, SIDE_CALLER) != 0 || refresh_is_exchange(c) || leg_txn_pending(c) != NULL ||
+           leg_txn_unacked(c) != NULL;
+}
+
+/* auth: a header line, or empty. */
+static void ask(struct call *c, struct call_effects *fx, const struct side *to, const char *method, struct span auth)
+{
+    struct buf raw;
+    Store__Session *s = session_of(to->d);
+    uint32_t cseq = ++to->d->local_cseq;
+    bool options = strcmp(method, "OPTIONS") == 0;
+    buf_init(&raw, SIP_MSG_BYTES_MAX);
+    dialog_write_request(&raw, to->d, span_cstr(method), cseq);
+    buf_put_span(&raw, auth);
+    if (options) {
+        sip_write_hdr_z(&raw, SIP_H_ACCEPT, SIP_CAPS_ACCEPT);
+    } else {
+        leg_put_invite(&raw, c, to->d, to->d->peer, false);
+        session_put_ask(&raw, to->d, &c->conf->session);
+    }
+    sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
+    leg_put_sdp(&raw, strcmp(method, "INVITE") == 0 ? refresh_sdp_for(c, to) : SPAN(""));
+    if (raw.failed)
+        die(EX_INTERNAL, "a refresh of ours has no room");
+    leg_request_put(&s->request, leg_request_new(c, method, to->d, cseq, buf_span(&raw)));
+    leg_request_put(&s->ack, NULL);
+    buf_fini(&raw);
+    fx_request(fx, method, s->request, to->id);
+}
+
+/* Without a session description to say there is only UPDATE. */
+static const char *method_for(const struct call *c, const struct side *to)
+{
+    const Store__Session *s = session_of(to->d);
+    if (s->interval_s == 0)
+        return "OPTIONS";
+    return to->d->allows_update || refresh_sdp_for(c, to).len == 0 ? "UPDATE" : "INVITE";
+}
+
+static void send_one(struct call *c, struct call_effects *fx, const struct side *to, struct now now)
+{
+    const char *method = method_for(c, to);
+    if (must_wait(c, method))
+        session_of(to->d)->due_wall_ms = (uint64_t)now.wall_ms + session_ms(&c->conf->session, 1);
+    else
+        ask(c, fx, to, method, SPAN(""));
+}
+
+void refresh_send_due(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    for (size_t i = 0; i < cnt; i++) {
+        const Store__Session *s = session_of(sides[i].d);
+        if (s->due_wall_ms != 0 && s->due_wall_ms <= (uint64_t)now.wall_ms)
+            send_one(c, fx, &sides[i], now);
+    }
+}
+
+void refresh_ask_again(const struct call *c, struct call_effects *fx)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    for (size_t i = 0; i < cnt; i++) {
+        const Store__ClientTxn *txn = session_of(sides[i].d)->request;
+        if (!leg_request_is_out(txn))
+            continue;
+        fx_request(fx,
+                   is_method(txn, "INVITE")   ? "INVITE"
+                   : is_method(txn, "UPDATE") ? "UPDATE"
+                                              : "OPTIONS",
+                   txn, sides[i].id);
+    }
+}
+
+/* --- deadlines --- */
+
+struct side refresh_expired(const struct call *c, uint64_t at_wall_ms)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    for (size_t i = 0; i < cnt; i++) {
+        const Store__Session *s = session_of(sides[i].d);
+        if (s->expires_wall_ms != 0 && s->expires_wall_ms <= at_wall_ms)
+            return sides[i];
+    }
+    return (struct side){.d = NULL};
+}
+
+static uint64_t earliest(struct call *c, struct now now)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    uint64_t at = 0;
+    for (size_t i = 0; i < cnt; i++) {
+        uint64_t next = session_deadline(session_of(sides[i].d), &c->conf->session, now);
+        if (at == 0 || (next != 0 && next < at))
+            at = next;
+    }
+    return at;
+}
+
+void refresh_arm(struct call *c, struct call_effects *fx, struct now now)
+{
+    enum call_state state = call_state(c);
+    bool talks = state == CALL_ST_ESTABLISHED;
+    bool confirmed = talks || state == CALL_ST_ANSWERED || state == CALL_ST_CLOSING;
+    uint64_t at = confirmed ? earliest(c, now) : 0; /* from the 2xx on, whenever its ACK comes */
+    if (!talks)
+        at = 0;
+    if (at != c->row->timers[CALL_TMR_SESSION])
+        fx_arm(c, fx, CALL_TMR_SESSION, at);
+}
+
+/* --- the answer --- */
+
+static bool is_2xx(unsigned status)
+{
+    return status >= 200 && status < 300;
+}
+
+/* Nobody there: no answer in time, or somebody on the way who had none. */
+static bool is_silence(const struct call_input *in)
+{
+    return (in->status == 0 && !in->unreachable) || in->status == 408;
+}
+
+static enum refresh_news to_options(const Store__Session *s, const struct call_input *in)
+{
+    bool silent = in->status == 0 || in->status == 408;
+    bool too_often = s->heard && s->silent + 1 >= SESSION_SILENT_MAX;
+    return in->status == 481 || (silent && too_often) ? REFRESH_LOST : REFRESH_DONE;
+}
+
+enum refresh_news refresh_classify(const struct side *side, const struct call_input *in)
+{
+    const Store__Session *s = session_of(side->d);
+    bool readable = in->status == 0 || in->msg != NULL;
+    if ((in->status != 0 && in->status < 200) || !readable)
+        return REFRESH_NOTHING;
+    if (!leg_request_is_out(s->request)) /* repeated: our ACK was lost */
+        return is_2xx(in->status) && s->ack != NULL ? REFRESH_DONE : REFRESH_NOTHING;
+    if (is_method(s->request, "OPTIONS"))
+        return to_options(s, in);
+    return in->status == 481 || is_silence(in) ? REFRESH_LOST : REFRESH_DONE;
+}
+
+static void acknowledge(struct call *c, struct call_effects *fx, const struct side *side)
+{
+    Store__Session *s = session_of(side->d);
+    leg_request_put(&s->ack, leg_ack_new(c, side->d, s->request->cseq, SPAN("")));
+    fx_request(fx, "ACK", s->ack, side->id);
+}
+
+static void take_2xx(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    dialog_note_target(st->side.d, st->in->msg);
+    session_take_answer(st->side.d, st->in->msg);
+    if (!is_method(session_of(st->side.d)->request, "INVITE"))
+        return;
+    acknowledge(c, fx, &st->side);
+    if (side_is_bridged(c))
+        session_note_sdp(st->side.d, st->sdp);
+}
+
+static void take_options(Store__Session *s, unsigned status)
+{
+    bool silent = status == 0 || status == 408;
+    s->silent = silent ? s->silent + 1 : 0;
+    s->heard = s->heard || !silent;
+}
+
+/* The trunk's challenge, which is answered in the new request. */
+static bool answers_challenge(const struct call *c, const struct call_step *st, struct buf *line)
+{
+    struct span nonce;
+    const struct call_input *in = st->in;
+    if (st->side.leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407))
+        return false;
+    const struct out_leg_challenge q = {.response = in->msg, .uri = st->side.d->remote_target, .used = ""};
+    return out_leg_answer_challenge(line, c->conf, st->side.leg, &q, &nonce);
+}
+
+/* A refusal about which something can be done at once. returns whether the request left again */
+static bool asks_otherwise(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    Store__Session *s = session_of(st->side.d);
+    unsigned status = st->in->status;
+    bool unknown = is_method(s->request, "UPDATE") && (status == 405 || status == 501);
+    struct buf line;
+    if (s->tries >= SESSION_TRIES_MAX)
+        return false;
+    if (unknown)
+        st->side.d->allows_update = false;
+    bool longer =
+        status == 422 && st->in->msg != NULL && session_is_too_small(st->side.d, &c->conf->session, st->in->msg);
+    if (longer)
+        session_take_too_small(st->side.d, st->in->msg);
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    const char *method = method_for(c, &st->side);
+    bool again = (unknown && strcmp(method, "INVITE") == 0) || longer || answers_challenge(c, st, &line);
+    if (again && !must_wait(c, method)) {
+        s->tries++;
+        ask(c, fx, &st->side, method, buf_span(&line));
+    } else {
+        again = false;
+    }
+    buf_fini(&line);
+    return again;
+}
+
+static void take_refusal(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    Store__Session *s = session_of(st->side.d);
+    if (st->in->status == 491)
+        session_retry_glare(s, &c->conf->session, st->side.leg != NULL, now);
+    else if (!asks_otherwise(c, fx, st))
+        session_retry_later(s, &c->conf->session, now);
+}
+
+void refresh_take(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    Store__Session *s = session_of(st->side.d);
+    if (!leg_request_is_out(s->request)) {
+        fx_request(fx, "ACK", s->ack, st->side.id);
+        return;
+    }
+    leg_request_answered(s->request);
+    if (is_method(s->request, "OPTIONS"))
+        take_options(s, st->in->status);
+    else if (is_2xx(st->in->status))
+        take_2xx(c, fx, st);
+    else
+        take_refusal(c, fx, st, now);
+}
+
+void refresh_take_late(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    Store__Session *s = session_of(st->side.d);
+    bool leads_there = st->side.d->remote_target[0] != '\0'; /* or all is over */
+    leg_request_answered(s->request);
+    if (is_2xx(st->in->status) && is_method(s->request, "INVITE") && leads_there)
+        acknowledge(c, fx, &st->side);
+}
