@@ -9,6 +9,7 @@ import sipp
 from harness import KINDS, Stack
 from ua import Call, Ua, header, status
 
+ALONE = "calls beyond what the machine can carry"
 SAN = harness.SLOW > 1
 RATE = 20
 

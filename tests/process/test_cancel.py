@@ -11,6 +11,7 @@ import unittest
 import harness
 from harness import KINDS, Stack, WORKERS
 
+ALONE = "a rate of calls"
 FULL = bool(os.environ.get("FULL"))
 SAN = harness.SLOW > 1
 RPCS = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort", "PlayAudio")

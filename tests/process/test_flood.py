@@ -16,6 +16,7 @@ from stream_ua import StreamUa, tls_context
 from test_mutated import Memory
 from ua import Call, Ua, status
 
+ALONE = "as many datagrams as the machine can carry"
 SECONDS = float(os.environ.get("FLOOD_S", "4"))
 SOURCES = 10000
 PER_S = 2000 if harness.SLOW > 1 else 20000

@@ -10,6 +10,7 @@ import harness
 import sipp
 from harness import KINDS, Stack, WORKERS
 
+ALONE = "a rate of calls"
 FULL = bool(os.environ.get("FULL"))
 SAN = harness.SLOW > 1
 

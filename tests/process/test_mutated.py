@@ -18,6 +18,7 @@ from harness import Stack, WORKERS
 from mutate import Maker, is_unanswerable
 from ua import header, parse, status
 
+ALONE = "a rate of calls, and the memory they take"
 SECONDS = int(os.environ.get("MUTATED_S", "30"))
 SAN = harness.SLOW > 1
 CALLS_PER_S = int(os.environ.get("MUTATED_CALLS_PER_S", "10" if SAN else "100"))
