@@ -2,6 +2,7 @@
 
 #include "call-actor/call_row.h"
 #include "common/base/err.h"
+#include "common/base/id.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
@@ -194,9 +195,11 @@ static void load_row(void *user, uint64_t key, struct span value)
 {
     struct location *l = user;
     Store__AorRow *row = store__aor_row__unpack(NULL, value.len, (const uint8_t *)value.p);
+    if (key > l->last_key)
+        l->last_key = key;
     if (row == NULL || row->key != key || row->n_bindings == 0 || find(l, span_cstr(row->user)) != NULL)
         log_ev(LOG_ERROR, "a user's bindings in the store cannot be read", log_n("key", (int64_t)key));
-    else
+    else if (id_shard_of_user(span_cstr(row->user), l->args.shards) == l->args.shard)
         keep(place_new(l, row), row, true);
     if (row != NULL)
         store__aor_row__free_unpacked(row, NULL);

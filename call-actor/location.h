@@ -19,6 +19,9 @@ struct location_args {
     struct loop *loop;
     struct store *store;
     size_t users_max;
+    /* Which users are ours (id_shard_of_user); rows of others in our store are left alone. */
+    uint32_t shard;
+    uint32_t shards;
     /* Bindings of this user ran out. */
     void (*on_expired)(void *user, const char *name, unsigned cnt);
     /* Every tick_s (0: never) for each user that wants it, each in his own moment of that time, the same ones after a

@@ -3,6 +3,7 @@
  * what it owes us. After a kill of a neighbour: the same, for that neighbour (rule 3).
  */
 #include "call-actor/actor.h"
+#include "call-actor/move_in.h"
 #include "call-actor/registrar.h"
 #include "common/base/err.h"
 
@@ -36,14 +37,7 @@ static void check_schema(struct actor *a)
             meta->version, meta->schema, STORE_SCHEMA);
     if (meta != NULL)
         store__meta__free_unpacked(meta, NULL);
-    Store__Meta mine = STORE__META__INIT;
-    mine.schema = STORE_SCHEMA;
-    mine.version = (char *)SIG_VERSION;
-    uint8_t packed[64];
-    BUG_ON(store__meta__get_packed_size(&mine) > sizeof(packed));
-    size_t n = store__meta__pack(&mine, packed);
-    store_put(a->store, STORE_META, STORE_META_WRITER, span_of((const char *)packed, n));
-    store_commit(a->store);
+    move_in_mark(a->store, move_in_known(a->store)); /* who wrote last */
 }
 
 static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
@@ -54,12 +48,26 @@ static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
     turn_apply(a, e, &fx);
 }
 
+/* _CALL_ACTORS was changed. */
+static void look_for_our_users(struct actor *a)
+{
+    const struct conf *c = worker_conf(a->worker);
+    const struct move_in_args args = {.dir = conf_str(c, SET_STATE_DIR),
+                                      .store = a->store,
+                                      .location = registrar_location(a->registrar),
+                                      .shard = a->conf.shard,
+                                      .shards = conf_u32(c, SET_CALL_ACTORS)};
+    if (move_in_known(a->store) != args.shards && move_in(&args) >= 0)
+        move_in_mark(a->store, args.shards);
+}
+
 void recover_load(struct actor *a)
 {
     check_schema(a);
     store_each(a->store, STORE_CALLS, load_row, a);
     outbox_load(a->outbox);
     location_load(registrar_location(a->registrar));
+    look_for_our_users(a);
     recover_ask(a, PLANE__PROC__PROC_NONE);
     if (calls_count(&a->calls) > 0 || outbox_count(a->outbox) > 0 || registrar_bindings(a->registrar) > 0)
         log_ev(LOG_INFO, "taken up from the store", log_n("calls", (int64_t)calls_count(&a->calls)),

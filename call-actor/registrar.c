@@ -59,6 +59,8 @@ struct registrar *registrar_new(struct actor *a)
     g->keepalive = keepalive_new(a);
     g->location = location_new(&(struct location_args){.loop = a->loop,
                                                        .store = a->store,
+                                                       .shard = a->conf.shard,
+                                                       .shards = conf_u32(c, SET_CALL_ACTORS),
                                                        .users_max = conf_u32(c, SET_REGISTRATIONS_MAX),
                                                        .on_expired = on_expired,
                                                        .tick_s = conf_u32(c, SET_KEEPALIVE_S),

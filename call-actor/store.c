@@ -6,9 +6,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define STORE_SYNC_EVERY_SEC 1
+#define PATH_SIZE 512
 #define STORE_FREE_AGAIN 16 /* a full store has room again when this part of the limit is free */
 
 struct store {
@@ -110,12 +112,13 @@ static int open_env(struct store *s, const struct store_args *a, const char *pat
     return rc == 0 ? add_reserve(s, reserve_bytes) : rc;
 }
 
-static int open_tables(struct store *s)
+/* flags: MDB_CREATE, or 0: MDB_NOTFOUND when one is missing. */
+static int open_tables(struct store *s, unsigned flags)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
     for (int t = 0; rc == 0 && t < STORE_TABLES; t++)
-        rc = mdb_dbi_open(txn, table_names[t], MDB_CREATE | MDB_INTEGERKEY, &s->dbi[t]);
+        rc = mdb_dbi_open(txn, table_names[t], flags | MDB_INTEGERKEY, &s->dbi[t]);
     if (rc != 0) {
         if (txn != NULL)
             mdb_txn_abort(txn);
@@ -124,17 +127,22 @@ static int open_tables(struct store *s)
     return mdb_txn_commit(txn);
 }
 
+static void write_path(char out[PATH_SIZE], const char *dir, uint32_t shard)
+{
+    snprintf(out, PATH_SIZE, "%s/shard%u.mdb", dir, shard);
+}
+
 struct store *store_open(const struct store_args *a)
 {
-    char path[512];
-    snprintf(path, sizeof(path), "%s/shard%u.mdb", a->dir, a->shard);
+    char path[PATH_SIZE];
+    write_path(path, a->dir, a->shard);
     struct store *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
     s->sync_commits = a->sync_commits;
     int rc = open_env(s, a, path);
     if (rc == 0)
-        rc = open_tables(s);
+        rc = open_tables(s, MDB_CREATE);
     if (rc == 0 && start_syncer(s) != 0)
         rc = EAGAIN;
     if (rc == 0)
@@ -145,6 +153,50 @@ struct store *store_open(const struct store_args *a)
         mdb_env_close(s->env);
     free(s);
     return NULL;
+}
+
+/* The size of its map is what its own process has set. */
+static int open_as_it_is(struct store *s, const char *path)
+{
+    int rc = mdb_env_create(&s->env);
+    if (rc != 0)
+        return rc;
+    mdb_env_set_maxdbs(s->env, STORE_TABLES);
+    rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
+    return rc == 0 ? open_tables(s, 0) : rc;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+bool store_open_other(const char *dir, uint32_t shard, struct store **out)
+{
+    char path[PATH_SIZE];
+    *out = NULL;
+    write_path(path, dir, shard);
+    if (!is_there(path))
+        return true;
+    struct store *s = calloc(1, sizeof(*s));
+    int rc = s != NULL ? open_as_it_is(s, path) : ENOMEM;
+    if (rc == 0) {
+        *out = s;
+        return true;
+    }
+    if (s != NULL && s->env != NULL)
+        mdb_env_close(s->env);
+    free(s);
+    if (rc == MDB_NOTFOUND)
+        return true; /* its process is making it just now */
+    log_ev(LOG_ERROR, "the store of another shard cannot be read", log_z("path", path), log_z("why", mdb_strerror(rc)));
+    return false;
+}
+
+void store_sync(struct store *s)
+{
+    must(mdb_env_sync(s->env, 1), "sync");
 }
 
 void store_close(struct store *s)

@@ -14,7 +14,8 @@
 
 #include "common/base/span.h"
 
-#define STORE_SCHEMA 1u /* rises when an older program could not live with what a newer one wrote */
+#define STORE_SHARDS_MAX 16u /* _CALL_ACTORS' largest */
+#define STORE_SCHEMA 1u      /* rises when an older program could not live with what a newer one wrote */
 
 enum store_table {
     STORE_CALLS = 0,  /* key: call key; value: store.CallRow */
@@ -38,6 +39,13 @@ struct store_args {
 
 /** returns the store, or NULL with the reason logged (path, cause, remedy). */
 struct store *store_open(const struct store_args *args);
+/**
+ * Another shard's, for move_in.h alone: opened as it is, not made, never grown. Its own process may be using it.
+ * returns false with the reason logged when it is there and cannot be opened; *out NULL: there is none
+ */
+bool store_open_other(const char *dir, uint32_t shard, struct store **out);
+/** What is committed is on the disk. */
+void store_sync(struct store *s);
 /** Commits nothing: what is open is dropped. Syncs. */
 void store_close(struct store *s);
 

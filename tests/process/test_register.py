@@ -5,6 +5,7 @@ import tempfile
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import harness
 import peers
@@ -288,6 +289,49 @@ class TestShards(RegisterTest):
         rows = self.stack.ctl("registrations")["registrations"]
         self.assertEqual(len(rows), 6)
         harness.wait_for("the count in status", 3, lambda: self.stack.ctl("status")["registrations"] == 6)
+
+
+class TestOtherShards(unittest.TestCase):
+    """_CALL_ACTORS is changed: every binding moves to the shard its user belongs to now, and none comes back from before."""
+    users = 60
+
+    def again(self, stack, shards, kill=0):
+        """The service stopped (or killed) and started with so many shards; killed while they put things in order."""
+        stack.stop()
+        stack.settings[harness.P + "CALL_ACTORS"] = shards
+        stack.spawn()
+        for n in range(kill):
+            with suppress(AssertionError, TypeError, ProcessLookupError, StopIteration):
+                stack.kill_worker(f"call-actor.{n}")
+        stack.wait_ready(30)
+        harness.wait_for("every shard has been asked", 5, lambda: not stack.ctl("registrations").get("missing"))
+
+    def seen(self, stack):
+        return sorted((r["aor"], r["contact"]) for r in stack.ctl("registrations")["registrations"])
+
+    def test_bindings_move(self):
+        stack = Stack(events=False)
+        stack.platform.config["users"] += [{"id": f"u{n}", "tenant": "t", "sip": {"username": f"u{n}", "password": f"u{n}-secret"}}
+                                           for n in range(self.users)]
+        stack.platform.write_config()
+        with stack.start():
+            for n in range(self.users):
+                with Phone(stack.sip_port, f"u{n}") as phone:
+                    self.assertEqual(status(phone.register()), 200)
+            wanted = self.seen(stack)
+            self.assertEqual(len(wanted), self.users)
+            for shards, kill in ((3, 3), (2, 0), (5, 2), (1, 0)):
+                with self.subTest(shards=shards):
+                    self.again(stack, shards, kill)
+                    self.assertEqual(self.seen(stack), wanted)
+                    leaver = f"u{shards}"  # whoever leaves now does not come back with a store of before
+                    with Phone(stack.sip_port, leaver) as phone:
+                        self.assertEqual(len(contacts_of(phone.register([]))), 1)
+                        self.assertEqual(status(phone.register(["*"], ["Expires: 0"])), 200)
+                    wanted = [w for w in wanted if not w[0].startswith(f"sip:{leaver}@")]
+                    self.assertEqual(self.seen(stack), wanted)
+            self.again(stack, 5)
+            self.assertEqual(self.seen(stack), wanted)
 
 
 class TestService(RegisterTest):
