@@ -5,7 +5,9 @@ import socket
 import tempfile
 
 given_ports = set()
-PORTS = range(10000, 20000)  # below what the kernel gives to anybody who asks for none, and below the platform's RTP
+SIP_PORTS = range(10000, 11500)  # where the services listen, and
+LISTENERS = range(11500, 12000)  # who listens to their connections; what they say from here and to there is looked at by capture.py
+PORTS = range(12000, 20000)  # below what the kernel gives to anybody who asks for none, and below the platform's RTP
 CLAIMS = os.open(os.path.join(tempfile.gettempdir(), f"sig-ports-{os.getuid()}"), os.O_CREAT | os.O_RDWR, 0o600)
 
 
@@ -18,6 +20,13 @@ def claim(port):
     return True
 
 
+def note_spoken(port):
+    """What is said from there, or to a listener there, is the service's: capture.py reads the file."""
+    if "SPOKEN_PORTS" in os.environ:
+        with open(os.environ["SPOKEN_PORTS"], "a", encoding="ascii") as f:
+            f.write(f"{port}\n")
+
+
 def is_free(port, kind):
     with socket.socket(socket.AF_INET, kind) as s:
         try:
@@ -27,20 +36,21 @@ def is_free(port, kind):
             return False
 
 
-def free_port(kind=socket.SOCK_STREAM):
+def free_port(kind=socket.SOCK_STREAM, among=PORTS):
     """One of PORTS, given to nobody else."""
     while True:
-        port = PORTS[int.from_bytes(os.urandom(4), "big") % len(PORTS)]
+        port = among[int.from_bytes(os.urandom(4), "big") % len(among)]
         if port not in given_ports and is_free(port, kind) and claim(port):
             given_ports.add(port)
             return port
 
 
 def free_sip_port():
-    """Free for UDP and TCP alike."""
+    """One of SIP_PORTS, free for UDP and TCP alike."""
     while True:
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port(socket.SOCK_DGRAM, SIP_PORTS)
         if is_free(port, socket.SOCK_STREAM):
+            note_spoken(port)
             return port
 
 
@@ -52,3 +62,10 @@ def free_pair():
         if all(p in given_ports or (is_free(p, socket.SOCK_DGRAM) and claim(p)) for p in pair) and len(pair & given_ports) == 1:
             given_ports.update(pair)
             return port
+
+
+def sip_listener():
+    """A listening socket for connections of the service, without TLS."""
+    port = free_port(among=LISTENERS)
+    note_spoken(port)
+    return socket.create_server(("127.0.0.1", port))

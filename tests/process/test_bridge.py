@@ -1,5 +1,6 @@
 """Calls between people: what the caller, the callee, the platform's ledger and the broker see."""
 import os
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -412,7 +413,7 @@ class TestSipp(BridgeTest):
 
     def setUp(self):
         super().setUp()
-        self.port = harness.free_sip_port()
+        self.port = harness.free_port(socket.SOCK_DGRAM)
         self.assertEqual(status(self.alice.register(["*"], ["Expires: 0"])), 200)
         self.assertEqual(status(self.alice.register([f"<sip:alice@127.0.0.1:{self.port}>"])), 200)
         self.folder = tempfile.TemporaryDirectory(prefix="sig-sipp-")

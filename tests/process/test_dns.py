@@ -9,6 +9,7 @@ import unittest
 import harness
 from dns_server import A, CNAME, NAPTR, NXDOMAIN, SERVFAIL, SRV, NameServer, record
 from harness import Stack, wait_for
+from ports import sip_listener
 from ua import Call, Ua, header, parse, status
 
 T1_MS = 20  # timer B: 1.3 s
@@ -134,7 +135,7 @@ class TestZones(Named):
     def test_a_domain_that_wants_tcp(self):
         """By its NAPTR; its first server has nobody listening."""
         self.ns.add(self.domain, NAPTR, (10, 10, "s", "SIP+D2T", f"_sip._tcp.{self.domain}"))
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with sip_listener() as server:
             server.settimeout(10 * harness.SLOW)
             for priority, port in ((1, harness.free_port()), (2, server.getsockname()[1])):
                 self.ns.add(f"_sip._tcp.{self.domain}", SRV, (priority, 0, port, f"h.{self.domain}"))

@@ -4,6 +4,7 @@ import socket
 import unittest
 
 import harness
+from ports import sip_listener
 from raw import FAST, Raw, RawTest, header, status, tag, token, values
 from ua import OFFER, Ua
 
@@ -390,7 +391,7 @@ class TestDialog(RawTest):
 
     def test_12_2_1_1_our_bye_goes_by_the_transport_of_the_uri(self):
         for place in ("Contact", "Record-Route"):
-            with self.subTest(place), socket.create_server(("127.0.0.1", 0)) as there:
+            with self.subTest(place), sip_listener() as there:
                 uri = f"<sip:me@127.0.0.1:{there.getsockname()[1]};transport=tcp;lr>"
                 invite, _ = self.call(**{place.replace("-", "_"): uri}, Via=self.plain_via(self.ua))
                 bye = self.bye_at(there, invite)

@@ -12,6 +12,7 @@ import unittest
 import harness
 import sipp
 from harness import P, Pki, Stack, wait_for
+from ports import sip_listener
 from stream_ua import StreamUa, tls_context
 from test_call import OneCall
 from ua import Call, Ua, header, status
@@ -23,7 +24,7 @@ class Listener:
     """A peer's own listener: where the service connects to when it has to. TLS with the key pair named."""
 
     def __init__(self, pair=None):
-        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.sock = socket.create_server(("127.0.0.1", 0)) if pair else sip_listener()
         self.sock.settimeout(10 * harness.SLOW)
         self.port = self.sock.getsockname()[1]
         self.context = None
