@@ -43,18 +43,19 @@ class Talking:
     """What each of them can do: dial(whom), hold(), resume(), hang_up(). It answers whoever calls."""
 
     def __init__(self, stack, folder, user, transport, sips_port=0, codecs=("PCMU",)):
-        self.rtp_port, self.codecs, self.forgotten = free_pair(), codecs, set()
+        self.rtp_port, self.codecs = free_pair(), codecs
         port = sips_port if transport == "tls" else stack.sip_port
         self.domain = f"{self.HOSTS.get(transport, '127.0.0.1')}:{port}"
         super().__init__(folder, user, port, transport, f"{stack.pki}/ca.crt", expires=60)
 
     def forget(self):
-        """What is recorded from now on counts as heard."""
-        self.forgotten = set(self.recordings())
+        """Between calls: what is recorded from now on counts as heard."""
+        for path in self.recordings():
+            os.remove(path)
 
     def heard_s(self):
         """Seconds of sound."""
-        return sum(os.path.getsize(path) for path in self.recordings() if path not in self.forgotten) / RECORDED_BYTES_S
+        return sum(os.path.getsize(path) for path in self.recordings()) / RECORDED_BYTES_S
 
     def wait_hears(self, seconds=1):
         """Until so much has been recorded; returns how loud the last of it is."""
@@ -157,9 +158,9 @@ class TalkingLinphone(Talking, Linphone):
         self.forget()
 
     def forget(self):
-        """It adds to the recording that there is, and some of it later: a file of its own for each call."""
+        """The last call's may still be written: a file of its own for each call."""
         super().forget()
-        self.say(f"record {self.folder}/heard{len(self.forgotten)}.wav")
+        self.say(f"record {self.folder}/heard{time.monotonic_ns()}.wav")
 
     def recordings(self):
         return glob.glob(os.path.join(self.folder, "heard*.wav"))
