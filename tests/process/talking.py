@@ -165,7 +165,13 @@ class TalkingLinphone(Talking, Linphone):
     def recordings(self):
         return glob.glob(os.path.join(self.folder, "heard*.wav"))
 
+    def is_idle(self):
+        """It rings nobody while it has a call, by its own word."""
+        text = self.text()
+        return text.count(", assigned id ") == len(re.findall(r"^(?:linphonec> )?Call \d+ .* ended \(", text, re.MULTILINE))
+
     def dial(self, number):
+        harness.wait_for(f"{self.user} has no call", 5, self.is_idle)
         self.say(f"call sip:{number}@{self.domain};transport={self.transport}")
 
     def hold(self):
