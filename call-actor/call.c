@@ -6,6 +6,7 @@
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/pass.h"
 #include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
@@ -96,7 +97,7 @@ static bool has_leg_out(const struct call *c)
 
 bool call_awaits_answers(const struct call *c)
 {
-    return has_leg_out(c) || relay_is_out(c) || c->row->n_client_txns > 0;
+    return has_leg_out(c) || relay_is_out(c) || pass_is_out(c) || c->row->n_client_txns > 0;
 }
 
 bool call_is_busy(const struct call *c)
@@ -136,7 +137,8 @@ bool call_has_leg(const struct call *c, struct span call_id)
 
 bool call_knows(const struct call *c, struct span txn)
 {
-    return txn.len > 0 && (leg_txn_find(c, txn) != NULL || span_eq(row_span(c->row->invite_key), txn));
+    return txn.len > 0 &&
+           (leg_txn_find(c, txn) != NULL || pass_knows(c, txn) || span_eq(row_span(c->row->invite_key), txn));
 }
 
 /* --- steps --- */
@@ -151,6 +153,8 @@ static bool repeat_answer(struct call *c, const struct call_input *in, struct ca
     if (in->type != CALL_IN_REQUEST || !call_knows(c, in->txn))
         return false;
     const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
+    if (pass_knows(c, in->txn))
+        return true;
     if (txn == NULL)
         leg_reply(c, fx, in, 482, false);
     else if (txn->reply.len > 0)
@@ -247,7 +251,7 @@ static void refuse_again(const struct call *c, struct call_effects *fx)
         leg_repeat(fx, txn);
 }
 
-static void ask_edge_again(const struct call *c, struct call_effects *fx, struct now now)
+static void ask_edge_again(struct call *c, struct call_effects *fx, struct now now)
 {
     for (size_t i = 0; i < c->row->n_client_txns; i++)
         fx_request(fx, "BYE", c->row->client_txns[i], SIDE_CALLER);
@@ -256,6 +260,7 @@ static void ask_edge_again(const struct call *c, struct call_effects *fx, struct
     relay_ask_again(c, fx);
     rel100_ask_again(c, fx);
     refresh_ask_again(c, fx);
+    pass_ask_again(c, fx, now);
     refuse_again(c, fx);
 }
 

@@ -129,6 +129,7 @@ struct call_effect {
     Plane__RunJob *job;       /* the struct is owned, its texts are borrowed */
     const char *routing_key;  /* static text */
     const char *content_type; /* static text */
+    uint32_t nth; /* PUBLISH: place among the call's events of this key, which nobody need take; 0: the only one */
     enum call_timer timer;
     uint64_t at_wall_ms;
     int level;         /* enum call_log */

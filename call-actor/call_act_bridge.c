@@ -3,6 +3,7 @@
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
 #include "call-actor/leg.h"
+#include "call-actor/pass.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -309,6 +310,7 @@ void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason,
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     ring_forget(c);
     relay_end(c, fx);
+    pass_end(c, fx);
     ring_cancel(c, fx, NULL, reason, now);
     for (size_t i = 0; i < c->row->n_out_legs; i++) {
         if (out_leg_is_up(c->row->out_legs[i]))

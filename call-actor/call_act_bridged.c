@@ -1,12 +1,30 @@
 /* A bridged call that was answered: requests passed on, and the callee's BYE (RFC 3261 §14, §15). */
 #include "call-actor/call_act_bridge.h"
+#include "call-actor/call_events.h"
 #include "call-actor/leg.h"
+#include "call-actor/pass.h"
 #include "call-actor/relay.h"
 
 void act_relay(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     relay_ask(obj, fx, arg);
+}
+
+/* What is pressed is said to the platform too, whatever the other side makes of it. */
+void act_pass(void *obj, const void *arg, void *fx, struct now now)
+{
+    const struct call_step *st = arg;
+    if (st->dtmf.key != '\0')
+        (void)events_dtmf(obj, fx, &st->dtmf, st->side.id, now);
+    pass_ask(obj, fx, st, now);
+}
+
+void act_passed(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    const struct call_step *st = arg;
+    pass_take_response(obj, fx, st->in);
 }
 
 void act_relay_cancel(void *obj, const void *arg, void *fx, struct now now)
@@ -47,6 +65,7 @@ static void take_bye(struct call *c, struct call_effects *fx, const struct call_
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
     leg_reply(c, fx, st->in, 200, true);
+    pass_end(c, fx);
     (void)out_leg_step(c, st->side.leg, OUT_LEG_EV_BYE, &news, fx, now);
     end_because(c, &why);
 }

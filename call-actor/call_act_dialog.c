@@ -117,8 +117,19 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
     leg_begin(&out, c, st->in, 200);
     leg_put_contact(&out, c, st->side.d, st->in->source);
-    sip_caps_write(&out); /* §11.2 */
+    sip_caps_write(&out, leg_allow(c)); /* §11.2 */
     leg_send_once(c, fx, st->in, &out, 200);
+}
+
+/* RFC 6086 §4.2.2; what it says is the platform's. */
+void act_info(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    bool key = st->dtmf.key != '\0';
+    bool told = key && events_dtmf(c, fx, &st->dtmf, st->side.id, now);
+    side_note_request(&st->side, st->in->msg, st->in->source);
+    leg_reply(c, fx, st->in, key && !told ? 500 : 200, told);
 }
 
 /* §12.2.2: a request that is refused has been received all the same. An INVITE could be taken when it comes again,

@@ -3,6 +3,7 @@
 #include "call-actor/call_step.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/pass.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -82,15 +83,32 @@ static bool legs_are_ours(const Store__CallRow *row)
 }
 
 /* Between the caller and the one he talks to. */
+static bool is_between(const Store__CallRow *row, const Store__Relay *r)
+{
+    return r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
+}
+
 static bool relays_are_ours(const Store__CallRow *row)
 {
     const Store__Relay *r = row->n_relays > 0 ? row->relays[row->n_relays - 1] : NULL;
     if (r == NULL)
         return true;
     bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING;
-    bool between = r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
-    return !before && between && r->state <= RELAY_DONE && r->request != NULL && request_leads_somewhere(r->request) &&
-           request_leads_somewhere(r->ack);
+    return !before && is_between(row, r) && r->state <= RELAY_DONE && r->request != NULL &&
+           request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
+}
+
+/* The same, while they talk. */
+static bool passes_are_ours(const Store__CallRow *row)
+{
+    bool talks = row->state == CALL_ST_ANSWERED || row->state == CALL_ST_ESTABLISHED;
+    for (size_t i = 0; i < row->n_passes; i++) {
+        const Store__Relay *p = row->passes[i];
+        if (!talks || !is_between(row, p) || p->request == NULL || p->request->dest == NULL || p->asked == NULL ||
+            p->asked->source == NULL)
+            return false;
+    }
+    return row->n_passes <= 2 * (size_t)PASS_OPEN_MAX;
 }
 
 /* What the actions take for granted of an early dialog: rel100.h. */
@@ -129,5 +147,6 @@ static bool earlies_are_ours(const Store__CallRow *row)
 bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
-           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row) && earlies_are_ours(row);
+           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row) && passes_are_ours(row) &&
+           earlies_are_ours(row);
 }

@@ -8,6 +8,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/pass.h"
 #include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
@@ -116,6 +117,29 @@ static enum call_event update(const struct call *c, struct call_step *st)
     return st->sdp.len > 0 ? update_with_offer(c, st) : CALL_EV_UPDATE;
 }
 
+/* INFO and MESSAGE belong to whom he talks to. */
+static enum call_event pass_on(const struct call *c, struct call_step *st)
+{
+    if (call_state(c) == CALL_ST_ENDING || call_state(c) == CALL_ST_ENDED)
+        return CALL_EV_PASS;
+    st->no.status = pass_check(c, st);
+    return st->no.status == 0 ? CALL_EV_PASS : CALL_EV_REFUSED;
+}
+
+static enum call_event info(const struct call *c, struct call_step *st)
+{
+    int fault = screen_dtmf(st);
+    if (side_is_bridged(c))
+        return pass_on(c, st);
+    return screen_info(st, fault) ? CALL_EV_INFO : CALL_EV_REFUSED;
+}
+
+/* In a call that we answer there is nobody to give it to. */
+static enum call_event message(const struct call *c, struct call_step *st)
+{
+    return side_is_bridged(c) ? pass_on(c, st) : refused(st, 405);
+}
+
 /* A leg the caller does not talk to (any more). */
 static bool is_stray(const struct call *c, const struct side *side)
 {
@@ -156,15 +180,22 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return reinvite(c, st);
     if (!screen_require(st))
         return CALL_EV_REFUSED;
-    if (m->method == SIP_M_PRACK)
+    switch (m->method) {
+    case SIP_M_PRACK:
         return prack(c, st);
-    if (m->method == SIP_M_BYE)
+    case SIP_M_BYE:
         return bye(&st->side);
-    if (m->method == SIP_M_UPDATE)
+    case SIP_M_UPDATE:
         return update(c, st);
-    if (m->method != SIP_M_OPTIONS)
+    case SIP_M_INFO:
+        return info(c, st);
+    case SIP_M_MESSAGE:
+        return message(c, st);
+    case SIP_M_OPTIONS:
+        return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
+    default:
         return refused(st, 405);
-    return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
+    }
 }
 
 /* Of the first INVITE, or of one that is being passed on: the request has the number of its INVITE (§9.1). */
@@ -330,6 +361,8 @@ static enum call_event response(const struct call *c, struct call_step *st)
             (void)sip_caps_check_body(in->msg, &st->sdp); /* a body that nobody could read is left out */
         return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_RELAYED : CALL_EV_NONE;
     }
+    if (pass_of_response(c, in->txn) != NULL)
+        return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_PASSED : CALL_EV_NONE;
     st->side = refresh_side_of(c, in->txn);
     if (st->side.d != NULL)
         return to_refresh(c, st);

@@ -3,6 +3,7 @@
 #include "call-actor/call_end.h"
 #include "call-actor/call_row.h"
 #include "call-actor/dialog.h"
+#include "call-actor/side.h"
 #include "common/base/err.h"
 #include "proto/event.h"
 #include <stdio.h>
@@ -24,7 +25,10 @@ static void publish_as(struct call *c, struct call_effects *fx, enum event_kind 
         die(EX_INTERNAL, "out of memory for the body of %s", event_key(kind));
     if (rv == EVENT_REDUCED)
         fx_log(fx, CALL_LOG_WARN, "%s is published without its whole plan: it is too large", event_key(kind));
-    fx_publish(fx, event_key(kind), event_content_type(format), &body);
+    if (event_is_optional(kind))
+        fx_publish_nth(fx, event_key(kind), event_content_type(format), &body, c->row->dtmf_cnt);
+    else
+        fx_publish(fx, event_key(kind), event_content_type(format), &body);
 }
 
 static void publish(struct call *c, struct call_effects *fx, enum event_kind kind, const struct event_call *what)
@@ -115,4 +119,35 @@ void events_ended(struct call *c, struct call_effects *fx, struct now now)
     what.ring_ms = ending.ring_ms;
     publish(c, fx, EVENT_CALL_ENDED, &what);
     c->row->ended_published = true;
+}
+
+/* --- keys --- */
+
+#define SECOND_MS 1000u
+
+static bool is_too_many(Store__CallRow *row, struct now now)
+{
+    uint64_t wall_ms = (uint64_t)now.wall_ms;
+    if (wall_ms - row->dtmf_wall_ms >= SECOND_MS) { /* also when the clock was set back */
+        row->dtmf_wall_ms = wall_ms;
+        row->dtmf_burst = 0;
+    }
+    return ++row->dtmf_burst > EVENTS_DTMF_PER_S;
+}
+
+bool events_dtmf(struct call *c, struct call_effects *fx, const struct sip_dtmf *key, uint32_t side, struct now now)
+{
+    struct about_texts texts;
+    struct event_call what = about(c, &texts, now);
+    Plane__Plan tenant = PLANE__PLAN__INIT;
+    if (is_too_many(c->row, now))
+        return false;
+    tenant.tenant_id = c->row->tenant_id;
+    what.plan = &tenant;
+    what.digit = key->key;
+    what.duration_ms = key->duration_ms;
+    what.party = span_cstr(side == SIDE_CALLER ? "caller" : "callee");
+    c->row->dtmf_cnt++;
+    publish(c, fx, EVENT_CALL_DTMF, &what);
+    return true;
 }

@@ -84,6 +84,13 @@ void fx_publish(struct call_effects *fx, const char *routing_key, const char *co
     take_raw(e, body);
 }
 
+void fx_publish_nth(struct call_effects *fx, const char *routing_key, const char *content_type, struct buf *body,
+                    uint32_t nth)
+{
+    fx_publish(fx, routing_key, content_type, body);
+    fx->list[fx->count - 1].nth = nth;
+}
+
 void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms)
 {
     struct call_effect *e = add(fx, CALL_EFF_ARM);

@@ -15,6 +15,9 @@ void fx_request(struct call_effects *fx, const char *method, const Store__Client
 void fx_job(struct call_effects *fx, const Plane__RunJob *job);
 void fx_cancel_job(struct call_effects *fx, struct span id);
 void fx_publish(struct call_effects *fx, const char *routing_key, const char *content_type, struct buf *body);
+/** One of several of this key: nth tells them apart, from 1. Nobody need take it. */
+void fx_publish_nth(struct call_effects *fx, const char *routing_key, const char *content_type, struct buf *body,
+                    uint32_t nth);
 /** Sets the row's deadline too. fx_disarm does nothing when the timer is not armed. */
 void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms);
 void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);

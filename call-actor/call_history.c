@@ -172,7 +172,7 @@ static void put_heard(struct tape *t, const struct history_heard *heard)
 static unsigned event_of(const char *key)
 {
     unsigned kind = EVENT_CALL_STARTED;
-    while (kind < EVENT_CALL_ENDED && strcmp(event_key((enum event_kind)kind), key) != 0)
+    while (kind + 1 < EVENT_KINDS && strcmp(event_key((enum event_kind)kind), key) != 0)
         kind++;
     return kind;
 }
@@ -307,7 +307,6 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
 {
     static const char *const jobs[] = {"job", "set-up", "release port", "hole punch", "play"};
     static const char *const results[] = {"done", "unavailable", "denied", "failed", "cancelled"};
-    static const char *const events[] = {"call.started", "call.answered", "call.ended"};
     switch (r[0] & ~MESSAGE) {
     case MSG_REPLY:
         between(l, us, caller);
@@ -343,7 +342,7 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
         break;
     case MSG_EVENT:
         between(l, us, broker);
-        say(l, "%s", NAME_OF(events, value));
+        say(l, "%s", value < EVENT_KINDS ? event_key((enum event_kind)value) : "?");
         break;
     case MSG_LEG_REPLY:
     case MSG_LEG_REQUEST:

@@ -58,6 +58,22 @@ bool screen_body(struct call_step *st)
     return refuse_because(st, status, status == 400 ? sip_caps_fault_text(fault) : NULL);
 }
 
+int screen_dtmf(struct call_step *st)
+{
+    const struct sip_msg *m = st->in->msg;
+    return m->body.len > 0 && sip_dtmf_is(m) ? sip_dtmf_decode(&st->dtmf, m->body) : 0;
+}
+
+bool screen_info(struct call_step *st, int dtmf)
+{
+    const struct sip_msg *m = st->in->msg;
+    if (sip_msg_named(m, SPAN("Info-Package")) != NULL)
+        return refuse(st, 469);
+    if (dtmf != 0)
+        return refuse(st, dtmf == -SIP_EBODYBIG ? 413 : 400);
+    return m->body.len == 0 || st->dtmf.key != '\0' ? true : refuse(st, 415);
+}
+
 /* Whether we have a codec for it matters only when we answer. */
 static bool is_readable(int err)
 {

@@ -27,6 +27,11 @@ bool screen_ack(const struct call *c, struct call_step *st);
 bool screen_initial(struct call_step *st);
 /** The body is understood (§8.2.3); st->sdp: its session description, empty when it has none. */
 bool screen_body(struct call_step *st);
+/** The key that an INFO brings, if it brings one, into st->dtmf. returns 0 or a negative sip_err: it brings one that
+ * cannot be read */
+int screen_dtmf(struct call_step *st);
+/** An INFO for us: nothing but a key, and no package, for we know none (RFC 6086 §4.2.2). dtmf: of screen_dtmf. */
+bool screen_info(struct call_step *st, int dtmf);
 /** Extensions asked for (any request but ACK and CANCEL, §8.2.2.3). */
 bool screen_require(struct call_step *st);
 /** The session timer of an INVITE or UPDATE is not too short (RFC 4028 §9). */

@@ -9,6 +9,7 @@
 #include "call-actor/call_row.h"
 #include "call-actor/side.h"
 #include "common/base/fsm.h"
+#include "common/sip/sip_dtmf.h"
 
 /* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
  * needs no guard. */
@@ -22,9 +23,11 @@
     X(BYE_CALLEE, "callee's BYE") /* of the one he talks to */                                                         \
     X(BYE_STRAY, "stray BYE")     /* of a leg that is no part of the session (any more) */                             \
     X(RELAY, "offer to relay")    /* a re-INVITE or an UPDATE in a bridged call, and we can pass it on */              \
+    X(PASS, "request to pass")    /* INFO or MESSAGE in a bridged call, and we can pass it on */                       \
     X(CANCEL_RELAY, "CANCEL of re-INVITE")                                                                             \
     X(CANCEL, "CANCEL")         /* of the initial INVITE */                                                            \
     X(OPTIONS, "OPTIONS")       /* in the dialog */                                                                    \
+    X(INFO, "INFO")             /* in a call we answer, and we can take it */                                          \
     X(UPDATE, "UPDATE")         /* we answer it: without an offer, or with one for us */                               \
     X(REFRESH, "refresh")       /* re-INVITE in a bridged call with nothing new in it */                               \
     X(PRACK, "PRACK")           /* of a provisional that waits for it, or waited */                                    \
@@ -51,6 +54,7 @@
     X(RING_ON, "ringing goes on")         /* one refused, or nobody was found behind him: others are left */           \
     X(RING_FAILED, "nobody answers")      /* nobody is left, or one refused for all */                                 \
     X(RELAYED, "response to relay")       /* to an offer that was passed on */                                         \
+    X(PASSED, "response to pass")         /* to an INFO or MESSAGE that was passed on */                               \
     X(REFRESHED, "refreshed")             /* answer to a request of ours that keeps the call alive */                  \
     X(SESSION_LOST, "session lost")       /* the same, or none, and it tells that nobody is there any more */          \
     X(EXPIRED, "session expired")         /* the session timer of a side has run out */                                \
@@ -91,6 +95,7 @@ struct call_step {
     uint32_t answer_version; /* its o= version */
     struct span sdp;         /* of the request; empty: none */
     char rtp[OFFER_RTP_MAX]; /* the peer's address in it, or "" */
+    struct sip_dtmf dtmf;    /* INFO, PASS: the key it brings; key 0: none */
     size_t job;              /* place in row->jobs of the one that is done */
     struct side side;        /* whose dialog the request is in; the caller's for his first INVITE */
     Store__OutLeg *leg;      /* PROGRESS, ANSWER: of which */
@@ -113,16 +118,16 @@ static inline void call_step_fini(struct call_step *st)
 /* call_act_setup.c */
 fsm_act_fn act_accept, act_turn_away, act_step, act_answer, act_ring_caller, act_setup_late;
 /* call_act_dialog.c */
-fsm_act_fn act_ack, act_reinvite, act_update, act_too_soon, act_repeat_2xx, act_options, act_refuse, act_no_dialog,
-    act_cancel_late, act_reinvite_early;
+fsm_act_fn act_ack, act_reinvite, act_update, act_info, act_too_soon, act_repeat_2xx, act_options, act_refuse,
+    act_no_dialog, act_cancel_late, act_reinvite_early;
 /* call_act_bridge.c */
 fsm_act_fn act_locate, act_ring_planned, act_ask_plan, act_nobody, act_ring, act_ring_more, act_ring_on,
     act_ring_failed, act_no_answer, act_leg_answer, act_leg_answer_held;
 /* call_act_rel100.c */
 fsm_act_fn act_progress, act_prack, act_prack_last, act_prack_repeat, act_no_prack, act_early_done, act_callee_bye_held;
 /* call_act_bridged.c */
-fsm_act_fn act_relay, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite, act_callee_bye,
-    act_callee_bye_early, act_stray_bye;
+fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite,
+    act_callee_bye, act_callee_bye_early, act_stray_bye;
 /* call_act_refresh.c */
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
     act_invite_expired;

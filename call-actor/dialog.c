@@ -298,14 +298,8 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request)
 
 void dialog_note_allow(Store__Dialog *d, const struct sip_msg *m)
 {
-    struct sip_values it;
-    struct span method;
-    if (!sip_msg_has(m, SIP_H_ALLOW))
-        return;
-    d->allows_update = false;
-    sip_values_init(&it, m, SIP_H_ALLOW);
-    while (sip_values_next(&it, &method))
-        d->allows_update = d->allows_update || span_eq(method, sip_method_text(SIP_M_UPDATE));
+    if (sip_msg_has(m, SIP_H_ALLOW))
+        d->allows_update = sip_msg_lists(m, SIP_H_ALLOW, SPAN("UPDATE"));
 }
 
 void dialog_shrink(Store__Dialog *d)

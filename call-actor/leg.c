@@ -112,11 +112,17 @@ void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog 
     sip_write_hdr_end(out);
 }
 
+/* A message needs somebody to give it to. */
+const char *leg_allow(const struct call *c)
+{
+    return side_is_bridged(c) ? SIP_CAPS_ALLOW_BRIDGED : SIP_CAPS_ALLOW;
+}
+
 void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
                     bool reliable)
 {
     leg_put_contact(out, c, d, peer);
-    sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
+    sip_write_hdr_z(out, SIP_H_ALLOW, leg_allow(c));
     sip_write_hdr_z(out, SIP_H_SUPPORTED, reliable ? SIP_CAPS_SUPPORTED : SIP_CAPS_SUPPORTED_BUT_100REL);
 }
 
@@ -165,7 +171,7 @@ void leg_put_retry(struct buf *out, const struct call *c, unsigned status)
 
 static void put_what_status_asks(struct buf *out, const struct call *c, const struct sip_msg *m, unsigned status)
 {
-    sip_caps_write_refusal(out, m, status);
+    sip_caps_write_refusal(out, m, status, leg_allow(c));
     put_retry(out, m->call_id, status);
     if (status == 422)
         session_put_min(out, &c->conf->session);
@@ -178,10 +184,17 @@ void leg_put_sdp(struct buf *out, struct span sdp)
     sip_write_body(out, sdp.len > 0 ? sdp_type : span_of(NULL, 0), sdp);
 }
 
-static void end_reply(struct buf *out, const struct call *c, struct span sdp)
+void leg_send_body(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
+                   struct span type, struct span body)
 {
     put_server(out, c);
-    leg_put_sdp(out, sdp);
+    sip_write_body(out, type, body);
+    if (status >= 200) {
+        txn->status = status;
+        row_bytes(&txn->reply, buf_span(out));
+        row_bytes(&txn->head, SPAN(""));
+    }
+    fx_reply(fx, row_span(txn->key), status, out, txn->source, txn->leg);
 }
 
 /* RFC 4028 §9: a 2xx to what may refresh a session, by its dialog's terms. */
@@ -197,19 +210,14 @@ void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, st
     const struct side to = side_of(c, txn->leg);
     if (is_refreshing(txn, status) && to.d != NULL)
         session_put_answer(out, to.d, &c->conf->session);
-    end_reply(out, c, sdp);
-    if (status >= 200) {
-        txn->status = status;
-        row_bytes(&txn->reply, buf_span(out));
-        row_bytes(&txn->head, SPAN(""));
-    }
-    fx_reply(fx, row_span(txn->key), status, out, txn->source, txn->leg);
+    leg_send_body(c, fx, txn, out, status, sdp_type, sdp);
 }
 
 void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,
                    unsigned status)
 {
-    end_reply(out, c, SPAN(""));
+    put_server(out, c);
+    leg_put_sdp(out, SPAN(""));
     fx_reply(fx, in->txn, status, out, in->source, side_of_request(c, in->msg).id);
 }
 

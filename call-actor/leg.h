@@ -23,6 +23,9 @@
 Store__ServerTxn *leg_txn_find(const struct call *c, struct span key);
 /** Keep a transaction. An INVITE's head is written into it. */
 Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in);
+/** The same in two steps: one that is kept elsewhere until it is answered. */
+Store__ServerTxn *leg_txn_new(const struct call *c, const struct call_input *in);
+void leg_txn_add(struct call *c, Store__ServerTxn *txn);
 /** The same for another method that is answered later. */
 void leg_txn_keep_head(const struct call *c, Store__ServerTxn *txn, const struct call_input *in);
 /** The INVITE that still waits for its final reply, or NULL. */
@@ -40,6 +43,8 @@ void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned statu
 void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status, struct span more);
 /** Our Contact, as this peer may reach it; d: the dialog it is for, NULL: none. */
 void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
+/** What may come in its dialogs. Static text. */
+const char *leg_allow(const struct call *c);
 /** Contact, Allow, Supported: what a request or reply that opens or confirms a dialog carries. */
 void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
 /** The Retry-After that a 500 or 503 in this call needs; of another status nothing. */
@@ -53,6 +58,9 @@ void leg_put_sdp(struct buf *out, struct span sdp);
  * A 2xx to an INVITE or UPDATE agrees to a session timer (session_put_answer). */
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
               struct span sdp);
+/** The same with another body. */
+void leg_send_body(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
+                   struct span type, struct span body);
 /** The same, without a body, to a request that is answered anew when it comes again. */
 void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,
                    unsigned status);

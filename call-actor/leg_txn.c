@@ -73,9 +73,8 @@ void leg_txn_keep_head(const struct call *c, Store__ServerTxn *txn, const struct
     buf_fini(&b);
 }
 
-Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
+Store__ServerTxn *leg_txn_new(const struct call *c, const struct call_input *in)
 {
-    make_room(c);
     Store__ServerTxn *txn = row_alloc(sizeof(*txn));
     store__server_txn__init(txn);
     row_bytes(&txn->key, in->txn);
@@ -83,8 +82,20 @@ Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
     txn->cseq = in->msg->cseq.num;
     txn->source = row_endpoint(in->source);
     txn->leg = side_of_request(c, in->msg).id;
+    return txn;
+}
+
+void leg_txn_add(struct call *c, Store__ServerTxn *txn)
+{
+    make_room(c);
+    row_list_add(&c->row->server_txns, &c->row->n_server_txns, txn);
+}
+
+Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
+{
+    Store__ServerTxn *txn = leg_txn_new(c, in);
     if (in->msg->method == SIP_M_INVITE)
         leg_txn_keep_head(c, txn, in);
-    row_list_add(&c->row->server_txns, &c->row->n_server_txns, txn);
+    leg_txn_add(c, txn);
     return txn;
 }

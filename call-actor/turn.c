@@ -71,13 +71,18 @@ static void do_cancel_job(struct actor *a, const struct call_effect *f)
     sent(a, bus_send(a->orch, PLANE_ORCH_CANCEL_JOB, &m.base));
 }
 
-/* The id is the call's own and the event's name, so it is the same however often the event is sent. */
+/* The id is the call's own and the event's name, and its place when there are several, so it is the same however often
+ * the event is sent. */
 static void do_publish(struct actor *a, const struct entry *e, const struct call_effect *f)
 {
     const Store__CallRow *row = e->call->row;
-    char id[128];
+    char id[128], nth[16] = "";
     bool pb = strcmp(f->content_type, "application/json") != 0;
-    snprintf(id, sizeof(id), "%s/%016llx/%s%s", row->trace_id, (unsigned long long)row->key, f->routing_key,
+    if (f->nth > 0 && outbox_is_full(a->outbox))
+        return; /* what nobody need take is not kept for nobody */
+    if (f->nth > 0)
+        (void)snprintf(nth, sizeof(nth), "/%u", f->nth);
+    snprintf(id, sizeof(id), "%s/%016llx/%s%s%s", row->trace_id, (unsigned long long)row->key, f->routing_key, nth,
              pb ? "/pb" : "");
     Plane__Event ev = PLANE__EVENT__INIT;
     ev.message_id = id;
@@ -85,6 +90,7 @@ static void do_publish(struct actor *a, const struct entry *e, const struct call
     ev.content_type = (char *)(uintptr_t)f->content_type;
     ev.body = bytes_of(f->raw, f->raw_len);
     ev.wall_ms = (uint64_t)loop_now(a->loop).wall_ms;
+    ev.optional = f->nth > 0;
     Store__OutboxRow o = STORE__OUTBOX_ROW__INIT;
     o.event = &ev;
     o.call_id = row->a != NULL ? row->a->call_id : (char *)"";

@@ -22,6 +22,8 @@ enum event_kind {
     EVENT_CALL_STARTED = 0,
     EVENT_CALL_ANSWERED = 1,
     EVENT_CALL_ENDED = 2,
+    EVENT_CALL_DTMF = 3,
+    EVENT_KINDS
 };
 
 enum event_format {
@@ -55,6 +57,11 @@ struct event_call {
     struct span caller_rtp_addr; /* "ip:port" of the offer; empty text when there is none (never null) */
     uint32_t server_rtp_port;    /* our media port; 0: none */
 
+    /* call.dtmf.received; tenant_id of the plan also goes into its protobuf form */
+    char digit;           /* '0' to '9', '*', '#', 'A' to 'D', '!' (flash) */
+    uint32_t duration_ms; /* 0: not said */
+    struct span party;    /* who pressed it: "caller", "callee" */
+
     /* call.ended */
     struct span reason;   /* normal_clearing, system_terminated, cancelled, busy, no_answer, failure */
     struct span ended_by; /* "caller", "callee", "service", … */
@@ -69,6 +76,8 @@ struct event_call {
 
 /** "call.started" …: the event type and the routing key. */
 const char *event_key(enum event_kind kind);
+/** It need not reach anybody: that no queue is bound for it is no reason to keep it. */
+bool event_is_optional(enum event_kind kind);
 /** "application/json", "application/protobuf". */
 const char *event_content_type(enum event_format format);
 

@@ -321,6 +321,13 @@ static void put_ended(struct buf *b, const struct event_call *c)
     }
 }
 
+static void put_dtmf(struct buf *b, const struct event_call *c)
+{
+    put_text(b, "digit", span_of(&c->digit, 1));
+    put_number(b, "duration", c->duration_ms);
+    put_text(b, "party", c->party);
+}
+
 void event_write_json(struct buf *out, enum event_kind kind, enum event_plan_part part, const struct event_call *c)
 {
     buf_putc(out, '{');
@@ -329,12 +336,16 @@ void event_write_json(struct buf *out, enum event_kind kind, enum event_plan_par
         put_started(out, part, c);
     if (kind == EVENT_CALL_ENDED)
         put_ended(out, c);
+    if (kind == EVENT_CALL_DTMF)
+        put_dtmf(out, c);
     close_object(out);
 }
 
-void event_write_payload(struct buf *out, const struct event_call *c)
+void event_write_payload(struct buf *out, enum event_kind kind, const struct event_call *c)
 {
     buf_putc(out, '{');
     put_text(out, "callId", c->call_id);
+    if (kind == EVENT_CALL_DTMF)
+        put_dtmf(out, c);
     close_object(out);
 }

@@ -19,8 +19,8 @@ size_t event_utf8_len(struct span s);
 
 /** Append the JSON body; overflow shows in out->failed. */
 void event_write_json(struct buf *out, enum event_kind kind, enum event_plan_part part, const struct event_call *c);
-/** Append {"callId":…}: what the protobuf call.answered carries as its payload. */
-void event_write_payload(struct buf *out, const struct event_call *c);
+/** Append {"callId":…} and what else the kind has: what a GenericEvent carries as its payload. */
+void event_write_payload(struct buf *out, enum event_kind kind, const struct event_call *c);
 /** Append the protobuf body. returns 0 or -EVENT_EFULL (out unchanged, but perhaps failed) */
 int event_write_proto(struct buf *out, enum event_kind kind, enum event_shape shape, enum event_plan_part part,
                       const struct event_call *c);

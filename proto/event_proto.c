@@ -248,14 +248,15 @@ static int put_started(struct buf *out, struct scratch *s, enum event_shape shap
     return pack_to(out, s, &e.base);
 }
 
-static int put_answered(struct buf *out, struct scratch *s, const struct event_call *c)
+/* What has no message of its own. */
+static int put_generic(struct buf *out, struct scratch *s, enum event_kind kind, const struct event_call *c)
 {
     Sentiric__Event__V1__GenericEvent e = SENTIRIC__EVENT__V1__GENERIC_EVENT__INIT;
     Sentiric__Event__V1__Timestamp at = make_time(c->wall_ms);
     struct buf payload;
     buf_init(&payload, EVENT_BODY_MIN);
-    event_write_payload(&payload, c);
-    e.event_type = z_dup(s, event_key(EVENT_CALL_ANSWERED));
+    event_write_payload(&payload, kind, c);
+    e.event_type = z_dup(s, event_key(kind));
     e.trace_id = text_dup(s, c->call_id);
     e.timestamp = &at;
     e.tenant_id = c->plan != NULL ? z_dup(s, c->plan->tenant_id) : empty_text;
@@ -285,7 +286,7 @@ int event_write_proto(struct buf *out, enum event_kind kind, enum event_shape sh
     if (kind == EVENT_CALL_STARTED)
         rc = put_started(out, &s, shape, part, c);
     else
-        rc = kind == EVENT_CALL_ANSWERED ? put_answered(out, &s, c) : put_ended(out, &s, c);
+        rc = kind == EVENT_CALL_ENDED ? put_ended(out, &s, c) : put_generic(out, &s, kind, c);
     scratch_free(&s);
     return rc;
 }

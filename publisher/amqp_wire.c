@@ -464,7 +464,8 @@ static void put_body(struct buf *out, uint16_t channel, uint32_t frame_max, stru
 void amqp_put_publish(struct buf *out, uint16_t channel, uint32_t frame_max, const struct amqp_msg *m)
 {
     BUG_ON(m->key.len > AMQP_SHORT_MAX || m->message_id.len > AMQP_SHORT_MAX || m->content_type.len > AMQP_SHORT_MAX);
-    amqp_basic_publish_t p = {.exchange = bytes_of(m->exchange), .routing_key = bytes_of(m->key), .mandatory = 1};
+    amqp_basic_publish_t p = {
+        .exchange = bytes_of(m->exchange), .routing_key = bytes_of(m->key), .mandatory = m->optional ? 0 : 1};
     put_method(out, channel, AMQP_BASIC_PUBLISH_METHOD, &p);
     put_content_header(out, channel, m);
     put_body(out, channel, frame_max, m->body);

@@ -81,6 +81,7 @@ struct amqp_msg {
     struct span message_id;
     int64_t wall_ms;
     struct span body;
+    bool optional; /* not returned when no queue takes it */
 };
 
 /* Each appends whole frames; overflow shows in out->failed. */
@@ -103,7 +104,7 @@ void amqp_put_consume(struct buf *out, uint16_t channel, const char *queue);
 void amqp_put_ack(struct buf *out, uint16_t channel, uint64_t tag);
 /** Without requeue: the broker drops it, or dead-letters it where the queue says so. */
 void amqp_put_reject(struct buf *out, uint16_t channel, uint64_t tag);
-/** Mandatory, persistent. The body is cut into frames of frame_max. */
+/** Persistent, and mandatory unless it is optional. The body is cut into frames of frame_max. */
 void amqp_put_publish(struct buf *out, uint16_t channel, uint32_t frame_max, const struct amqp_msg *m);
 
 #endif

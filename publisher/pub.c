@@ -103,6 +103,7 @@ static void on_event(struct pub_shard *s, const Plane__Event *e)
         .content_type = span_cstr(e->content_type),
         .body = span_of_data(e->body),
         .wall_ms = (int64_t)e->wall_ms,
+        .optional = e->optional,
     };
     bool room = window_shard_count(s->pub->window, s->no) + s->answer_cnt < WINDOW_SHARD_CNT_MAX;
     int rc = room ? window_put(s->pub->window, &ev) : -WINDOW_EFULL;
@@ -203,7 +204,8 @@ static void publish_waiting(struct pub *p)
                              .content_type = e->content_type,
                              .message_id = e->message_id,
                              .wall_ms = e->wall_ms,
-                             .body = e->body};
+                             .body = e->body,
+                             .optional = e->optional};
         window_sent(p->window, amqp_link_publish(p->link, &m));
         stat_inc(&stat_published);
     }

@@ -37,6 +37,7 @@ struct window_event {
     struct span content_type;
     struct span body;
     int64_t wall_ms;
+    bool optional; /* nobody need take it */
 };
 
 struct window;

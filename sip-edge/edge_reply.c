@@ -39,8 +39,8 @@ uint16_t edge_reply_port(const struct sip_msg *m, const struct edge_path *from)
 static void write_extras(struct edge *e, struct buf *out, const struct edge_reply *r, struct span addr)
 {
     if (r->status == 200)
-        sip_caps_write(out);
-    sip_caps_write_refusal(out, r->req, r->status);
+        sip_caps_write(out, SIP_CAPS_ALLOW);
+    sip_caps_write_refusal(out, r->req, r->status, SIP_CAPS_ALLOW);
     if (r->status == 401)
         edge_challenge_write(r->challenge, out, addr, e->now.wall_ms);
     if (r->status == 503) {

@@ -79,7 +79,13 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_REGISTER:
     case SIP_M_UPDATE:
     case SIP_M_PRACK:
+    case SIP_M_INFO:
         return true;
+    case SIP_M_MESSAGE: /* to somebody who is in a call with us */
+        if (f->in_dialog)
+            return true;
+        refuse(f, 405, SPAN(""));
+        return false;
     case SIP_M_OTHER:
         refuse(f, 501, SPAN("")); /* §21.5.2: no method we ever heard of */
         return false;

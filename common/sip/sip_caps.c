@@ -5,17 +5,17 @@
 
 /* --- what is said ---------------------------------------------------------------------------------------------- */
 
-static void write_content(struct buf *out)
+static void write_content(struct buf *out, const char *accept)
 {
-    sip_write_hdr_z(out, SIP_H_ACCEPT, SIP_CAPS_ACCEPT);
+    sip_write_hdr_z(out, SIP_H_ACCEPT, accept);
     sip_write_hdr_z(out, SIP_H_ACCEPT_ENCODING, SIP_CAPS_ACCEPT_ENCODING);
     sip_write_hdr_z(out, SIP_H_ACCEPT_LANGUAGE, SIP_CAPS_ACCEPT_LANGUAGE);
 }
 
-void sip_caps_write(struct buf *out)
+void sip_caps_write(struct buf *out, const char *allow)
 {
-    sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
-    write_content(out);
+    sip_write_hdr_z(out, SIP_H_ALLOW, allow);
+    write_content(out, SIP_CAPS_ACCEPT);
     sip_write_hdr_z(out, SIP_H_SUPPORTED, SIP_CAPS_SUPPORTED);
 }
 
@@ -53,21 +53,24 @@ static void write_unsupported(struct buf *out, const struct sip_msg *req)
     }
 }
 
-void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status)
+void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status, const char *allow)
 {
     switch (status) {
     case 405:
     case 501:
-        sip_write_hdr_z(out, SIP_H_ALLOW, SIP_CAPS_ALLOW);
+        sip_write_hdr_z(out, SIP_H_ALLOW, allow);
         break;
     case 406:
         sip_write_hdr_z(out, SIP_H_ACCEPT, SIP_CAPS_ACCEPT);
         break;
     case 415:
-        write_content(out);
+        write_content(out, req->method == SIP_M_INFO ? SIP_CAPS_ACCEPT_INFO : SIP_CAPS_ACCEPT);
         break;
     case 420:
         write_unsupported(out, req);
+        break;
+    case 469:
+        sip_write_hdr_named(out, SPAN("Recv-Info"), SPAN(""));
         break;
     default:
         break;

@@ -8,7 +8,9 @@
 #include "common/base/buf.h"
 #include "common/sip/sip_msg.h"
 
-#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK"
+#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO"
+#define SIP_CAPS_ALLOW_BRIDGED SIP_CAPS_ALLOW ", MESSAGE" /* in a call with somebody to give a message to */
+#define SIP_CAPS_ACCEPT_INFO "application/dtmf-relay, application/dtmf"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
 #define SIP_CAPS_ACCEPT_LANGUAGE "en"         /* of our reason phrases; a body has none that would matter to us */
@@ -16,13 +18,14 @@
 #define SIP_CAPS_SUPPORTED_BUT_100REL "timer" /* … of an INVITE whose provisionals cannot be acknowledged */
 #define SIP_CAPS_REGISTER "path, outbound"    /* of a REGISTER instead (RFC 3327, RFC 5626) */
 
-/** All of them: what a 200 to OPTIONS tells (§11.2). */
-void sip_caps_write(struct buf *out);
+/** All of them: what a 200 to OPTIONS tells (§11.2). allow: one of the two above. */
+void sip_caps_write(struct buf *out, const char *allow);
 /**
  * The headers that this status asks for in a refusal of `req`: Allow (405, 501), Accept (406, 415), Accept-Encoding and
- * Accept-Language (415), Unsupported with the options it requires that are not understood (420). Others: nothing.
+ * Accept-Language (415), Unsupported with the options it requires that are not understood (420), an empty Recv-Info
+ * (469, RFC 6086 §5.2.2). Others: nothing.
  */
-void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status);
+void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status, const char *allow);
 
 /** Every option in Require is understood, in a request of this method (§8.2.2.3). */
 bool sip_caps_meets_require(const struct sip_msg *m);

@@ -39,7 +39,10 @@
 /* Bodies. */
 #define SIP_PARTS_MAX 16          /* parts of one multipart body */
 #define SIP_BOUNDARY_BYTES_MAX 70 /* RFC 2046 §5.1.1 */
-#define SDP_BYTES_MAX 16384       /* a session description */
+#define SIP_DTMF_BYTES_MAX 256    /* a key in an INFO; over: -SIP_EBODYBIG */
+#define SIP_DTMF_LINES_MAX 8
+#define SIP_DTMF_MS_MAX 60000u /* how long it was pressed; over: -SIP_EMALFORMED */
+#define SDP_BYTES_MAX 16384    /* a session description */
 #define SDP_LINES_MAX 512
 #define SDP_LINE_BYTES_MAX 2048
 #define SDP_TOKEN_BYTES_MAX 64 /* media type, protocol, format, encoding name */

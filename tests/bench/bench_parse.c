@@ -160,7 +160,7 @@ static void build(void)
     buf_reset(&out);
     sip_write_reply(&out, &(struct sip_reply_args){.req = &msg, .status = 200, .to_tag = SPAN("a0-k3v9q2m7x1p5r8t4")});
     sip_write_hdr(&out, SIP_H_CONTACT, SPAN("<sip:sentiric@203.0.113.6:5060>"));
-    sip_caps_write(&out);
+    sip_caps_write(&out, SIP_CAPS_ALLOW);
     sip_write_body(&out, SPAN("application/sdp"), span_of(sdp, sizeof(sdp) - 1));
     need(!out.failed);
 }

@@ -23,7 +23,7 @@ static void check_refusal(unsigned status)
     struct buf out;
     buf_init(&out, OUT_MAX);
     sip_write_reply(&out, &(struct sip_reply_args){.req = &msg, .status = status, .to_tag = SPAN("a0-x")});
-    sip_caps_write_refusal(&out, &msg, status);
+    sip_caps_write_refusal(&out, &msg, status, SIP_CAPS_ALLOW);
     sip_write_body(&out, SPAN(""), SPAN(""));
     FUZZ_ASSERT(!out.failed);
     int got = sip_msg_decode(&back, buf_span(&out));
@@ -31,7 +31,7 @@ static void check_refusal(unsigned status)
     if (got == 0) {
         unsigned ours = fields_of(&back, SIP_H_ALLOW) + fields_of(&back, SIP_H_ACCEPT) +
                         fields_of(&back, SIP_H_ACCEPT_ENCODING) + fields_of(&back, SIP_H_ACCEPT_LANGUAGE) +
-                        fields_of(&back, SIP_H_UNSUPPORTED);
+                        fields_of(&back, SIP_H_UNSUPPORTED) + (status == 469 ? 1 : 0);
         unsigned theirs = fields_of(&msg, SIP_H_VIA) + 4; /* From, To, Call-ID, CSeq */
         FUZZ_ASSERT(back.field_cnt == theirs + ours + 1); /* Content-Length */
         FUZZ_ASSERT(back.body.len == 0 && back.status == status);
@@ -41,7 +41,7 @@ static void check_refusal(unsigned status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const unsigned statuses[] = {400, 405, 406, 415, 420, 501};
+    static const unsigned statuses[] = {400, 405, 406, 415, 420, 469, 501};
     struct span sdp = {NULL, 0};
     if (sip_msg_decode(&msg, fuzz_span(data, size)) != 0 || !msg.is_request)
         return 0;

@@ -37,7 +37,7 @@ struct ledger {
     unsigned jobs;
     struct txn txn[TXNS_MAX];
     unsigned txns;
-    unsigned started, answered, ended;
+    unsigned started, answered, ended, keys;
     unsigned seen[CALL_STATES][CALL_EVENTS];
     char bye[64];
     size_t bye_len;
@@ -78,6 +78,10 @@ static inline void ledger_see_event(struct ledger *l, const struct call_effect *
         assert_int_equal(l->started, 1);
         assert_int_equal(l->answered++, 0);
         assert_int_equal(l->ended, 0);
+    } else if (strcmp(e->routing_key, "call.dtmf.received") == 0) {
+        assert_int_equal(l->started, 1);
+        assert_int_equal(l->ended, 0);
+        assert_int_equal(e->nth, ++l->keys);
     } else {
         assert_string_equal(e->routing_key, "call.ended");
         assert_int_equal(l->started, 1);

@@ -407,7 +407,7 @@ static void options_are_answered_on_both_sides(void **s)
     assert_non_null(bridge_reply(k, 1, 200));
     KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11);
     assert_non_null(bridge_reply(k, 0, 200));
-    bridge_asks(k, 1, "INFO", 5, "", NULL);
+    bridge_asks(k, 1, "NOTIFY", 5, "", NULL);
     kit_assert_has(bridge_reply(k, 1, 405), "Allow: ");
     bridge_asks(k, 1, "OPTIONS", 3, "", NULL);
     assert_non_null(bridge_reply(k, 1, 500)); /* out of order */

@@ -101,7 +101,7 @@ static uint32_t some_cseq(void)
 static void some_request(void)
 {
     static const char *const methods[] = {"INVITE",  "INVITE", "ACK",    "ACK",    "ACK",   "BYE",  "CANCEL",
-                                          "OPTIONS", "INFO",   "INVITE", "UPDATE", "PRACK", "PRACK"};
+                                          "OPTIONS", "INFO",   "INVITE", "UPDATE", "PRACK", "PRACK", "REFER"};
     static char branch[32], rack[64];
     const char *method = methods[rnd(sizeof(methods) / sizeof(methods[0]))];
     struct kit_req r = {.method = method, .cseq = some_cseq(), .in_dialog = true};
@@ -128,6 +128,10 @@ static void some_request(void)
     }
     if (strcmp(method, "UPDATE") == 0)
         r.body = offers[rnd(5)];
+    if (strcmp(method, "INFO") == 0) {
+        r.type = rnd(8) == 0 ? "text/plain" : "application/dtmf-relay";
+        r.body = rnd(4) == 0 ? "" : rnd(8) == 0 ? "x" : "Signal=5\r\nDuration=160\r\n";
+    }
     if (rnd(20) == 0)
         r.to = "<sip:902121234567@203.0.113.5>";
     if (rnd(10) == 0)
@@ -399,7 +403,7 @@ static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
            e == CALL_EV_NOBODY || e == CALL_EV_REFRESH || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
-           (e >= CALL_EV_PROGRESS && e <= CALL_EV_RELAYED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
+           (e >= CALL_EV_PROGRESS && e <= CALL_EV_PASSED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
            (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
 }
 

@@ -257,12 +257,43 @@ static void answered_and_ended_protobuf(void **state)
     sentiric__event__v1__call_ended_event__free_unpacked(e, NULL);
 }
 
+static void dtmf_in_both_forms(void **state)
+{
+    (void)state;
+    struct event_call c = a_call();
+    c.digit = '#';
+    c.duration_ms = 160;
+    c.party = SPAN("callee");
+    cJSON *json = build_json(EVENT_CALL_DTMF, &c, 0);
+    is_text(json, "eventType", "call.dtmf.received");
+    is_text(json, "callId", CALL_ID);
+    is_text(json, "digit", "#");
+    is_number(json, "duration", 160);
+    is_text(json, "party", "callee");
+    assert_non_null(cJSON_GetObjectItem(json, "traceId"));
+    assert_non_null(cJSON_GetObjectItem(json, "timestamp"));
+    cJSON_Delete(json);
+    buf_reset(&out);
+    assert_int_equal(event_build(&out, EVENT_CALL_DTMF, EVENT_PROTOBUF, EVENT_SHAPE_NEW, &c), 0);
+    Sentiric__Event__V1__GenericEvent *g =
+        sentiric__event__v1__generic_event__unpack(NULL, out.len, (const uint8_t *)out.p);
+    assert_non_null(g);
+    assert_string_equal(g->event_type, "call.dtmf.received");
+    assert_string_equal(g->trace_id, CALL_ID);
+    assert_string_equal(g->payload_json,
+                        "{\"callId\":\"" CALL_ID "\",\"digit\":\"#\",\"duration\":160,\"party\":\"callee\"}");
+    sentiric__event__v1__generic_event__free_unpacked(g, NULL);
+}
+
 static void names(void **state)
 {
     (void)state;
     assert_string_equal(event_key(EVENT_CALL_STARTED), "call.started");
     assert_string_equal(event_key(EVENT_CALL_ANSWERED), "call.answered");
     assert_string_equal(event_key(EVENT_CALL_ENDED), "call.ended");
+    assert_string_equal(event_key(EVENT_CALL_DTMF), "call.dtmf.received");
+    for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+        assert_int_equal(event_is_optional((enum event_kind)kind), kind == EVENT_CALL_DTMF);
     assert_string_equal(event_content_type(EVENT_JSON), "application/json");
     assert_string_equal(event_content_type(EVENT_PROTOBUF), "application/protobuf");
 }
@@ -278,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(started_protobuf_of_the_old_shape, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_type_is_derived_from_the_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answered_and_ended_protobuf, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dtmf_in_both_forms, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("event", tests, NULL, NULL);
