@@ -42,7 +42,7 @@ void act_ack(void *obj, const void *arg, void *fx, struct now now)
 /* §12.2.2: a request that refreshes the target. */
 static void note_refresh(const struct call_step *st)
 {
-    dialog_note_request(st->side.d, st->in->msg, st->in->source);
+    side_note_request(&st->side, st->in->msg, st->in->source);
     dialog_note_target(st->side.d, st->in->msg);
 }
 
@@ -114,7 +114,7 @@ void act_options(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     struct buf out;
-    dialog_note_request(st->side.d, st->in->msg, st->in->source);
+    side_note_request(&st->side, st->in->msg, st->in->source);
     leg_begin(&out, c, st->in, 200);
     leg_put_contact(&out, c, st->side.d, st->in->source);
     sip_caps_write(&out, leg_allow(c)); /* §11.2 */

@@ -153,7 +153,8 @@ static void other_methods_get_405(void **s)
     struct kit *k = *s;
     kit_established(k);
     KIT_REQUEST(k, .method = "REFER", .cseq = 11);
-    kit_assert_has(kit_assert_reply(k, 405), "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO\r\n");
+    kit_assert_has(kit_assert_reply(k, 405),
+                   "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO\r\n");
 }
 
 static void required_extension_of_a_bye_gets_420(void **s)

@@ -51,7 +51,7 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_INFO:
         return state == CALL_ST_RINGING;
     case CALL_EV_PASS:
-        return before || state == CALL_ST_CLOSING;
+        return before || early || state == CALL_ST_CLOSING;
     case CALL_EV_PASSED: /* what is open when they stop talking gets 487 */
         return state != CALL_ST_ANSWERED && state != CALL_ST_ESTABLISHED;
     case CALL_EV_BYE_CALLEE:
