@@ -100,8 +100,8 @@ static uint32_t some_cseq(void)
 
 static void some_request(void)
 {
-    static const char *const methods[] = {"INVITE",  "INVITE", "ACK",    "ACK",    "ACK",   "BYE",   "CANCEL",
-                                          "OPTIONS", "INFO",   "INVITE", "UPDATE", "PRACK", "PRACK", "REFER"};
+    static const char *const methods[] = {"INVITE",  "INVITE", "ACK",    "ACK",    "ACK",   "BYE",  "CANCEL",
+                                          "OPTIONS", "INFO",   "INVITE", "UPDATE", "PRACK", "PRACK"};
     static char branch[32], rack[64];
     const char *method = methods[rnd(sizeof(methods) / sizeof(methods[0]))];
     struct kit_req r = {.method = method, .cseq = some_cseq(), .in_dialog = true};
