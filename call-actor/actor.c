@@ -117,7 +117,7 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
 {
     if (q->msg->method == SIP_M_REGISTER) {
         if (gate_passes(a->gate, q, told))
-            registrar_take(a->registrar, q);
+            registrar_take(a->registrar, q, told);
         return;
     }
     char user[AOR_USER_MAX + 1];

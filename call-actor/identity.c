@@ -147,10 +147,13 @@ static bool has_letter(struct span user)
     return false;
 }
 
-/* Numbers and users are ours to call back; a name that a trusted peer brings is a user of the host it says. */
+/* Numbers and users are ours to call back; a name or an extension that a trusted peer brings is one of the host it
+ * says, and must not look like a colleague. The trunk knows no such hosts, and an extension says nothing there. */
 static struct span host_for(const struct identity_args *a, const struct sip_uri *uri)
 {
-    bool theirs = a->from_trusted && is_sip(uri) && has_letter(uri->user);
+    char number[NUMBER_MAX];
+    bool extension = number_of_uri(number, uri) == NUMBER_EXTENSION && !a->to_trusted;
+    bool theirs = a->from_trusted && is_sip(uri) && (has_letter(uri->user) || extension);
     return theirs ? uri->host : span_cstr(a->domain);
 }
 

@@ -172,16 +172,18 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
     tell(q, user, done);
 }
 
-/* The digest was checked just now, so what user-service said is at hand, if it is kept at all. */
-static void note_tenant(struct registrar *g, Store__AorRow *row)
+/* The digest was checked just now, against what was told or what is kept. */
+static void note_tenant(struct registrar *g, Store__AorRow *row, const struct cred *told)
 {
-    struct cred cred;
-    if (users_find(gate_users(g->actor->gate), span_cstr(row->user), &cred) && cred.tenant[0] != '\0')
-        row_text(&row->tenant, span_cstr(cred.tenant));
-    creds_wipe(&cred);
+    struct cred kept = {.known = false};
+    if (told == NULL && users_find(gate_users(g->actor->gate), span_cstr(row->user), &kept))
+        told = &kept;
+    if (told != NULL && told->tenant[0] != '\0')
+        row_text(&row->tenant, span_cstr(told->tenant));
+    creds_wipe(&kept);
 }
 
-void registrar_take(struct registrar *g, const struct asked *q)
+void registrar_take(struct registrar *g, const struct asked *q, const struct cred *told)
 {
     struct buf user;
     struct aor_answer done;
@@ -195,7 +197,7 @@ void registrar_take(struct registrar *g, const struct asked *q)
     buf_fini(&user);
     aor_register(row, &g->conf, &r, loop_now(g->actor->loop), &done);
     if (done.status == 200) {
-        note_tenant(g, row);
+        note_tenant(g, row, told);
         accept(g, q, &r, row, &done);
     } else {
         store__aor_row__free_unpacked(row, NULL);

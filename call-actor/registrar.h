@@ -5,6 +5,7 @@
 #define CALL_ACTOR_REGISTRAR_H
 
 #include "call-actor/answer.h"
+#include "call-actor/creds.h"
 #include "call-actor/location.h"
 #include "call-actor/reach.h"
 #include <stdio.h>
@@ -15,8 +16,9 @@ struct registrar;
 struct registrar *registrar_new(struct actor *a);
 void registrar_free(struct registrar *g);
 
-/** A REGISTER whose sender is proven (gate.h): does it and answers. */
-void registrar_take(struct registrar *g, const struct asked *q);
+/** A REGISTER whose sender is proven (gate.h): does it and answers. told: what user-service said of him because of it,
+ * or NULL. */
+void registrar_take(struct registrar *g, const struct asked *q, const struct cred *told);
 
 /** The edge says that a connection is gone that a user had registered over. */
 void registrar_flow_gone(struct registrar *g, const Plane__FlowGone *m);

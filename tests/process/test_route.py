@@ -179,6 +179,20 @@ class TestUsers(RouteTest):
         other.expect_bye()
 
 
+class TestNothingIsKept(RouteTest):
+    settings = {"CREDENTIALS_S": 0}
+
+    def test_whose_tenant_a_user_is(self):
+        """It came with the answer his REGISTER waited for."""
+        call = self.dial(self.outside(), "bob")
+        self.assertEqual(status(call.final()), 480)
+        bob = self.callee("bob")
+        call = self.dial(self.outside(), "bob")
+        self.talk(call, bob.rung())
+        started = self.stack.events.wait_ended(call.call_id)[0]
+        self.assertEqual(started["dialplanResolution"]["tenantId"], "sentiric_demo")
+
+
 class TestUsersOfOtherShards(TestUsers):
     """The same with two call-actors: half of the users belong to the one that the call does not."""
     settings = {"CALL_ACTORS": 2}

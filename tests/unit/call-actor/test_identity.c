@@ -115,22 +115,25 @@ static void what_an_out_leg_says(void **state)
     } rows[] = {
         /* to a phone: From, and nothing of what is asserted */
         {"<sip:902121234567@gw.example>;tag=x", "", true, false, "From: <sip:902121234567@demo>;tag=t1\r\n"},
-        {"\"Ali \\\"x\\\" Veli\" <sip:+90212@gw:5070;user=phone>;tag=x;epid=1", "", true, false,
-         "From: \"Ali \\\"x\\\" Veli\" <sip:+90212@demo>;tag=t1\r\n"},
+        {"\"Ali \\\"x\\\" Veli\" <sip:+90212555@gw:5070;user=phone>;tag=x;epid=1", "", true, false,
+         "From: \"Ali \\\"x\\\" Veli\" <sip:+90212555@demo>;tag=t1\r\n"},
         {"Alice Doe <sip:alice@192.0.2.7>;tag=x", "", false, false, "From: \"Alice Doe\" <sip:alice@demo>;tag=t1\r\n"},
         {"sip:alice:secret@192.0.2.7;tag=x", "", false, false, "From: <sip:alice@demo>;tag=t1\r\n"},
         {"<sip:joe@example.org>;tag=x", "", true, false, "From: <sip:joe@example.org>;tag=t1\r\n"},
         {"<sip:joe@example.org>;tag=x", "", false, false, "From: <sip:joe@demo>;tag=t1\r\n"},
         {"<tel:+90-212-1234567>;tag=x", "", true, false, "From: <sip:+90-212-1234567@demo>;tag=t1\r\n"},
         {"<sip:gw.example>;tag=x", "", true, false, "From: <sip:demo>;tag=t1\r\n"},
-        {"\"\xff\xfe\" <sip:1@gw>;tag=x", "", true, false, "From: <sip:1@demo>;tag=t1\r\n"}, /* no text */
+        {"\"\xff\xfe\" <sip:90212@gw>;tag=x", "", false, false, "From: <sip:90212@demo>;tag=t1\r\n"}, /* no text */
+        /* who is an extension there is none of ours */
+        {"<sip:1001@gw.example>;tag=x", "", true, false, "From: <sip:1001@gw.example>;tag=t1\r\n"},
+        {"<sip:1001@gw.example>;tag=x", "", false, false, "From: <sip:1001@demo>;tag=t1\r\n"},
         {"<sip:anonymous@gw>;tag=x", "", true, false, ANONYMOUS},
         {"\"Anonymous\" <sip:x@anonymous.invalid>;tag=x", "", true, false, ANONYMOUS},
         {"<urn:service:sos>;tag=x", "", true, false, ANONYMOUS},
         {"junk", "", true, false, ANONYMOUS},
         {"\"Secret\" <sip:901@gw>;tag=x", "id", true, false, ANONYMOUS},
         {"\"Secret\" <sip:901@gw>;tag=x", "user;critical", true, false, ANONYMOUS},
-        {"<sip:901@gw>;tag=x", "header;session;none", true, false, "From: <sip:901@demo>;tag=t1\r\n"},
+        {"<sip:901@gw>;tag=x", "header;session;none", true, false, "From: <sip:901@gw>;tag=t1\r\n"},
         /* to the trunk: what is asserted, and that it is not to be told on */
         {"<sip:901@gw>;tag=x", "", true, true, "From: <sip:901@demo>;tag=t1\r\n" ASSERTED},
         {"<sip:901@gw>;tag=x", "none", true, true, "From: <sip:901@demo>;tag=t1\r\n" ASSERTED "Privacy: none\r\n"},
