@@ -60,6 +60,7 @@ void act_prack(void *obj, const void *arg, void *fx, struct now now)
     uint32_t callee_rseq = p->callee_rseq;
     bool passes = callee_rseq != 0 && st->sdp.len > 0;
     side_note_request(&st->side, st->in->msg, st->in->source);
+    e->agreed = e->agreed || (callee_rseq != 0 && p->sdp.len > 0);
     if (passes)
         leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
     else
@@ -91,6 +92,12 @@ void act_no_prack(void *obj, const void *arg, void *fx, struct now now)
                            .q850 = Q850_TIMER,
                            .detail = SPAN("no PRACK for a reliable provisional")};
     end_setup(obj, fx, &why, now);
+}
+
+void act_update_early(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)now;
+    rel100_update(obj, fx, arg);
 }
 
 void act_early_done(void *obj, const void *arg, void *fx, struct now now)

@@ -54,8 +54,12 @@ static enum call_event ack(const struct call *c, struct call_step *st)
  * when the other side has, or an ACK is awaited. 0: it may come. */
 static unsigned offer_glare(const struct call *c, const struct side *from)
 {
-    if (call_state(c) == CALL_ST_RINGING || call_state(c) == CALL_ST_ANSWERING)
-        return 500; /* his first one has no answer yet */
+    if (call_state(c) == CALL_ST_RINGING)
+        return rel100_glare(c, from);
+    if (call_state(c) == CALL_ST_ANSWERING)
+        return from->leg != NULL ? 491 : 500; /* his first one has no answer yet, or will have it at once */
+    if (rel100_is_updating(c))
+        return 491;
     if (refresh_is_exchange(c))
         return 491;
     if (side_is_bridged(c))
@@ -96,8 +100,11 @@ static enum call_event update_with_offer(const struct call *c, struct call_step 
     unsigned glare = offer_glare(c, &st->side);
     if (glare != 0)
         return refused(st, glare);
-    if (side_is_bridged(c) && call_state(c) != CALL_ST_ESTABLISHED)
+    bool rings = call_state(c) == CALL_ST_RINGING;
+    if (side_is_bridged(c) && !rings && call_state(c) != CALL_ST_ESTABLISHED)
         return CALL_EV_UPDATE;
+    if (rings)
+        return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_UPDATE_EARLY : CALL_EV_REFUSED;
     if (side_is_bridged(c))
         return screen_invite(c, st, SCREEN_SOMEBODY) ? CALL_EV_RELAY : CALL_EV_REFUSED;
     return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_UPDATE
@@ -110,7 +117,7 @@ static enum call_event update(const struct call *c, struct call_step *st)
     st->no.status = dialog_check_target(st->in->msg, &st->no.reason);
     if (st->no.status != 0)
         return CALL_EV_REFUSED;
-    if (relay_is_updating(c, st->side.id))
+    if (relay_is_updating(c, st->side.id) || rel100_has_asked(&st->side))
         return refused(st, 500);
     if (!screen_session(c, st) || !screen_body(st))
         return CALL_EV_REFUSED;

@@ -25,16 +25,17 @@
     X(RELAY, "offer to relay")    /* a re-INVITE or an UPDATE in a bridged call, and we can pass it on */              \
     X(PASS, "request to pass")    /* INFO or MESSAGE in a bridged call, and we can pass it on */                       \
     X(CANCEL_RELAY, "CANCEL of re-INVITE")                                                                             \
-    X(CANCEL, "CANCEL")         /* of the initial INVITE */                                                            \
-    X(OPTIONS, "OPTIONS")       /* in the dialog */                                                                    \
-    X(INFO, "INFO")             /* in a call we answer, and we can take it */                                          \
-    X(UPDATE, "UPDATE")         /* we answer it: without an offer, or with one for us */                               \
-    X(REFRESH, "refresh")       /* re-INVITE in a bridged call with nothing new in it */                               \
-    X(PRACK, "PRACK")           /* of a provisional that waits for it, or waited */                                    \
-    X(PRACK_LAST, "last PRACK") /* the same, and now the 200 may go */                                                 \
-    X(REFUSED, "refused")       /* any other request to this call: the step says with what it is refused */            \
-    X(STEP, "step")             /* set-up has got a step further */                                                    \
-    X(SETUP_OK, "set-up done")  /* set-up is done: a plan for us to answer, and a port */                              \
+    X(CANCEL, "CANCEL")             /* of the initial INVITE */                                                        \
+    X(OPTIONS, "OPTIONS")           /* in the dialog */                                                                \
+    X(INFO, "INFO")                 /* in a call we answer, and we can take it */                                      \
+    X(UPDATE, "UPDATE")             /* we answer it: without an offer, or with one for us */                           \
+    X(UPDATE_EARLY, "early UPDATE") /* an offer in an early dialog, and we can pass it on */                           \
+    X(REFRESH, "refresh")           /* re-INVITE in a bridged call with nothing new in it */                           \
+    X(PRACK, "PRACK")               /* of a provisional that waits for it, or waited */                                \
+    X(PRACK_LAST, "last PRACK")     /* the same, and now the 200 may go */                                             \
+    X(REFUSED, "refused")           /* any other request to this call: the step says with what it is refused */        \
+    X(STEP, "step")                 /* set-up has got a step further */                                                \
+    X(SETUP_OK, "set-up done")      /* set-up is done: a plan for us to answer, and a port */                          \
     X(SETUP_RINGS, "set-up done, 180 first") /* the same, and the 200 waits for the 180's PRACK */                     \
     X(SETUP_UNFIT, "set-up unfit")           /* set-up is done, but not with something we can answer */                \
     X(SETUP_FAILED, "set-up failed")                                                                                   \
@@ -124,7 +125,8 @@ fsm_act_fn act_ack, act_reinvite, act_update, act_info, act_too_soon, act_repeat
 fsm_act_fn act_locate, act_ring_planned, act_ask_plan, act_nobody, act_ring, act_ring_more, act_ring_on,
     act_ring_failed, act_no_answer, act_leg_answer, act_leg_answer_held;
 /* call_act_rel100.c */
-fsm_act_fn act_progress, act_prack, act_prack_last, act_prack_repeat, act_no_prack, act_early_done, act_callee_bye_held;
+fsm_act_fn act_progress, act_prack, act_prack_last, act_prack_repeat, act_no_prack, act_early_done, act_update_early,
+    act_callee_bye_held;
 /* call_act_bridged.c */
 fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_relayed_late, act_second_invite,
     act_callee_bye, act_callee_bye_early, act_stray_bye;

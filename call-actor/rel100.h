@@ -104,7 +104,23 @@ void rel100_prack(struct call *c, struct call_effects *fx, Store__Early *e, uint
                   struct span key);
 /** It got no answer, and the callee asks again. */
 void rel100_prack_again(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_msg *msg);
+/** The callee's dialog: the early one, or what it has become; NULL when it is over. */
+Store__Dialog *rel100_dialog(const struct call *c, const Store__Early *e);
 /** A final response to a request of ours in an early dialog, or none: passed on when the request was. */
 void rel100_answered(struct call *c, struct call_effects *fx, const struct call_step *st);
+
+/* --- offers in early dialogs (rel100_update.c) --- */
+
+/** May this side make an offer by UPDATE, before the INVITE has its final reply? 0; 500 or 491: not yet (RFC 3311
+ * §5.2); 488: the other side takes no UPDATE. */
+unsigned rel100_glare(const struct call *c, const struct side *from);
+/** A request of this side that was passed on has no final response yet: no UPDATE may come (RFC 3311 §5.2). */
+bool rel100_has_asked(const struct side *side);
+/** The same of anybody's, in any early dialog. */
+bool rel100_is_updating(const struct call *c);
+/** st->in is an UPDATE with an offer that can be passed on. */
+void rel100_update(struct call *c, struct call_effects *fx, const struct call_step *st);
+/** It was taken. */
+void rel100_updated(struct call *c, const Store__Early *e, const Store__EarlyAsk *ask, const struct sip_msg *answer);
 
 #endif

@@ -47,8 +47,7 @@ bool rel100_is_offered(const struct call *c, const Store__OutLeg *leg, struct sp
 
 /* --- PRACK --- */
 
-/* The early one, or what it has become. */
-static Store__Dialog *dialog_of(const struct call *c, const Store__Early *e)
+Store__Dialog *rel100_dialog(const struct call *c, const Store__Early *e)
 {
     if (e->dialog != NULL)
         return e->dialog;
@@ -89,7 +88,7 @@ static Store__ClientTxn *prack_new(const struct call *c, const Store__OutLeg *le
 void rel100_prack(struct call *c, struct call_effects *fx, Store__Early *e, uint32_t rseq, struct span sdp,
                   struct span key)
 {
-    Store__Dialog *d = dialog_of(c, e);
+    Store__Dialog *d = rel100_dialog(c, e);
     const Store__OutLeg *leg = side_of(c, e->leg).leg;
     if (d == NULL || leg == NULL)
         return; /* never: what is kept of an early dialog has one or the other */
@@ -112,16 +111,25 @@ void rel100_prack_again(struct call *c, struct call_effects *fx, const Store__Ou
 
 /* --- its answer --- */
 
+/* A 408 would end the asker's dialog, and RFC 4320 §4.2 has none but for INVITE. */
+static unsigned status_for_asker(const struct call_input *in)
+{
+    bool none = in->status == 0 || in->status == 408 || in->status == 487;
+    return none ? 504 : in->status == 405 || in->status == 501 ? 488 : relay_status_for_asker(in);
+}
+
 static void pass_back(struct call *c, struct call_effects *fx, const Store__EarlyAsk *ask, const struct call_step *st)
 {
     struct buf out;
-    unsigned status = st->in->status;
-    bool taken = status >= 200 && status < 300;
+    bool taken = st->in->status >= 200 && st->in->status < 300;
+    unsigned status = taken ? 200 : status_for_asker(st->in);
     Store__ServerTxn *txn = leg_txn_find(c, row_span(ask->key));
     if (txn == NULL || txn->status != 0)
         return;
-    status = taken ? 200 : relay_status_for_asker(st->in);
     leg_begin_kept(&out, txn, status);
+    if (taken && ask->rseq == 0)
+        leg_put_dialog(&out, c, side_of(c, txn->leg).d, txn->source);
+    leg_put_retry(&out, c, status);
     leg_send(c, fx, txn, &out, status, taken ? st->sdp : SPAN(""));
 }
 
@@ -131,6 +139,8 @@ void rel100_answered(struct call *c, struct call_effects *fx, const struct call_
     Store__Early *e = rel100_of_branch(c, st->in->txn, &at);
     Store__EarlyAsk *ask = row_list_take(&e->asks, &e->n_asks, at);
     pass_back(c, fx, ask, st);
+    if (ask->rseq == 0 && st->in->status >= 200 && st->in->status < 300)
+        rel100_updated(c, e, ask, st->in->msg);
     e->unheard = st->in->status == 0 && ask->key.len == 0 && ask->rseq == e->rseq_in;
     store__early_ask__free_unpacked(ask, NULL);
 }

@@ -7,7 +7,7 @@ import harness
 import sipp
 from callee import Callee
 from harness import WITH_US
-from test_bridge import TO_ALICE, UNANSWERED, BridgeTest, cancel
+from test_bridge import TO_ALICE, UNANSWERED, BridgeTest, answer_with, cancel
 from ua import OFFER, Call, header, status
 
 REQUIRES, SUPPORTS = ["Require: 100rel"], ["Supported: 100rel"]
@@ -348,6 +348,55 @@ class TestBoth(PrackTest):
     def restart(self, name):
         self.stack.wait_restarted(self.stack.kill_worker(name))
         self.stack.wait_ready()
+
+
+class TestUpdate(PrackTest):
+    """Offers in early dialogs (RFC 3311)."""
+
+    def agreed(self):
+        call, rung = self.rings([*SUPPORTS, "Allow: INVITE, ACK, UPDATE, PRACK"])
+        self.assertIn("UPDATE", header(rung.request, "Allow"))
+        rung.say("183 Session Progress", rung.sdp(41002), extra=["Require: 100rel", "RSeq: 77", "Allow: INVITE, UPDATE, PRACK"])
+        self.assertEqual(status(self.pracked(call, call.response(183))), 200)
+        self.takes(rung, 77)
+        return call, rung
+
+    def test_of_the_caller(self):
+        call, rung = self.agreed()
+        call.request("UPDATE", NEW.format(port=40000))
+        update = rung.expect("UPDATE")
+        self.assertEqual(update.body, NEW.format(port=40000))
+        rung.say("200 OK", rung.sdp(41004), request=update)
+        answer = call.final(5, "UPDATE")
+        self.assertEqual((status(answer), answer.body), (200, rung.sdp(41004)))
+        rung.say("200 OK")
+        self.talk_and_end(call, call.final(), rung)
+        self.over(call, "normal_clearing", "caller")
+
+    def test_of_the_callee(self):
+        call, rung = self.agreed()
+        rung.ask("UPDATE", NEW.format(port=41004))
+        update = self.ua.expect_request("UPDATE", call)
+        self.assertEqual(update.body, NEW.format(port=41004))
+        self.assertEqual(header(update, "From"), call.to_value)
+        self.ua.send(answer_with(update, f"<sip:905551234567@127.0.0.1:{self.ua.port}>", OFFER.format(port=40000)))
+        answer = rung.final("UPDATE")
+        self.assertEqual((status(answer), answer.body), (200, OFFER.format(port=40000)))
+        rung.say("200 OK")
+        self.talk_and_end(call, call.final(), rung)
+        self.over(call, "normal_clearing", "caller")
+
+    def test_before_the_first_answer_it_is_too_soon(self):
+        call, rung = self.rings([*SUPPORTS, "Allow: INVITE, UPDATE, PRACK"])
+        rung.say("183 Session Progress", rung.sdp(41002), extra=["Require: 100rel", "RSeq: 77", "Allow: INVITE, UPDATE, PRACK"])
+        early = call.response(183)
+        rung.ask("UPDATE", NEW.format(port=41004))
+        self.assertEqual(status(rung.final("UPDATE")), 491)
+        self.assertEqual(status(self.pracked(call, early)), 200)
+        self.takes(rung, 77)
+        rung.say("200 OK")
+        self.talk_and_end(call, call.final(), rung)
+        self.over(call, "normal_clearing", "caller")
 
 
 class TestSipp(PrackTest):

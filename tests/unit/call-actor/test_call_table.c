@@ -42,6 +42,7 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_PROGRESS:
     case CALL_EV_ANSWER:
     case CALL_EV_ANSWER_HELD:
+    case CALL_EV_UPDATE_EARLY:
     case CALL_EV_RING_ON:
     case CALL_EV_RING_FAILED:
         return state != CALL_ST_RINGING;
