@@ -42,7 +42,7 @@ void actor_own(struct actor *a, struct entry *e)
         timer_init(&e->timers[i], on_call_timer, e);
 }
 
-static struct entry *new_call(struct actor *a)
+struct entry *actor_new_call(struct actor *a)
 {
     struct now now = loop_now(a->loop);
     struct call *c = call_new(&a->conf, calls_next_key(&a->calls, now), now);
@@ -72,7 +72,7 @@ static struct entry *call_for_invite(struct actor *a, const struct asked *q, con
     if (is != INVITE_NEW || (q->rx->must_authenticate && !gate_passes(a->gate, q, told)))
         return e;
     const char *why = admit_refusal(a);
-    if (why == NULL && (e = new_call(a)) == NULL)
+    if (why == NULL && (e = actor_new_call(a)) == NULL)
         why = "out of memory";
     if (why != NULL)
         turn_away(a, q, 503, why);
@@ -263,6 +263,8 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
         admit_take_dependencies(a, (const void *)m);
     else if (type == PLANE_CALL_TERMINATE)
         on_terminate(a, k, (const void *)m);
+    else if (type == PLANE_CALL_CONTROL)
+        actor_control(a, PLANE__PROC__PROC_ORCH, (const void *)m);
     else if (type == PLANE_CALL_REGISTRATION)
         registrar_rpc(a, (const void *)m);
     else if (type == PLANE_CALL_WHERE)
@@ -288,6 +290,8 @@ static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
         snprintf(a->broker_detail, sizeof(a->broker_detail), "%s", b->detail);
     } else if (type == PLANE_CALL_TERMINATE) {
         on_terminate(a, k, (const void *)m);
+    } else if (type == PLANE_CALL_CONTROL) {
+        actor_control(a, PLANE__PROC__PROC_PUB, (const void *)m);
     }
 }
 
@@ -384,6 +388,7 @@ int actor_start(struct worker *w)
         return EX_STORAGE;
     stat_register(&stat_orphans);
     say_init();
+    actor_control_init();
     gauge_init();
     calls_init(&a->calls);
     a->outbox = outbox_new(a->store, conf_u32(c, SET_OUTBOX_MAX));

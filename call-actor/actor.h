@@ -9,6 +9,7 @@
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
+ *   actor_control.c  calls placed for the platform and operators
  *   actor_ctl.c  what operators ask
  *   actor_say.c  what people read in the log, and its counters
  *   actor_gauge.c  what metrics show of the state
@@ -43,6 +44,8 @@ struct actor_texts {
     struct buf trunk_secret;
     struct buf trunk_realm;
 };
+
+struct cJSON;
 
 struct actor {
     struct worker *worker;
@@ -88,6 +91,16 @@ struct actor {
 void actor_own(struct actor *a, struct entry *e);
 int actor_start(struct worker *w);
 void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
+
+/** A call that is still NEW. NULL when memory is out. */
+struct entry *actor_new_call(struct actor *a);
+
+/* actor_control.c */
+void actor_control_init(void);
+/** What another process asks of a call, or for a call; it is answered now or later. */
+void actor_control(struct actor *a, Plane__Proc asker, const Plane__Control *m);
+/** An operator's `dial`: answered in `out`. returns exit status */
+int actor_ctl_dial(struct actor *a, const struct cJSON *args, struct buf *out);
 
 /* actor_conf.c */
 /** Fills a->conf. false, with the fault logged, when a setting is of no use. */

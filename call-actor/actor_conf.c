@@ -6,6 +6,7 @@
 
 #define SECRET_BYTES_MAX 256u
 #define REALM_BYTES_MAX 256u
+#define PLATFORM_DOMAIN "sentiric.cloud" /* host of every URI that the platform's services make */
 #define DOMAIN_BYTES_MAX 512u
 
 /* "192.0.2.1,2001:db8::1", or one of them. */
@@ -114,6 +115,7 @@ static void read_domains(struct actor *a)
     if (a->conf.contact_addr_other[0] != '\0')
         d[cnt++] = a->conf.contact_addr_other;
     d[cnt++] = conf_str(c, SET_LISTEN_ADDRESS);
+    d[cnt++] = PLATFORM_DOMAIN;
     a->texts.domains_text = split(d, cnt, conf_str(c, SET_DOMAINS));
     a->conf.route.domains = d;
     a->conf.route.ports[0] = conf_u32(c, SET_SIP_PORT);

@@ -300,6 +300,8 @@ int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struc
         rv = ctl_transfer(a, id, out);
     else if (strcmp(cmd, "hangup") == 0)
         rv = ctl_hangup(a, id, out);
+    else if (strcmp(cmd, "dial") == 0)
+        rv = actor_ctl_dial(a, args, out);
     else if (strcmp(cmd, "events") == 0)
         rv = ctl_events(a, out);
     else if (strcmp(cmd, "numbers") == 0)

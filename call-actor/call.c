@@ -5,6 +5,7 @@
 #include "call-actor/call_fx.h"
 #include "call-actor/call_history.h"
 #include "call-actor/call_job.h"
+#include "call-actor/control.h"
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
 #include "call-actor/refresh.h"
@@ -113,11 +114,15 @@ bool call_is_live(const struct call *c)
 
 const char *call_from(const struct call *c)
 {
+    if (c->row->dial != NULL)
+        return c->row->dial->from;
     return c->row->a != NULL ? c->row->a->remote_value : "";
 }
 
 const char *call_to(const struct call *c)
 {
+    if (c->row->dial != NULL)
+        return c->row->dial->to;
     return c->row->a != NULL ? c->row->a->local_value : "";
 }
 
@@ -221,7 +226,7 @@ static void do_leg(struct call *c, Store__OutLeg *leg, const struct call_input *
 void call_handle(struct call *c, const struct call_input *in, struct call_effects *fx, struct now now)
 {
     struct call_step st;
-    if (repeat_answer(c, in, fx))
+    if (repeat_answer(c, in, fx) || control_repeat(c, in, fx))
         return;
     Store__OutLeg *leg = in->type == CALL_IN_RESPONSE ? out_leg_of_response(c, in) : NULL;
     if (leg != NULL) {

@@ -56,6 +56,7 @@ enum call_input_type {
     CALL_IN_TERMINATE = 4, /* reason, asked_by */
     CALL_IN_TIMER = 5,     /* timer */
     CALL_IN_TARGETS = 6,   /* who, targets, target_cnt, status: the answer to CALL_EFF_LOCATE */
+    CALL_IN_CONTROL = 7,   /* control, asker */
 };
 
 /* Everything is borrowed for the one call of call_handle. */
@@ -77,6 +78,8 @@ struct call_input {
     struct span who;   /* CALL_IN_TARGETS: as it was asked */
     Store__Target *const *targets; /* copied */
     const char *tenant;            /* CALL_IN_TARGETS: of that user; NULL or "": not known */
+    const Plane__Control *control; /* DIAL: one that dial_read has passed, to a call that is NEW */
+    Plane__Proc asker;
     size_t target_cnt; /* 0: status says why: 480 a user we know, offline; 404 unknown; 503 could not be found out */
 };
 
@@ -95,6 +98,7 @@ enum call_effect_type {
     CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
     CALL_EFF_LOCATE = 8,     /* where is this user, extension or name? raw: who. Answered by CALL_IN_TARGETS, never from
                                 inside the effect, and asked again after a restart */
+    CALL_EFF_TELL = 10,      /* to who asked (asker): what has become of the question `txn`: result, raw: detail */
     CALL_EFF_CANCEL = 9,     /* to the edge: CANCEL the INVITE with the branch txn; raw: Reason value, may be empty */
 };
 
@@ -134,6 +138,8 @@ struct call_effect {
     uint64_t at_wall_ms;
     int level;         /* enum call_log */
     enum call_say say; /* CALL_EFF_LOG */
+    Plane__Proc asker; /* CALL_EFF_TELL */
+    Plane__Controlled__Result result;
 };
 
 #define CALL_EFFECTS_MAX 128 /* one step never makes more: each leg may be cancelled, or asked again twice */
@@ -170,6 +176,12 @@ struct call_conf {
     uint32_t no_answer_ms;    /* a callee may ring for so long */
     struct session_rules session;
 };
+
+/** Host of our users, as it stands in URIs of ours. */
+static inline const char *call_domain(const struct call_conf *conf)
+{
+    return conf->domain != NULL && conf->domain[0] != '\0' ? conf->domain : conf->contact_addr;
+}
 
 struct call {
     Store__CallRow *row;

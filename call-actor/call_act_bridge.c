@@ -9,13 +9,12 @@
 #include "call-actor/ring.h"
 #include <stdlib.h>
 
-#define ELSEWHERE "SIP;cause=200;text=\"Call completed elsewhere\"" /* RFC 3326 §2 */
-
 /* --- who is rung --- */
 
 struct route_caller bridge_caller(const struct call *c)
 {
-    return (struct route_caller){.destination = c->row->destination, .may_leave = c->row->auth_user[0] != '\0'};
+    return (struct route_caller){.destination = c->row->destination,
+                                 .may_leave = c->row->auth_user[0] != '\0' || c->row->dial != NULL};
 }
 
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who)
@@ -33,7 +32,7 @@ int bridge_locates(const struct call *c, struct span who)
     return -1;
 }
 
-static void located(struct call *c, const struct call_input *in)
+void bridge_located(struct call *c, const struct call_input *in)
 {
     int at = in->type == CALL_IN_TARGETS ? bridge_locates(c, in->who) : -1;
     if (at >= 0)
@@ -75,7 +74,7 @@ void act_ask_plan(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    located(c, st->in);
+    bridge_located(c, st->in);
     c->row->located = st->in->status;
     setup_begin(c, fx, now);
 }
@@ -130,7 +129,7 @@ void act_ring(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    located(c, st->in);
+    bridge_located(c, st->in);
     if (c->row->plan == NULL) /* without a plan it is the callee's */
         row_text(&c->row->tenant_id, span_cstr(st->in->tenant));
     begin_ringing(c, fx, st->in->targets, st->in->target_cnt, now);
@@ -148,7 +147,7 @@ void act_ring_more(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     struct call *c = obj;
     const struct call_step *st = arg;
-    located(c, st->in);
+    bridge_located(c, st->in);
     ring_add(c, st->in->targets, st->in->target_cnt);
     ring_next(c, fx);
 }
@@ -158,7 +157,7 @@ void act_ring_on(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     struct call *c = obj;
     const struct call_step *st = arg;
-    located(c, st->in);
+    bridge_located(c, st->in);
     ring_next(c, fx);
 }
 
@@ -190,7 +189,7 @@ static Store__Early *take_winner(struct call *c, struct call_effects *fx, const 
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     fx_disarm(c, fx, CALL_TMR_EXPIRES);
     ring_forget(c);
-    ring_cancel(c, fx, st->leg, SPAN(ELSEWHERE), now);
+    ring_cancel(c, fx, st->leg, SPAN(BRIDGE_ELSEWHERE), now);
     rel100_others_over(c, fx, early);
     if (early != NULL && early->offered)
         c->row->delayed_offer = false;
@@ -291,10 +290,12 @@ enum call_event bridge_event(const struct call *c, const Store__OutLeg *leg, enu
     if (!step->moved || !rang || call_state(c) != CALL_ST_RINGING)
         return CALL_EV_NONE;
     switch (ev) {
-    case OUT_LEG_EV_PROVISIONAL:
-        return CALL_EV_PROGRESS;
+    case OUT_LEG_EV_PROVISIONAL: /* of a call that we place there is nobody to tell */
+        return c->row->dial != NULL ? CALL_EV_NONE : CALL_EV_PROGRESS;
     case OUT_LEG_EV_ANSWER:
     case OUT_LEG_EV_ANSWER_WAITS:
+        if (c->row->dial != NULL)
+            return CALL_EV_DIAL_ANSWER;
         return is_held(c, leg) ? CALL_EV_ANSWER_HELD : CALL_EV_ANSWER;
     case OUT_LEG_EV_ANSWER_UNFIT:
     case OUT_LEG_EV_REFUSAL:

@@ -8,6 +8,8 @@
 #include "call-actor/call_step.h"
 #include "call-actor/out_leg.h"
 
+#define BRIDGE_ELSEWHERE "SIP;cause=200;text=\"Call completed elsewhere\"" /* RFC 3326 §2 */
+
 /** On whose behalf the call asks for ways out. */
 struct route_caller bridge_caller(const struct call *c);
 /** Ask where `who` is: user, extension or name. The answer is CALL_IN_TARGETS. */
@@ -29,6 +31,12 @@ void bridge_answer_held(struct call *c, struct call_effects *fx, struct now now)
 /** The other side's media address, when its session description in st (may be none) brought another one: its NAT has
  * to be opened again. (call_act_dialog.c) */
 void call_note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st);
+/** The look-up this answers is no longer open. */
+void bridge_located(struct call *c, const struct call_input *in);
+
+#define SETUP_MAX_FORWARDS 70 /* of who says none (RFC 3261 §8.1.1.6) */
+/** Trace id and session id of a new call, which is kept from now on. (call_act_setup.c) */
+void setup_name(struct call *c, const char *direction);
 /** The dialplan is asked. (call_act_setup.c) */
 void setup_begin(struct call *c, struct call_effects *fx, struct now now);
 /** What set-up has found out. (call_act_setup.c) */

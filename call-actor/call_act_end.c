@@ -3,13 +3,15 @@
 #include "call-actor/call_end.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
+#include "call-actor/dial.h"
 #include "call-actor/leg.h"
 
 /* --- before the answer --- */
 
 void end_setup(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
 {
-    leg_refuse_invite(c, fx, why->status, why->refusal);
+    if (leg_txn_pending(c) != NULL) /* else we place the call, and nobody waits for it */
+        leg_refuse_invite(c, fx, why->status, why->refusal);
     job_cancel_setup(c, fx);
     bridge_hang_up(c, fx, why->carried, now);
     end_because(c, why);
@@ -109,7 +111,7 @@ void act_bye_in(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     char said[END_REASON_SIZE];
-    struct call_end why = {.reason = "normal_clearing", .by = "caller", .q850 = end_q850_of(st->in->msg)};
+    struct call_end why = {.reason = "normal_clearing", .by = dial_party(c), .q850 = end_q850_of(st->in->msg)};
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
     leg_reply(c, fx, st->in, 200, true);

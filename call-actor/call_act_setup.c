@@ -14,16 +14,29 @@
 
 #define TRACE_PREFIX "trace-" /* as the platform's logs know it */
 #define TRACE_RANDOM 12
-#define MAX_FORWARDS 70 /* of a caller that says none */
+
+/* o= session id: unique by time and row, and below 2^63, which some read as signed. */
+static uint64_t session_id(const struct call *c)
+{
+    return (c->row->created_wall_ms << 16 | (c->row->key & 0xffff)) & INT64_MAX;
+}
+
+void setup_name(struct call *c, const char *direction)
+{
+    char trace[sizeof(TRACE_PREFIX) + TRACE_RANDOM] = TRACE_PREFIX;
+    id_random(trace + sizeof(TRACE_PREFIX) - 1, TRACE_RANDOM);
+    row_text(&c->row->trace_id, span_cstr(trace));
+    row_text(&c->row->direction, span_cstr(direction));
+    c->row->sdp_session = session_id(c);
+    c->storable = true;
+}
 
 static void name_call(struct call *c, const struct call_input *in)
 {
-    char tag[CALL_ID_SIZE], trace[sizeof(TRACE_PREFIX) + TRACE_RANDOM] = TRACE_PREFIX;
+    char tag[CALL_ID_SIZE];
     call_id_make(tag, c, "", "", CALL_ID_TAG);
-    id_random(trace + sizeof(TRACE_PREFIX) - 1, TRACE_RANDOM);
     c->row->a = dialog_new_uas(in->msg, in->source, tag);
-    row_text(&c->row->trace_id, span_cstr(trace));
-    row_text(&c->row->direction, SPAN("inbound"));
+    setup_name(c, "inbound");
 }
 
 static void note_parties(struct call *c, const struct call_input *in)
@@ -34,12 +47,6 @@ static void note_parties(struct call *c, const struct call_input *in)
     row_text(&c->row->destination, span_cstr(destination));
 }
 
-/* o= session id: unique by time and row, and below 2^63, which some read as signed. */
-static uint64_t session_id(const struct call *c)
-{
-    return (c->row->created_wall_ms << 16 | (c->row->key & 0xffff)) & INT64_MAX;
-}
-
 /* What our own INVITEs are made of, should somebody be rung. */
 static void note_caller(struct call *c, const struct call_input *in)
 {
@@ -48,7 +55,7 @@ static void note_caller(struct call *c, const struct call_input *in)
     uint32_t number;
     row->from_trusted = in->from_trusted;
     row_text(&row->auth_user, span_cstr(in->user));
-    row->max_forwards = in->msg->max_forwards < 0 ? MAX_FORWARDS - 1 : (uint32_t)in->msg->max_forwards;
+    row->max_forwards = in->msg->max_forwards < 0 ? SETUP_MAX_FORWARDS - 1 : (uint32_t)in->msg->max_forwards;
     row->max_forwards -= row->max_forwards > 0 && in->msg->max_forwards >= 0;
     row->max_breadth = RING_BREADTH;
     if (breadth != NULL && span_to_u32(sip_field_value(in->msg, breadth), RING_BREADTH, &number) == 0)
@@ -58,10 +65,9 @@ static void note_caller(struct call *c, const struct call_input *in)
 static void note_identity(struct call *c, const struct call_input *in)
 {
     const struct call_conf *conf = c->conf;
-    bool named = conf->domain != NULL && conf->domain[0] != '\0';
     struct buf b;
     buf_init(&b, IDENTITY_BYTES_MAX);
-    identity_write_asserted(&b, in->msg, in->from_trusted, in->user, named ? conf->domain : conf->contact_addr);
+    identity_write_asserted(&b, in->msg, in->from_trusted, in->user, call_domain(conf));
     row_text(&c->row->asserted, buf_span(&b));
     buf_reset(&b);
     identity_write_privacy(&b, in->msg);
@@ -78,7 +84,6 @@ static void note_invite(struct call *c, const struct call_step *st)
     row_text(&row->caller_rtp, span_cstr(st->rtp));
     row->delayed_offer = st->sdp.len == 0;
     row->rel100 = rel100_of_invite(st->in->msg);
-    row->sdp_session = session_id(c);
 }
 
 /* What the job begins with; the orchestrator tells every further step. */
@@ -115,7 +120,6 @@ void act_accept(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
     const struct call_step *st = arg;
-    c->storable = true;
     name_call(c, st->in);
     note_parties(c, st->in);
     note_invite(c, st);

@@ -1,6 +1,8 @@
 #include "call-actor/call_check.h"
 
 #include "call-actor/call_step.h"
+#include "call-actor/control.h"
+#include "call-actor/dial.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/pass.h"
@@ -45,10 +47,24 @@ static bool timers_can_fire(const Store__CallRow *row)
     return true;
 }
 
+/* Who wanted it stands first among those who have asked anything of it. */
+static bool dial_is_ours(const Store__CallRow *row)
+{
+    if (row->n_controls > CONTROLS_MAX)
+        return false;
+    if (row->dial == NULL)
+        return true;
+    return row->n_controls > 0 && row->controls[0]->op == PLANE__CONTROL__OP__DIAL && row->dial->step <= DIAL_MEDIA &&
+           (row->dial->answered || row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING ||
+            row->state == CALL_ST_ENDED);
+}
+
 /* The INVITE that waits for its answer, or whose answer waits for its ACK. */
 static bool invite_is_there(const Store__CallRow *row)
 {
     const struct call c = {.row = (Store__CallRow *)(uintptr_t)row}; /* only read */
+    if (row->dial != NULL)                                           /* nobody called us */
+        return row->state != CALL_ST_ANSWERED && row->state != CALL_ST_CLOSING;
     if (row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING)
         return leg_txn_pending(&c) != NULL;
     if (row->state == CALL_ST_ANSWERED || row->state == CALL_ST_CLOSING)
@@ -147,6 +163,6 @@ static bool earlies_are_ours(const Store__CallRow *row)
 bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
-           invite_is_there(row) && legs_are_ours(row) && relays_are_ours(row) && passes_are_ours(row) &&
-           earlies_are_ours(row);
+           invite_is_there(row) && dial_is_ours(row) && legs_are_ours(row) && relays_are_ours(row) &&
+           passes_are_ours(row) && earlies_are_ours(row);
 }

@@ -5,6 +5,7 @@
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_job.h"
 #include "call-actor/call_screen.h"
+#include "call-actor/dial.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
@@ -286,7 +287,9 @@ static enum call_event job_done(const struct call *c, struct call_step *st)
                                                                                                 : CALL_EV_NONE;
     st->job = (size_t)at;
     const Store__OpenJob *job = c->row->jobs[at];
-    return job->kind == PLANE__RUN_JOB__KIND__SETUP ? setup_done(c, st) : release_done(done, job);
+    if (job->kind != PLANE__RUN_JOB__KIND__SETUP)
+        return release_done(done, job);
+    return c->row->dial != NULL ? dial_setup_done(c, st) : setup_done(c, st);
 }
 
 /* --- the rest --- */
@@ -329,6 +332,8 @@ static enum call_event targets(const struct call *c, struct call_step *st)
 {
     if (bridge_locates(c, st->in->who) < 0)
         return CALL_EV_NONE;
+    if (c->row->dial != NULL && call_state(c) == CALL_ST_SETUP)
+        return dial_targets(c, st);
     if (!ring_adds(c, st->in->targets, st->in->target_cnt))
         return nobody(c, st);
     st->no.status = ring_check_limits(c);
@@ -394,6 +399,8 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
         return timer(c, st, in->timer);
     case CALL_IN_TARGETS:
         return targets(c, st);
+    case CALL_IN_CONTROL:
+        return call_state(c) == CALL_ST_NEW ? CALL_EV_DIAL : CALL_EV_NONE;
     }
     return CALL_EV_NONE;
 }

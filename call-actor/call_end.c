@@ -2,6 +2,7 @@
 
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
+#include "call-actor/control.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/rel100.h"
@@ -123,6 +124,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
     rel100_end(c, fx);
     events_ended(c, fx, now);
     job_release_own(c, fx, now);
+    control_end(c, fx);
     fx_say(fx, CALL_SAY_ENDED, c->row->end_status, SPAN(""));
 }
 

@@ -153,6 +153,16 @@ void fx_cancel(struct call_effects *fx, struct span branch, struct span reason, 
     e->leg = leg;
 }
 
+void fx_tell(struct call_effects *fx, const Store__Control *k, const Store__Asker *asker)
+{
+    struct call_effect *e = add(fx, CALL_EFF_TELL);
+    set_txn(e, row_span(asker->id));
+    e->asker = asker->proc;
+    e->result = k->result;
+    e->raw_len = strlen(k->detail);
+    e->raw = dup_bytes(span_of(k->detail, e->raw_len));
+}
+
 void fx_forget(struct call_effects *fx)
 {
     (void)add(fx, CALL_EFF_FORGET);

@@ -148,6 +148,7 @@ static struct record message_of(const struct call_input *in, uint32_t leg)
         r.detail = (uint8_t)in->done->result;
         break;
     case CALL_IN_TERMINATE:
+    case CALL_IN_CONTROL:
     case CALL_IN_TIMER:
         break;
     }
@@ -203,6 +204,7 @@ static void put_effect(struct tape *t, const struct call_effect *e)
         break;
     case CALL_EFF_ARM:
     case CALL_EFF_LOG:
+    case CALL_EFF_TELL:
     case CALL_EFF_FORGET:
         break;
     }

@@ -1,5 +1,6 @@
 #include "call-actor/call_job.h"
 
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_id.h"
 #include "call-actor/number.h"
 
@@ -29,7 +30,7 @@ static void put_portless(Plane__RunJob *ask, const struct call_conf *conf)
 /* What a user of ours dials and the dialplan does not serve goes elsewhere, or nowhere. */
 static void put_portless_plans(Plane__RunJob *ask, const struct call *c)
 {
-    const struct route_caller caller = {.destination = c->row->destination, .may_leave = c->row->auth_user[0] != '\0'};
+    const struct route_caller caller = bridge_caller(c);
     const char *const *plans = route_portless_plans(&c->conf->route, &caller);
     while (plans != NULL && plans[ask->n_portless_plans] != NULL)
         ask->n_portless_plans++;
@@ -55,8 +56,10 @@ static void ask_open(struct call *c, struct call_effects *fx, Store__OpenJob *jo
         ask.caller = c->row->caller;
         ask.caller_type = (char *)(uintptr_t)number_contact_type(number_kind(c->row->caller));
         ask.destination = c->row->destination;
-        put_portless(&ask, c->conf);
-        put_portless_plans(&ask, c);
+        if (c->row->dial == NULL) { /* a call that we place has a port of ours, whatever the plan */
+            put_portless(&ask, c->conf);
+            put_portless_plans(&ask, c);
+        }
     } else {
         ask.budget_ms = JOB_RELEASE_BUDGET_MS;
         ask.rtp_port = job->port;

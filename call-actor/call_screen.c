@@ -117,10 +117,15 @@ bool screen_answer(const struct call *c, struct call_step *st, struct span offer
     return err == 0 ? true : refuse_sdp(st, (enum offer_err) - err);
 }
 
-bool screen_ack(const struct call *c, struct call_step *st)
+bool screen_sdp(const struct call *c, struct span sdp, char *rtp)
 {
     struct offer_self self = self_of(c, 0, 0);
-    return screen_body(st) && offer_check(&self, st->sdp, st->rtp) == 0;
+    return offer_check(&self, sdp, rtp) == 0;
+}
+
+bool screen_ack(const struct call *c, struct call_step *st)
+{
+    return screen_body(st) && screen_sdp(c, st->sdp, st->rtp);
 }
 
 /* --- the initial INVITE --- */

@@ -21,6 +21,8 @@ bool screen_invite(const struct call *c, struct call_step *st, enum screen_for w
  * when, and only when, anything else has changed (RFC 3264 §8).
  */
 bool screen_answer(const struct call *c, struct call_step *st, struct span offer, uint32_t rtp_port);
+/** A session description of the peer's can be used by us. rtp: as offer_check wants it. */
+bool screen_sdp(const struct call *c, struct span sdp, char *rtp);
 /** The session description of an ACK that answers our offer. */
 bool screen_ack(const struct call *c, struct call_step *st);
 /** What only the initial INVITE must have: a scheme we know, a Contact, readable routes, a destination. */

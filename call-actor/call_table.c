@@ -36,7 +36,7 @@ static const char *const event_names[CALL_EVENTS] = {
     [CALL_EV_STEP] = FSM_IGNORE, [CALL_EV_SETUP_OK] = FSM_TO(act_setup_late, state),                                   \
     [CALL_EV_SETUP_UNFIT] = FSM_TO(act_setup_late, state), [CALL_EV_SETUP_FAILED] = FSM_TO(act_setup_late, state),     \
     [CALL_EV_BRIDGE] = FSM_TO(act_setup_late, state), [CALL_EV_RING] = FSM_TO(act_setup_late, state),                  \
-    [CALL_EV_SETUP_RINGS] = FSM_TO(act_setup_late, state)
+    [CALL_EV_SETUP_RINGS] = FSM_TO(act_setup_late, state), [CALL_EV_DIAL_RING] = FSM_TO(act_setup_late, state)
 
 /* Nobody rings any more (bridge_event), and nobody is looked up. */
 #define NO_RINGING                                                                                                     \
@@ -65,9 +65,16 @@ static const char *const event_names[CALL_EVENTS] = {
     [CALL_EV_SESSION_LOST] = FSM_TO(act_refreshed_late, state), [CALL_EV_EXPIRED] = FSM_NEVER,                         \
     [CALL_EV_TMR_SESSION] = FSM_NEVER
 
+/* A call that is asked for begins as NEW, and nobody is waited for twice. */
+#define NO_DIALING [CALL_EV_DIAL] = FSM_NEVER, [CALL_EV_DIAL_ON] = FSM_NEVER, [CALL_EV_DIAL_ANSWER] = FSM_NEVER
+
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
     [CALL_ST_NEW] = {
+        [CALL_EV_DIAL]          = FSM_TO(act_dial, CALL_ST_SETUP),
+        [CALL_EV_DIAL_ON]       = FSM_NEVER,
+        [CALL_EV_DIAL_RING]     = FSM_NEVER,
+        [CALL_EV_DIAL_ANSWER]   = FSM_NEVER,
         [CALL_EV_INVITE]        = FSM_TO(act_accept, CALL_ST_SETUP),
         [CALL_EV_INVITE_BAD]    = FSM_TO(act_turn_away, CALL_ST_ENDED),
         [CALL_EV_REINVITE]      = FSM_NEVER,
@@ -117,6 +124,10 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_SETUP] = { /* there is no dialog yet: our tag has not left the house */
+        [CALL_EV_DIAL]          = FSM_NEVER,
+        [CALL_EV_DIAL_ON]       = FSM_TO(act_dial_on, CALL_ST_SETUP),
+        [CALL_EV_DIAL_RING]     = FSM_TO(act_dial_ring, CALL_ST_RINGING),
+        [CALL_EV_DIAL_ANSWER]   = FSM_NEVER,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_no_dialog, CALL_ST_SETUP),
@@ -163,6 +174,9 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
     },
     [CALL_ST_RINGING] = { /* each callee that rings has an early dialog with the caller */
+        [CALL_EV_DIAL]          = FSM_NEVER,
+        [CALL_EV_DIAL_ON]       = FSM_NEVER,
+        [CALL_EV_DIAL_ANSWER]   = FSM_TO(act_dial_answer, CALL_ST_ESTABLISHED),
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_second_invite, CALL_ST_RINGING),
@@ -208,6 +222,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
     },
     [CALL_ST_ANSWERING] = { /* the caller's dialog is early still, the callee's is not */
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_reinvite_early, CALL_ST_ANSWERING),
@@ -245,6 +260,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ANSWERED] = { /* §13.3.1.4 */
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_too_soon, CALL_ST_ANSWERED),
@@ -279,6 +295,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_CLOSING] = {
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_too_soon, CALL_ST_CLOSING),
@@ -313,6 +330,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ESTABLISHED] = { /* ACK and its timers: of a re-INVITE */
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_reinvite, CALL_ST_ESTABLISHED),
@@ -351,6 +369,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ENDING] = { /* the session ended when our BYE left (§15.1.1) */
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_no_dialog, CALL_ST_ENDING),
@@ -385,6 +404,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ENDED] = { /* left by being forgotten: call_handle, when nothing holds it any more */
+        NO_DIALING,
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_no_dialog, CALL_ST_ENDED),

@@ -12,6 +12,7 @@ void calls_init(struct calls *cs)
     map_init(&cs->by_invite);
     map_init(&cs->by_call_id);
     map_init(&cs->by_trace);
+    map_init(&cs->by_dial);
     list_init(&cs->all);
 }
 
@@ -24,6 +25,7 @@ void calls_fini(struct calls *cs)
     map_fini(&cs->by_invite);
     map_fini(&cs->by_call_id);
     map_fini(&cs->by_trace);
+    map_fini(&cs->by_dial);
 }
 
 uint64_t calls_next_key(struct calls *cs, struct now now)
@@ -114,6 +116,8 @@ void calls_index(struct calls *cs, struct entry *e)
     index_invite(cs, e, row);
     index_call_id(cs, e);
     put_newest(&cs->by_trace, &e->by_trace, span_cstr(row->trace_id));
+    if (row->dial != NULL) /* what it was placed for stands first, and stays */
+        put_newest(&cs->by_dial, &e->by_dial, span_cstr(row->controls[0]->key));
 }
 
 void calls_remove(struct calls *cs, struct entry *e)
@@ -122,6 +126,7 @@ void calls_remove(struct calls *cs, struct entry *e)
     map_del(&cs->by_invite, &e->by_invite);
     leave_call_id(cs, e);
     map_del(&cs->by_trace, &e->by_trace);
+    map_del(&cs->by_dial, &e->by_dial);
     list_remove(&e->all);
     list_remove(&e->dirty);
     call_free(e->call);
@@ -161,6 +166,13 @@ enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *
         return INVITE_KNOWN;
     }
     return call_state(found->call) == CALL_ST_ENDED ? INVITE_NEW : INVITE_MERGED;
+}
+
+struct entry *calls_by_dial(const struct calls *cs, struct span key)
+{
+    struct map_node *n = map_get(&cs->by_dial, key);
+    struct entry *e = n != NULL ? MAP_ENTRY(n, struct entry, by_dial) : NULL;
+    return e != NULL && !e->gone ? e : NULL;
 }
 
 static bool is_live(const struct entry *e)

@@ -19,7 +19,8 @@ struct entry {
     struct map_node by_call_id; /* the newest call with this Call-ID */
     struct list namesakes;      /* all calls with this Call-ID: a ring without a head, the next is the next older */
     struct map_node by_trace;
-    char *invite_text; /* key in by_invite */
+    struct map_node by_dial; /* of a call that we place: key of who asked for it */
+    char *invite_text;       /* key in by_invite */
     struct list all;
     struct list dirty; /* to be committed at this turn's end */
     struct timer timers[CALL_TIMERS];
@@ -34,6 +35,7 @@ struct calls {
     struct map by_invite;
     struct map by_call_id;
     struct map by_trace;
+    struct map by_dial;
     struct list all; /* oldest first */
     uint64_t last_key;
 };
@@ -73,6 +75,8 @@ enum invite_is {
  * instance. So is the same CSeq once the call it began is over.
  */
 enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
+/** The call that was placed for the question with this key of idempotency. */
+struct entry *calls_by_dial(const struct calls *cs, struct span key);
 /**
  * By Call-ID (the caller's, or that of a leg we placed) or trace id: what people and services know. Of several calls
  * with one Call-ID (another From tag makes it another call) the newest that is not over, else the newest.

@@ -1,5 +1,7 @@
 #include "call-actor/out_leg.h"
 
+#include "call-actor/call_screen.h"
+#include "call-actor/dial.h"
 #include "call-actor/dialog.h"
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
@@ -102,6 +104,8 @@ static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg,
         return OUT_LEG_EV_ANSWER_AGAIN;
     if (leg->state == OUT_LEG_OVER)
         return OUT_LEG_EV_NONE; /* its INVITE was refused: no 2xx can follow */
+    if (dial_is_ringing_first(c) && (sip_caps_check_body(in->msg, &sdp) != 0 || !screen_sdp(c, sdp, NULL)))
+        return OUT_LEG_EV_ANSWER_UNFIT;
     if (!out_leg_rings(leg) || !dialog_can_answer(in->msg) || sip_caps_check_body(in->msg, &sdp) != 0)
         return OUT_LEG_EV_ANSWER_UNFIT;
     bool waits = c->row->delayed_offer && !rel100_is_offered(c, leg, in->msg->to_tag);

@@ -42,7 +42,8 @@ enum out_leg_state {
     X(ACK, "ACK")                      /* the caller's has come */                                                     \
     X(HANG_UP, "hang up")              /* we end it */                                                                 \
     X(BYE, "BYE")                      /* the callee ends it */                                                        \
-    X(BYE_DONE, "BYE done")            /* final answer to our BYE, or none in time */
+    X(BYE_DONE, "BYE done")            /* final answer to our BYE, or none in time */                                  \
+    X(TAKEN, "taken")                  /* its dialog has become the A leg's: of a call that we place */
 
 enum out_leg_event {
 #define OUT_LEG_EVENT_ENUM(name, text) OUT_LEG_EV_##name,
@@ -117,6 +118,6 @@ static inline bool out_leg_is_up(const Store__OutLeg *leg)
 /* Actions (out_leg_act.c). */
 fsm_act_fn out_leg_provisional, out_leg_prack_again, out_leg_answered, out_leg_offered, out_leg_unwanted,
     out_leg_ack_again, out_leg_authorize, out_leg_authorize_bye, out_leg_ask_longer, out_leg_refused, out_leg_cancel,
-    out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over;
+    out_leg_cancelled, out_leg_ack, out_leg_ack_bye, out_leg_bye, out_leg_over, out_leg_taken;
 
 #endif

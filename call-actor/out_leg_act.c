@@ -1,5 +1,6 @@
 /* What a leg that we placed does: docs/bridging.md. */
 #include "call-actor/call_id.h"
+#include "call-actor/dial.h"
 #include "call-actor/dialog.h"
 #include "call-actor/identity.h"
 #include "call-actor/leg.h"
@@ -13,11 +14,6 @@
 
 /* --- INVITE --- */
 
-static const char *domain_of(const struct call_conf *conf)
-{
-    return conf->domain != NULL && conf->domain[0] != '\0' ? conf->domain : conf->contact_addr;
-}
-
 /* From with our tag, then, for whom they are meant, P-Asserted-Identity and Privacy: a line each. */
 static void write_identity(struct buf *out, const struct call *c, const Store__Target *t, const char *tag)
 {
@@ -25,7 +21,7 @@ static void write_identity(struct buf *out, const struct call *c, const Store__T
                                 .tag = tag,
                                 .asserted = c->row->asserted,
                                 .privacy = c->row->privacy,
-                                .domain = domain_of(c->conf),
+                                .domain = call_domain(c->conf),
                                 .from_trusted = c->row->from_trusted,
                                 .to_trusted = t->trunk};
     buf_init(out, SIP_MSG_BYTES_MAX);
@@ -42,12 +38,13 @@ static struct span from_value(const struct buf *identity)
 
 static Store__Dialog *dialog_for(const struct call *c, const Store__Target *t)
 {
-    char call_id[CALL_ID_SIZE], tag[CALL_ID_SIZE];
+    char own_id[CALL_ID_SIZE], tag[CALL_ID_SIZE];
     struct buf identity;
-    call_id_make(call_id, c, "", "", CALL_ID_TAG);
+    call_id_make(own_id, c, "", "", CALL_ID_TAG);
     call_id_make(tag, c, "", "", CALL_ID_TAG);
     write_identity(&identity, c, t, tag);
-    struct dialog_uac d = {.call_id = call_id,
+    /* Who is rung first may become the A leg, whose Call-ID is the call's name. */
+    struct dialog_uac d = {.call_id = dial_is_ringing_first(c) ? c->row->a->call_id : own_id,
                            .local_tag = tag,
                            .from = from_value(&identity),
                            .to = span_cstr(c->row->a->local_value),
@@ -336,4 +333,14 @@ void out_leg_over(void *obj, const void *arg, void *fx, struct now now)
     (void)now;
     const struct out_leg_ref *ref = obj;
     shrink(ref->leg);
+}
+
+/* Repeats of its 2xx are acknowledged as before; all else is said in the dialog's new place. */
+void out_leg_taken(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    (void)fx;
+    (void)now;
+    const struct out_leg_ref *ref = obj;
+    leg_request_answered(ref->leg->invite);
 }

@@ -36,6 +36,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
     [OUT_LEG_RINGING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_TO(out_leg_provisional, OUT_LEG_RINGING),
@@ -52,6 +53,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
     [OUT_LEG_CANCELLING] = { /* a 2xx that crosses the CANCEL is acknowledged, and its session ended */
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -68,6 +70,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
     [OUT_LEG_ACKING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -84,6 +87,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_TO(out_leg_ack_bye, OUT_LEG_ENDING),
         [OUT_LEG_EV_BYE]          = FSM_TO(out_leg_over, OUT_LEG_OVER),
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
     [OUT_LEG_UP] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -100,6 +104,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_TO(out_leg_bye, OUT_LEG_ENDING),
         [OUT_LEG_EV_BYE]          = FSM_TO(out_leg_over, OUT_LEG_OVER),
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_TO(out_leg_taken, OUT_LEG_OVER),
     },
     [OUT_LEG_ENDING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -116,6 +121,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
         [OUT_LEG_EV_BYE]          = FSM_IGNORE, /* both at once: ours goes on waiting for its answer */
         [OUT_LEG_EV_BYE_DONE]     = FSM_TO(out_leg_over, OUT_LEG_OVER),
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
     [OUT_LEG_OVER] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -132,6 +138,7 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
         [OUT_LEG_EV_BYE]          = FSM_IGNORE,
         [OUT_LEG_EV_BYE_DONE]     = FSM_IGNORE,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
     },
 };
 /* clang-format on */

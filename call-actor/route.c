@@ -303,6 +303,12 @@ struct route route_plan(const struct route_conf *conf, const struct route_caller
     return way(ROUTE_PLATFORM);
 }
 
+struct route route_wanted(const struct route_conf *conf, struct span who)
+{
+    struct span text = span_trim(who);
+    return text.len > 0 ? planned_text(conf, text) : refuse(404);
+}
+
 const char *const *route_portless_plans(const struct route_conf *conf, const struct route_caller *caller)
 {
     return caller->may_leave ? conf->guest_plans : NULL;

@@ -74,6 +74,11 @@ struct route route_redirect(const struct route_conf *conf, const struct route_ca
  */
 Store__Target *route_binding(const struct route_conf *conf, const struct route_caller *caller, const char *user,
                              const Store__Binding *b);
+/**
+ * Somebody who may choose whom to call names him: a URI, in <> or bare; user@host; an extension, a number or a name.
+ * ROUTE_USER, ROUTE_RING or ROUTE_REFUSE.
+ */
+struct route route_wanted(const struct route_conf *conf, struct span who);
 /** Plans with which SETUP needs no port for this caller: NULL-terminated, or NULL. */
 const char *const *route_portless_plans(const struct route_conf *conf, const struct route_caller *caller);
 

@@ -28,10 +28,10 @@ uint32_t *side_remote_cseq(const struct side *s);
 void side_note_request(const struct side *s, const struct sip_msg *request, const Plane__Endpoint *source);
 /** The other one of an answered call. */
 struct side side_other(const struct call *c, uint32_t id);
-/** The call is bridged: somebody else was rung. */
+/** The call is bridged: the other party is somebody who was rung, or who is. */
 static inline bool side_is_bridged(const struct call *c)
 {
-    return c->row->n_out_legs > 0;
+    return c->row->winner > 0 || (c->row->n_out_legs > 0 && call_state(c) == CALL_ST_RINGING);
 }
 
 #endif

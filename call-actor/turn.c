@@ -123,6 +123,31 @@ static void do_forget(struct actor *a, struct entry *e)
     e->gone = true;
 }
 
+static struct bus_link *link_of(struct actor *a, Plane__Proc asker)
+{
+    switch (asker) {
+    case PLANE__PROC__PROC_ORCH:
+        return a->orch;
+    case PLANE__PROC__PROC_PUB:
+        return a->pub;
+    default:
+        return NULL; /* an operator has had his answer */
+    }
+}
+
+/* Lost with its link, and asked for again by who waits. */
+static void do_tell(struct actor *a, const struct entry *e, const struct call_effect *f)
+{
+    struct bus_link *k = link_of(a, f->asker);
+    Plane__Controlled m = PLANE__CONTROLLED__INIT;
+    m.id = bytes_of(f->txn, f->txn_len);
+    m.result = f->result;
+    m.call_id = e->call->row->a->call_id;
+    m.detail = f->raw;
+    if (k != NULL)
+        (void)bus_send(k, PLANE_CALL_CONTROLLED, &m.base);
+}
+
 static void perform(struct actor *a, struct entry *e, struct call_effect *f)
 {
     switch (f->type) {
@@ -155,6 +180,9 @@ static void perform(struct actor *a, struct entry *e, struct call_effect *f)
         break;
     case CALL_EFF_CANCEL:
         do_cancel(a, f);
+        break;
+    case CALL_EFF_TELL:
+        do_tell(a, e, f);
         break;
     }
 }

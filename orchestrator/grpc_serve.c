@@ -15,6 +15,7 @@
 #define UNKNOWN_SLOTS 4 /* the same for methods we do not have */
 #define STREAMS_MAX 256 /* calls at once on one connection */
 #define HANDSHAKE_MS 5000
+#define KEY_METADATA "idempotency-key"
 
 /* A standing request to the library for the next call. */
 struct slot {
@@ -38,6 +39,7 @@ struct serve_call {
     int cancelled;
     uint8_t tags_out;
     char peer[GRPC_SERVE_PEER_MAX];
+    char key[GRPC_SERVE_KEY_MAX];
 };
 
 struct grpc_serve {
@@ -143,6 +145,11 @@ const char *serve_call_peer(const struct serve_call *c)
     return c->peer;
 }
 
+const char *serve_call_key(const struct serve_call *c)
+{
+    return c->key;
+}
+
 /* --- taking calls ------------------------------------------------------------------------------------------------ */
 
 /* Every value of a property of the client's certificate, until `use` says that it is enough. */
@@ -180,6 +187,17 @@ static void read_peer(struct serve_call *c)
 {
     each_name(c, take_name, c);
     text_mend_utf8(c->peer);
+}
+
+static void read_key(struct serve_call *c, const grpc_metadata_array *metadata)
+{
+    for (size_t i = 0; i < metadata->count; i++) {
+        grpc_slice value = metadata->metadata[i].value;
+        if (grpc_slice_str_cmp(metadata->metadata[i].key, KEY_METADATA) == 0)
+            (void)snprintf(c->key, sizeof c->key, "%.*s", (int)GRPC_SLICE_LENGTH(value),
+                           (const char *)GRPC_SLICE_START_PTR(value));
+    }
+    text_mend_utf8(c->key);
 }
 
 struct asked_right {
@@ -262,6 +280,7 @@ static void take_call(struct slot *slot)
     }
     if (!may_ask(c, slot->method->right))
         return;
+    read_key(c, &slot->metadata);
     ProtobufCMessage *m = decode(slot->method->request, slot->payload);
     if (m == NULL) {
         serve_answer(c, RPC_INVALID_ARGUMENT, "the request cannot be decoded", NULL);

@@ -15,6 +15,7 @@
 #define GRPC_SERVE_OPEN_MAX 1024 /* calls being answered; one more gets RESOURCE_EXHAUSTED */
 #define GRPC_SERVE_METHODS_MAX 8
 #define GRPC_SERVE_REQUEST_MAX 16384 /* bytes of a request */
+#define GRPC_SERVE_KEY_MAX 512       /* of a key of idempotency, NUL included */
 #define GRPC_SERVE_PEER_MAX 64       /* of the name of who asks */
 
 struct grpc_serve;
@@ -51,6 +52,8 @@ void grpc_serve_set_tls(struct grpc_serve *s, const struct tls_files *tls);
 
 /** Common name of the client's certificate, or its first DNS name; "" when it has neither. */
 const char *serve_call_peer(const struct serve_call *c);
+/** What the client sent as metadata `idempotency-key`, "" when it sent none; cut at GRPC_SERVE_KEY_MAX. */
+const char *serve_call_key(const struct serve_call *c);
 /** code: enum rpc_code. reply: with RPC_OK only. text: status message of the others. The call is gone after this. */
 void serve_answer(struct serve_call *c, int code, const char *text, const ProtobufCMessage *reply);
 

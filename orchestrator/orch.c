@@ -29,6 +29,9 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
     case PLANE_CALL_TERMINATED:
         orch_term_answered(s, (const void *)m);
         break;
+    case PLANE_CALL_CONTROLLED:
+        orch_control_answered(s, (const void *)m);
+        break;
     case PLANE_CALL_REGISTRATION_DONE:
         orch_reg_answered(s, (const void *)m);
         break;
@@ -84,6 +87,7 @@ static void read_rights(struct orch *o)
     const struct conf *c = worker_conf(o->worker);
     o->rights[ORCH_MAY_TERMINATE] =
         (struct serve_right){"end calls", conf_name(SET_MAY_TERMINATE), conf_str(c, SET_MAY_TERMINATE)};
+    o->rights[ORCH_MAY_DIAL] = (struct serve_right){"place calls", conf_name(SET_MAY_DIAL), conf_str(c, SET_MAY_DIAL)};
 }
 
 static int open_serve(struct orch *o)

@@ -22,6 +22,7 @@
 /* What a certificate's name must be listed for. */
 enum orch_right {
     ORCH_MAY_TERMINATE = 1,
+    ORCH_MAY_DIAL = 2,
     ORCH_RIGHTS,
 };
 
@@ -214,6 +215,7 @@ void orch_deps_beat(struct orch *o, Plane__Heartbeat *hb);
 /* orch_ask.c: what callers of our server want, put to the call-actors */
 #define ORCH_ASK_TERMINATE 't' /* kinds of questions */
 #define ORCH_ASK_REGISTRAR 'r'
+#define ORCH_ASK_CONTROL 'c'
 extern const struct serve_method orch_serve_methods[];
 void orch_asks_init(struct orch *o);
 /** Every caller that still waits gets UNAVAILABLE. */
@@ -233,6 +235,11 @@ void orch_reg_on_register(void *user, struct serve_call *c, const ProtobufCMessa
 void orch_reg_on_unregister(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_reg_on_lookup(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_reg_answered(struct shard *s, const Plane__RegistrationDone *m);
+
+/* orch_control.c: calls placed for callers of our server */
+void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessage *request);
+void orch_control_answered(struct shard *s, const Plane__Controlled *m);
+void orch_control_init(void);
 
 /* orch_where.c: what one call-actor asks another */
 /** Where a user is registered: passed on to the shard that owns him. */

@@ -95,10 +95,12 @@ void ask_begin(struct orch *o, const struct ask_args *args)
         serve_answer(args->call, RPC_RESOURCE_EXHAUSTED, "out of memory", NULL);
         return;
     }
-    a->asked = (uint32_t)((1ULL << o->shard_cnt) - 1);
-    loop_timer_in(o->loop, &a->timer, ORCH_ASK_MS);
-    for (uint32_t i = 0; i < o->shard_cnt; i++)
-        ask_shard(a, &o->shards[i]);
+    a->asked = args->only > 0 ? 1U << (args->only - 1) : (uint32_t)((1ULL << o->shard_cnt) - 1);
+    loop_timer_in(o->loop, &a->timer, a->kind->wait_ms > 0 ? a->kind->wait_ms : ORCH_ASK_MS);
+    for (uint32_t i = 0; i < o->shard_cnt; i++) {
+        if (a->asked & 1U << i)
+            ask_shard(a, &o->shards[i]);
+    }
     end_if_unknown(a);
 }
 
@@ -113,6 +115,8 @@ struct ask *ask_find(const struct orch *o, ProtobufCBinaryData id)
 const struct serve_method orch_serve_methods[] = {
     {"/sentiric.sip.v1.SipSignalingService/TerminateCall", &sentiric__sip__v1__terminate_call_request__descriptor,
      orch_term_on_call, ORCH_MAY_TERMINATE},
+    {"/sentiric.sip.v1.B2BUAService/InitiateCall", &sentiric__sip__v1__initiate_call_request__descriptor,
+     orch_control_on_dial, ORCH_MAY_DIAL},
     {"/sentiric.sip.v1.RegistrarService/Register", &sentiric__sip__v1__register_request__descriptor,
      orch_reg_on_register, 0},
     {"/sentiric.sip.v1.RegistrarService/Unregister", &sentiric__sip__v1__unregister_request__descriptor,
@@ -147,6 +151,7 @@ void orch_asks_init(struct orch *o)
     map_init(&o->asks);
     orch_term_init();
     orch_reg_init();
+    orch_control_init();
 }
 
 void orch_asks_end_all(struct orch *o)

@@ -1,5 +1,6 @@
 /*
- * orch_ask: what a caller of our gRPC server wants, put to every call-actor shard. Layer: orchestrator, private.
+ * orch_ask: what a caller of our gRPC server wants, put to every call-actor shard, or to one. Layer: orchestrator,
+ * private.
  *
  * The caller is answered once: with what the shard says that it concerns; with `none` when every shard says that it is
  * not concerned; with UNAVAILABLE when one could not be asked, or ORCH_ASK_MS have passed. A shard that is away, or
@@ -11,7 +12,7 @@
 #include "common/base/id.h"
 #include "orchestrator/orch.h"
 
-#define ASK_TEXTS 2
+#define ASK_TEXTS 4
 #define ASK_TEXT_MAX 512 /* bytes; who sends more gets INVALID_ARGUMENT */
 
 struct ask;
@@ -22,7 +23,8 @@ struct ask_kind {
     int (*send)(const struct ask *a, struct shard *s);
     /* One line, once a caller has been answered. */
     void (*log)(const struct ask *a, int code);
-    int none_code; /* no shard is concerned */
+    int64_t wait_ms; /* a caller waits so long; 0: ORCH_ASK_MS */
+    int none_code;   /* no shard is concerned */
     const char *none_text;
 };
 
@@ -47,9 +49,10 @@ struct ask_args {
     const char *text[ASK_TEXTS]; /* copied; NULL: "" */
     int op;
     int32_t num;
+    uint32_t only; /* ask this shard alone: its number and 1; 0: all of them */
 };
 
-/** Asks every shard, or answers the caller at once. */
+/** Asks, or answers the caller at once. */
 void ask_begin(struct orch *o, const struct ask_args *args);
 /** The question with this id, or NULL: answered already, which is normal. */
 struct ask *ask_find(const struct orch *o, ProtobufCBinaryData id);

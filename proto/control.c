@@ -27,6 +27,11 @@ int control_find(struct span name)
     return -1;
 }
 
+bool control_has_key(enum control_id cmd)
+{
+    return cmd == CONTROL_DIAL;
+}
+
 /* --- requests --- */
 
 /* returns 0, or -1: there, and not a text that fits */
@@ -61,6 +66,9 @@ static int take_args(const cJSON *root, struct control_request *out, const char 
         if (i < row->need && out->arg[i][0] == '\0')
             return refuse(error, message, CONTROL_EBADREQUEST, "an argument is missing; see help");
     }
+    out->key[0] = '\0';
+    if (control_has_key(out->cmd) && take_arg(root, CONTROL_KEY, out->key) != 0)
+        return refuse(error, message, CONTROL_EBADREQUEST, "the key is no text or too long");
     out->flag = false;
     if (row->flag == NULL)
         return 0;
@@ -122,6 +130,11 @@ static void put_members(struct buf *out, const struct control_request *r, const 
             continue;
         buf_printf(out, "%s\"%s\":", sep, row->key[i]);
         control_put_string(out, span_cstr(r->arg[i]));
+        sep = ",";
+    }
+    if (r->key[0] != '\0') {
+        buf_printf(out, "%s\"%s\":", sep, CONTROL_KEY);
+        control_put_string(out, span_cstr(r->key));
         sep = ",";
     }
     if (row->flag != NULL && r->flag)

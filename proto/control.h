@@ -49,7 +49,12 @@ struct control_request {
     enum control_id cmd;
     char arg[CONTROL_ARGS][CONTROL_ARG_MAX]; /* "" when absent */
     bool flag;
+    char key[CONTROL_ARG_MAX]; /* of idempotency, of a command that has one; "" when absent */
 };
+
+#define CONTROL_KEY "key"
+/** Asked again with the same key nothing is done twice. */
+bool control_has_key(enum control_id cmd);
 
 /** The row of a command's name, or -1. */
 int control_find(struct span name);

@@ -32,6 +32,8 @@
 #define D_Dependencies plane__dependencies__descriptor
 #define D_Terminate plane__terminate__descriptor
 #define D_Terminated plane__terminated__descriptor
+#define D_Control plane__control__descriptor
+#define D_Controlled plane__controlled__descriptor
 #define D_Registration plane__registration__descriptor
 #define D_RegistrationDone plane__registration_done__descriptor
 #define D_Where plane__where__descriptor

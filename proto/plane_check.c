@@ -108,6 +108,15 @@ static const char *check_job_done(const Plane__JobDone *m)
     return m->credentials == NULL || ha1_ok(m->credentials->ha1) ? NULL : "credentials malformed";
 }
 
+static const char *check_control(const Plane__Control *m)
+{
+    if (!key_ok(m->id) || m->key[0] == '\0' || m->call_id[0] == '\0')
+        return "id, key or call missing";
+    bool fits = strlen(m->call_id) <= NAME_MAX_BYTES && strlen(m->from) <= NAME_MAX_BYTES &&
+                strlen(m->to) <= NAME_MAX_BYTES && strlen(m->key) <= NAME_MAX_BYTES && text_ok(m->asked_by);
+    return fits ? NULL : "text too long";
+}
+
 static const char *check_registration(const Plane__Registration *m)
 {
     if (!key_ok(m->id) || m->op < PLANE__REGISTRATION__OP__REGISTER || m->op > PLANE__REGISTRATION__OP__LOOKUP)
@@ -178,6 +187,10 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
     }
     case PLANE_CALL_TERMINATED:
         return key_ok(((const Plane__Terminated *)(const void *)m)->id) ? NULL : "id missing or too long";
+    case PLANE_CALL_CONTROL:
+        return check_control((const void *)m);
+    case PLANE_CALL_CONTROLLED:
+        return key_ok(((const Plane__Controlled *)(const void *)m)->id) ? NULL : "id missing or too long";
     case PLANE_CALL_REGISTRATION:
         return check_registration((const void *)m);
     case PLANE_CALL_REGISTRATION_DONE:

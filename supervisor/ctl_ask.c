@@ -113,7 +113,8 @@ uint64_t ask_start(struct ask_table *t, const struct ask_args *args)
     a->user = args->user;
     for (size_t i = 0; i < s->child_cnt; i++) {
         struct child *c = &s->child[i];
-        if (args->to == PLANE__PROC__PROC_NONE || c->life.kind->proc == args->to)
+        if ((args->to == PLANE__PROC__PROC_NONE || c->life.kind->proc == args->to) &&
+            (args->only == 0 || c->instance + 1 == args->only))
             put_question(a, c, args);
     }
     loop_timer_in(s->loop, &a->timer, args->wait_ms != 0 ? args->wait_ms : ASK_DEADLINE_MS);

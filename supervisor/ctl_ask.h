@@ -31,6 +31,7 @@ struct ask_args {
     /* each worker's own: NULL leaves it out. The text must live until ask_start returns. */
     const char *(*args_of)(void *user, const struct child *c);
     Plane__Proc to;  /* all workers of that process; PROC_NONE: every worker */
+    uint32_t only;   /* of those the one with this instance number less 1; 0: all */
     bool first;      /* done at the first answer with exit 0 */
     int64_t wait_ms; /* 0: ASK_DEADLINE_MS */
     ask_done_fn *done;

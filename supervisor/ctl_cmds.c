@@ -1,6 +1,7 @@
 /*
  * The commands: what the supervisor answers by itself and what it passes on to workers.
  */
+#include "common/base/id.h"
 #include "supervisor/ctl_ask.h"
 #include "supervisor/ctl_merge.h"
 #include "supervisor/ctl_pages.h"
@@ -133,6 +134,17 @@ static void run_help(struct sup *s, struct conn *c, const struct control_request
 /* --- passed on --- */
 
 /* The connection is held until the answers are there; its tag is the question's id, for when it closes first. */
+static void hold_for(struct sup *s, struct conn *c, const struct ask_args *a)
+{
+    uint64_t id = a->json != NULL ? ask_start(s->asks, a) : 0;
+    if (id == 0) {
+        ctl_reply_error(c, CONTROL_EBUSY, "too many commands at once");
+        return;
+    }
+    conn_set_tag(c, id);
+    conn_hold(c, true);
+}
+
 static void pass_on(struct sup *s, struct conn *c, const struct control_request *r, Plane__Proc to, bool first,
                     ask_done_fn *done)
 {
@@ -141,14 +153,8 @@ static void pass_on(struct sup *s, struct conn *c, const struct control_request 
     control_put_args(&args, r);
     struct ask_args a = {
         .cmd = control_cmds[r->cmd].name, .json = buf_cstr(&args), .to = to, .first = first, .done = done, .user = c};
-    uint64_t id = a.json != NULL ? ask_start(s->asks, &a) : 0;
+    hold_for(s, c, &a);
     buf_fini(&args);
-    if (id == 0) {
-        ctl_reply_error(c, CONTROL_EBUSY, "too many commands at once");
-        return;
-    }
-    conn_set_tag(c, id);
-    conn_hold(c, true);
 }
 
 static void release(struct conn *c)
@@ -170,6 +176,27 @@ static void done_first(void *user, const struct ask_result *r)
     else
         ctl_reply_error(c, error, message);
     buf_fini(&members);
+}
+
+/* A new call has no shard yet: its key says which, the same each time it is asked for. */
+static void run_dial(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    char call_id[ID_UUID_SIZE];
+    struct buf args;
+    id_uuid(call_id);
+    struct span key = span_cstr(r->key[0] != '\0' ? r->key : call_id);
+    buf_init(&args, SMALL_MAX);
+    control_put_args(&args, r);
+    args.len -= args.len > 0; /* its brace */
+    buf_printf(&args, ",\"call_id\":\"%s\"}", call_id);
+    hold_for(s, c,
+             &(struct ask_args){.cmd = "dial",
+                                .json = buf_cstr(&args),
+                                .to = PLANE__PROC__PROC_CALL,
+                                .only = 1 + id_shard_of_user(key, conf_u32(&s->conf, SET_CALL_ACTORS)),
+                                .done = done_first,
+                                .user = c});
+    buf_fini(&args);
 }
 
 /* Numbers of calls, bindings and waiting events as they are now; of a shard that says nothing, its last heartbeat's. */
@@ -266,6 +293,7 @@ static const struct run {
     [CONTROL_BLOCKED] = {.list = "blocked", .to = PLANE__PROC__PROC_EDGE},
     [CONTROL_UNBLOCK] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
     [CONTROL_TRANSPORTS] = {.done = done_first, .to = PLANE__PROC__PROC_EDGE, .first = true},
+    [CONTROL_DIAL] = {.own = run_dial},
     [CONTROL_TRANSFER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_TOP] = {.done = done_top, .to = PLANE__PROC__PROC_NONE},
     [CONTROL_RESTART] = {.own = run_restart},

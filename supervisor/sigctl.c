@@ -34,6 +34,7 @@ static void print_help(void)
                     "  --runtime-dir DIR  the service's runtime directory; else " SIGCTL_RUNTIME_ENV ",\n"
                     "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
                     "  --socket PATH      the control socket itself\n"
+                    "  --key KEY          dial: asked again with it, no second call is placed\n"
                     "  -n N               top: N times, else until stopped\n"
                     "  --help, --version\n\n"
                     "Exit: 0 done, 1 refused or not found, 2 usage, 3 cannot reach the supervisor.\n");
@@ -69,6 +70,8 @@ static int take_words(struct options *o, int cnt, char **word, bool kill)
     }
     if (kill && (row->flag == NULL || strcmp(row->flag, "kill") != 0))
         return usage("--kill goes with restart, not", row->name);
+    if (r->key[0] != '\0' && !control_has_key(r->cmd))
+        return usage("--key goes with dial, not", row->name);
     if (o->times != 0 && r->cmd != CONTROL_TOP)
         return usage("-n goes with top, not", row->name);
     if ((unsigned)args < row->need)
@@ -80,13 +83,10 @@ static int take_words(struct options *o, int cnt, char **word, bool kill)
 static int parse_options(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"runtime-dir", required_argument, NULL, 'r'},
-        {"socket", required_argument, NULL, 's'},
-        {"kill", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
+        {"json", no_argument, NULL, 'j'},         {"runtime-dir", required_argument, NULL, 'r'},
+        {"socket", required_argument, NULL, 's'}, {"kill", no_argument, NULL, 'k'},
+        {"key", required_argument, NULL, 'K'},    {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {0},
     };
     bool kill = false;
     int opt;
@@ -108,6 +108,10 @@ static int parse_options(struct options *o, int argc, char **argv)
             break;
         case 'k':
             kill = true;
+            break;
+        case 'K':
+            if (!span_copy(o->request.key, CONTROL_ARG_MAX, span_cstr(optarg)))
+                return usage("--key wants a shorter text than", optarg);
             break;
         case 'h':
             print_help();

@@ -145,6 +145,10 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
     case CONTROL_HELP:
         show_text(reply, "help", out);
         break;
+    case CONTROL_DIAL:
+        show_text(reply, "call_id", out);
+        buf_putc(out, '\n');
+        break;
     case CONTROL_CALL:
     case CONTROL_TRANSPORTS:
         show_json(reply, out);

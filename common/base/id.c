@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/map.h"
 #include <errno.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #define POOL_BYTES 256 /* getrandom never returns less than asked up to this size, and is not interrupted */
@@ -44,6 +45,18 @@ void id_make(char *out, unsigned shard, size_t n)
         *out++ = digits[--count];
     *out++ = '-';
     id_random(out, n);
+}
+
+void id_uuid(char out[ID_UUID_SIZE])
+{
+    uint8_t b[16];
+    id_random_bytes(b, sizeof b);
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4 */
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80); /* its variant */
+    for (size_t i = 0; i < sizeof b; i++) {
+        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+        out += snprintf(out, 4, dash ? "-%02x" : "%02x", b[i]);
+    }
 }
 
 int id_shard(struct span id)

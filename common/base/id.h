@@ -22,6 +22,9 @@ void id_make(char *out, unsigned shard, size_t n);
  * caller checks the shard against how many there are, and the actor knows its ids.
  */
 int id_shard(struct span id);
+#define ID_UUID_SIZE 37
+/** A random UUID (RFC 9562 §5.4) as text. */
+void id_uuid(char out[ID_UUID_SIZE]);
 /** The shard that owns a user's registrations: the same in every process and run. user: unescaped user part. */
 unsigned id_shard_of_user(struct span user, unsigned shard_cnt);
 /** Random bytes for keys. Dies when the kernel has none. */

@@ -24,6 +24,14 @@ def terminate(stack, call_id, reason, cert="client", ca="ca"):
                 "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", "--reason", reason, call_id)
 
 
+def b2bua(stack, *what, key=None, cert="client", ca="ca"):
+    """B2BUAService: "dial", FROM, TO[, CALL_ID]. Returns the answer's fields."""
+    more = ["--idempotency-key", key] if key else []
+    r = peer("b2bua.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
+             "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", *more, *what)
+    return json.loads(r.stdout)
+
+
 def registrar(stack, *what, cert="client", ca="ca"):
     """RegistrarService: "register", URI, CONTACT, EXPIRES; "unregister", URI; "lookup", URI. Returns the answer's fields."""
     r = peer("registrar.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",

@@ -162,6 +162,7 @@ static inline void ledger_see(struct ledger *l, const struct call_effect *e, con
         break;
     case CALL_EFF_ARM:
     case CALL_EFF_LOG:
+    case CALL_EFF_TELL:
     case CALL_EFF_FORGET:
     case CALL_EFF_LOCATE:
     case CALL_EFF_CANCEL:

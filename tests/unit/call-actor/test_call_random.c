@@ -398,13 +398,14 @@ static unsigned long setting(const char *name, unsigned long otherwise)
     return text != NULL ? strtoul(text, NULL, 10) : otherwise;
 }
 
-/* Nobody is rung in these lives; fuzz_call.c has callees. */
+/* Nobody is rung or called in these lives; fuzz_call.c has callees. */
 static bool is_of_bridges(unsigned s, unsigned e)
 {
     return s == CALL_ST_RINGING || (e >= CALL_EV_BYE_CALLEE && e <= CALL_EV_CANCEL_RELAY) || e == CALL_EV_TARGETS ||
            e == CALL_EV_NOBODY || e == CALL_EV_REFRESH || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
            (e >= CALL_EV_PROGRESS && e <= CALL_EV_PASSED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
-           (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP);
+           (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP) ||
+           (e >= CALL_EV_DIAL && e <= CALL_EV_DIAL_ANSWER);
 }
 
 /* Steps that leave no trace in the history, or that these lives cannot have: a call refused at once is never stored. */

@@ -33,7 +33,8 @@ static void table_is_whole(void **s)
 }
 
 /* Events that call_classify and bridge_event raise in some states only, by what the call has and not by what a peer
- * says: legs ring in RINGING, somebody is talked to from ANSWERED on, requests are passed on in ESTABLISHED. */
+ * says: legs ring in RINGING, somebody is talked to from ANSWERED on, requests are passed on in ESTABLISHED; a call
+ * of ours is placed in NEW, SETUP and RINGING. */
 static bool belongs_elsewhere(unsigned state, unsigned event)
 {
     bool before = state == CALL_ST_SETUP || state == CALL_ST_RINGING;
@@ -45,6 +46,12 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_UPDATE_EARLY:
     case CALL_EV_RING_ON:
     case CALL_EV_RING_FAILED:
+        return state != CALL_ST_RINGING;
+    case CALL_EV_DIAL:
+        return state != CALL_ST_NEW;
+    case CALL_EV_DIAL_ON:
+        return state != CALL_ST_SETUP;
+    case CALL_EV_DIAL_ANSWER:
         return state != CALL_ST_RINGING;
     case CALL_EV_RELAY:
     case CALL_EV_REFRESH:

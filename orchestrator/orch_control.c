@@ -1,0 +1,106 @@
+/* B2BUAService: calls that other services have us place, asked of the call-actor shard that the key says. */
+#include "common/base/stat.h"
+#include "orchestrator/orch_ask.h"
+#include "orchestrator/rpc_code.h"
+#include "proto/platform/sip.pb-c.h"
+
+#define CONTROL_WAIT_MS 15000 /* an INVITE leaves when its set-up is done; _SETUP_S is shorter, as a rule */
+
+enum { TEXT_CALL_ID, TEXT_FROM, TEXT_TO, TEXT_KEY };
+
+static struct stat_series dialed = {.name = "sip_signaling_b2bua_requests_total",
+                                    .labels = "rpc=\"InitiateCall\"",
+                                    .help = "B2BUAService requests",
+                                    .kind = STAT_COUNTER};
+
+static int send_it(const struct ask *a, struct shard *s)
+{
+    Plane__Control m = PLANE__CONTROL__INIT;
+    m.id.data = (uint8_t *)(uintptr_t)a->id;
+    m.id.len = strlen(a->id);
+    m.op = (Plane__Control__Op)a->op;
+    m.call_id = a->text[TEXT_CALL_ID];
+    m.from = a->text[TEXT_FROM];
+    m.to = a->text[TEXT_TO];
+    m.key = a->text[TEXT_KEY];
+    m.asked_by = (char *)(uintptr_t)a->asked_by;
+    return bus_send(s->link, PLANE_CALL_CONTROL, &m.base);
+}
+
+static void log_it(const struct ask *a, int code)
+{
+    log_ev(LOG_INFO, "dial", log_z("call_id", a->text[TEXT_CALL_ID]), log_z("from", a->text[TEXT_FROM]),
+           log_z("to", a->text[TEXT_TO]), log_z("by", a->asked_by), log_z("result", rpc_code_name(code)));
+}
+
+static bool is_bad(const char *text)
+{
+    size_t len = strlen(text);
+    return len == 0 || len > ASK_TEXT_MAX;
+}
+
+void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessage *request)
+{
+    static const struct ask_kind kind = {.letter = ORCH_ASK_CONTROL,
+                                         .send = send_it,
+                                         .log = log_it,
+                                         .wait_ms = CONTROL_WAIT_MS,
+                                         .none_code = RPC_NOT_FOUND,
+                                         .none_text = "no call-actor is there for this call"};
+    struct orch *o = user;
+    const Sentiric__Sip__V1__InitiateCallRequest *q = (const void *)request;
+    char made[ID_UUID_SIZE];
+    stat_inc(&dialed);
+    if (is_bad(q->from_uri) || is_bad(q->to_uri) || strlen(q->call_id) > ASK_TEXT_MAX) {
+        serve_answer(c, RPC_INVALID_ARGUMENT, "from_uri or to_uri is missing, or a text too long", NULL);
+        return;
+    }
+    id_uuid(made);
+    const char *call_id = q->call_id[0] != '\0' ? q->call_id : made;
+    const char *key = serve_call_key(c)[0] != '\0' ? serve_call_key(c) : call_id;
+    ask_begin(o, &(struct ask_args){.kind = &kind,
+                                    .call = c,
+                                    .op = PLANE__CONTROL__OP__DIAL,
+                                    .only = 1 + id_shard_of_user(span_cstr(key), o->shard_cnt),
+                                    .text = {call_id, q->from_uri, q->to_uri, key}});
+}
+
+static int code_of(Plane__Controlled__Result result)
+{
+    switch (result) {
+    case PLANE__CONTROLLED__RESULT__NOT_FOUND:
+        return RPC_NOT_FOUND;
+    case PLANE__CONTROLLED__RESULT__INVALID:
+        return RPC_INVALID_ARGUMENT;
+    case PLANE__CONTROLLED__RESULT__EXISTS:
+        return RPC_ALREADY_EXISTS;
+    case PLANE__CONTROLLED__RESULT__REFUSED:
+        return RPC_FAILED_PRECONDITION;
+    case PLANE__CONTROLLED__RESULT__FULL:
+        return RPC_RESOURCE_EXHAUSTED;
+    case PLANE__CONTROLLED__RESULT__UNAVAILABLE:
+        return RPC_UNAVAILABLE;
+    default:
+        return RPC_INTERNAL;
+    }
+}
+
+void orch_control_answered(struct shard *s, const Plane__Controlled *m)
+{
+    struct ask *a = ask_find(s->orch, m->id);
+    if (a == NULL)
+        return;
+    if (m->result != PLANE__CONTROLLED__RESULT__OK) {
+        ask_end(a, code_of(m->result), m->detail, NULL);
+        return;
+    }
+    Sentiric__Sip__V1__InitiateCallResponse re = SENTIRIC__SIP__V1__INITIATE_CALL_RESPONSE__INIT;
+    re.success = true;
+    re.new_call_id = m->call_id;
+    ask_end(a, RPC_OK, "", &re.base);
+}
+
+void orch_control_init(void)
+{
+    stat_register(&dialed);
+}
