@@ -13,6 +13,8 @@
 
 bool rel100_may_offer(const struct call *c)
 {
+    if (c->row->dial != NULL) /* there is nobody to pass a provisional on to */
+        return false;
     return !c->row->delayed_offer || c->row->rel100 != REL100_NO;
 }
 
