@@ -30,6 +30,7 @@ BUILD = os.path.join(TOP, os.environ.get("BUILD", "build"))
 WORKERS = ("sip-edge", "call-actor", "orchestrator", "publisher")
 EXCHANGE = "sentiric_events"
 KINDS = ("call.started", "call.answered", "call.ended")
+TOLD = (*KINDS, "call.dtmf.received")
 SLOW = 3 if "san" in BUILD else 1  # sanitizers take their time
 
 
@@ -157,7 +158,7 @@ class Events(threading.Thread):
             if self.ending.is_set():
                 channel.queue_delete(self.queue)
                 return connection.close()
-            if method is not None and method.routing_key in KINDS:
+            if method is not None and method.routing_key in TOLD:
                 event = Event(method.routing_key, properties.message_id, properties.content_type,
                               properties.delivery_mode == 2, body, time.monotonic())
                 with self.lock:
