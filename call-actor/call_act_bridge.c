@@ -176,7 +176,8 @@ static void note_winner(struct call *c, Store__OutLeg *leg, const struct sip_msg
     buf_fini(&whole);
     c->row->winner = leg->id;
     c->row->answered_wall_ms = (uint64_t)now.wall_ms;
-    session_note_sdp(c->row->a, row_span(c->row->offer));
+    if (session_sdp(c->row->a).len == 0) /* else a PRACK has said more */
+        session_note_sdp(c->row->a, row_span(c->row->offer));
     row_bytes(&c->row->offer, SPAN(""));
 }
 

@@ -44,6 +44,7 @@ void act_progress(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     st->leg->passed++;
+    session_note_sdp(st->leg->dialog, st->sdp); /* its 2xx may have none any more */
     pass_on(c, fx, st, rel100_rseq(c, st->in->msg), now);
 }
 
@@ -61,10 +62,12 @@ void act_prack(void *obj, const void *arg, void *fx, struct now now)
     bool passes = callee_rseq != 0 && st->sdp.len > 0;
     side_note_request(&st->side, st->in->msg, st->in->source);
     e->agreed = e->agreed || (callee_rseq != 0 && p->sdp.len > 0);
-    if (passes)
+    if (passes) {
         leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
-    else
+        session_note_sdp(c->row->a, st->sdp);
+    } else {
         leg_reply(c, fx, st->in, st->sdp.len > 0 ? 488 : 200, true);
+    }
     if (callee_rseq != 0)
         rel100_prack(c, fx, e, callee_rseq, st->sdp, passes ? st->in->txn : SPAN(""));
     rel100_acked(c, fx, e, p, now);

@@ -197,10 +197,11 @@ void leg_send_body(struct call *c, struct call_effects *fx, Store__ServerTxn *tx
     fx_reply(fx, row_span(txn->key), status, out, txn->source, txn->leg);
 }
 
-/* RFC 4028 §9: a 2xx to what may refresh a session, by its dialog's terms. */
-static bool is_refreshing(const Store__ServerTxn *txn, unsigned status)
+/* RFC 4028 §9: a 2xx to what may refresh a session. In an early dialog there is none yet that an UPDATE could. */
+static bool is_refreshing(const struct call *c, const Store__ServerTxn *txn, unsigned status)
 {
-    bool refreshes = strcmp(txn->method, "INVITE") == 0 || strcmp(txn->method, "UPDATE") == 0;
+    bool early = call_state(c) == CALL_ST_RINGING || call_state(c) == CALL_ST_ANSWERING;
+    bool refreshes = strcmp(txn->method, "INVITE") == 0 || (strcmp(txn->method, "UPDATE") == 0 && !early);
     return refreshes && status >= 200 && status < 300;
 }
 
@@ -208,7 +209,7 @@ void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, st
               struct span sdp)
 {
     const struct side to = side_of(c, txn->leg);
-    if (is_refreshing(txn, status) && to.d != NULL)
+    if (is_refreshing(c, txn, status) && to.d != NULL)
         session_put_answer(out, to.d, &c->conf->session);
     leg_send_body(c, fx, txn, out, status, sdp_type, sdp);
 }

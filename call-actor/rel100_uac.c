@@ -135,12 +135,26 @@ static void pass_back(struct call *c, struct call_effects *fx, const Store__Earl
     leg_send(c, fx, txn, &out, status, taken ? st->sdp : SPAN(""));
 }
 
+/* An offer and its answer: what both said is what stands (session_timer.h). */
+static void note_session(struct call *c, const Store__Early *e, const Store__EarlyAsk *ask, const struct call_step *st)
+{
+    struct span raw = row_span(ask->request->raw);
+    struct span offer = span_from(raw, span_find_span(raw, SPAN("\r\n\r\n")) + strlen("\r\n\r\n"));
+    Store__Dialog *callee = side_of(c, e->leg).d;
+    bool taken = st->in->status >= 200 && st->in->status < 300;
+    if (!taken || st->sdp.len == 0 || callee == NULL)
+        return;
+    session_note_sdp(ask->to_caller ? c->row->a : callee, st->sdp);
+    session_note_sdp(ask->to_caller ? callee : c->row->a, offer);
+}
+
 void rel100_answered(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
     size_t at;
     Store__Early *e = rel100_of_branch(c, st->in->txn, &at);
     Store__EarlyAsk *ask = row_list_take(&e->asks, &e->n_asks, at);
     pass_back(c, fx, ask, st);
+    note_session(c, e, ask, st);
     if (ask->rseq == 0 && st->in->status >= 200 && st->in->status < 300)
         rel100_updated(c, e, ask, st->in->msg);
     e->unheard = st->in->status == 0 && ask->key.len == 0 && ask->rseq == e->rseq_in;
