@@ -1,6 +1,7 @@
 #include "call-actor/pass.h"
 
 #include "call-actor/dialog.h"
+#include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "common/base/err.h"
@@ -116,22 +117,36 @@ static const char *method_text(const Store__ClientTxn *txn)
     return strcmp(txn->method, info) == 0 ? info : message;
 }
 
-static void send_request(struct call *c, struct call_effects *fx, Store__Relay *p, const struct sip_msg *m)
+/* auth: a header line, or empty; rest: what follows it, body and all. false: there is no room. */
+static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *p, const char *method, struct span auth,
+                         struct span rest)
 {
     struct side to = side_of(c, p->to);
     struct buf raw;
-    const char *method = m->method == SIP_M_INFO ? info : message;
     uint32_t cseq = ++to.d->local_cseq;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, to.d, span_cstr(method), cseq);
-    copy_headers(&raw, m, request_headers, COUNT(request_headers));
-    sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
-    sip_write_body(&raw, type_of(m), m->body);
-    if (raw.failed)
-        die(EX_INTERNAL, "a request that is passed on has no room");
-    leg_request_put(&p->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
+    buf_put_span(&raw, auth);
+    buf_put_span(&raw, rest);
+    bool fits = !raw.failed;
+    if (fits) {
+        leg_request_put(&p->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
+        fx_request(fx, method, p->request, p->to);
+    }
     buf_fini(&raw);
-    fx_request(fx, method, p->request, p->to);
+    return fits;
+}
+
+static void send_first(struct call *c, struct call_effects *fx, Store__Relay *p, const struct sip_msg *m)
+{
+    struct buf rest;
+    buf_init(&rest, SIP_MSG_BYTES_MAX);
+    copy_headers(&rest, m, request_headers, COUNT(request_headers));
+    sip_write_hdr_z(&rest, SIP_H_USER_AGENT, c->conf->agent);
+    sip_write_body(&rest, type_of(m), m->body);
+    if (rest.failed || !send_request(c, fx, p, m->method == SIP_M_INFO ? info : message, SPAN(""), buf_span(&rest)))
+        die(EX_INTERNAL, "a request that is passed on has no room");
+    buf_fini(&rest);
 }
 
 void pass_ask(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
@@ -145,7 +160,51 @@ void pass_ask(struct call *c, struct call_effects *fx, const struct call_step *s
     leg_txn_keep_head(c, p->asked, st->in);
     row_list_add(&c->row->passes, &c->row->n_passes, p);
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
-    send_request(c, fx, p, st->in->msg);
+    send_first(c, fx, p, st->in->msg);
+}
+
+/* --- the trunk asks who we are --- */
+
+static struct span after_line(struct span s, struct span begins)
+{
+    s = span_from(s, span_find_span(s, begins) + begins.len);
+    return span_from(s, span_find(s, '\n') + 1);
+}
+
+/* What stands in it behind its CSeq, and behind the credentials of the time before. */
+static struct span rest_of(const Store__Relay *p)
+{
+    struct span rest = after_line(row_span(p->request->raw), SPAN("\r\nCSeq:"));
+    return p->auth_tries > 0 ? after_line(rest, SPAN("")) : rest;
+}
+
+static bool send_authorized(struct call *c, struct call_effects *fx, Store__Relay *p, struct span auth)
+{
+    struct buf rest;
+    buf_init(&rest, SIP_MSG_BYTES_MAX);
+    buf_put_span(&rest, rest_of(p)); /* its request goes when the next one comes */
+    bool sent = !rest.failed && send_request(c, fx, p, method_text(p->request), auth, buf_span(&rest));
+    buf_fini(&rest);
+    return sent;
+}
+
+/* As relay.c does for offers. false: this one cannot be answered, or was often enough. */
+static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Relay *p, const struct call_input *in)
+{
+    const Store__OutLeg *leg = side_of(c, p->to).leg;
+    struct buf line;
+    struct span nonce;
+    if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) || p->auth_tries >= DIGEST_TRIES_MAX)
+        return false;
+    const struct out_leg_challenge q = {.response = in->msg, .uri = leg->dialog->remote_target, .used = p->auth_nonce};
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    bool sent = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce) && send_authorized(c, fx, p, buf_span(&line));
+    if (sent) {
+        row_text(&p->auth_nonce, nonce);
+        p->auth_tries++;
+    }
+    buf_fini(&line);
+    return sent;
 }
 
 /* --- the response --- */
@@ -192,6 +251,8 @@ void pass_take_response(struct call *c, struct call_effects *fx, const struct ca
 {
     Store__Relay *p = pass_of_response(c, in->txn);
     unsigned status = status_for_asker(in->status);
+    if (answers_challenge(c, fx, p, in))
+        return;
     answer(c, fx, p, status, status == in->status ? in->msg : NULL);
     drop(c, p);
 }

@@ -249,4 +249,21 @@ static inline void bridge_up(struct kit *k)
     kit_ack(k, 10);
 }
 
+#define BRIDGE_CHALLENGE "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n"
+
+/* A call over the trunk, which challenged our INVITE; the caller's ACK is still to come. */
+static inline void bridge_to_trunk(struct kit *k)
+{
+    static const struct bridge_target trunk = {.uri = "sip:905551112233@trunk.example", .q = 1000, .trunk = true};
+    k->conf.trunk_user = "we";
+    k->conf.trunk_secret = "secret";
+    k->conf.trunk_realm = "carrier";
+    bridge_asked(k);
+    bridge_rings(k, &trunk, 1);
+    BRIDGE_SAYS(k, 1, .status = 407, .more = BRIDGE_CHALLENGE);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Proxy-Authorization: Digest ");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "CSeq: 2 INVITE\r\n");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER);
+}
+
 #endif

@@ -179,23 +179,6 @@ static void a_callee_that_does_not_answer_the_bye_is_forgotten(void **s)
     assert_true(k->forgotten);
 }
 
-#define CHALLENGE "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"\r\n"
-
-/* A call over the trunk, which challenged our INVITE; the caller's ACK is still to come. */
-static void bridge_to_trunk(struct kit *k)
-{
-    static const struct bridge_target trunk = {.uri = "sip:905551112233@trunk.example", .q = 1000, .trunk = true};
-    k->conf.trunk_user = "we";
-    k->conf.trunk_secret = "secret";
-    k->conf.trunk_realm = "carrier";
-    bridge_asked(k);
-    bridge_rings(k, &trunk, 1);
-    BRIDGE_SAYS(k, 1, .status = 407, .more = CHALLENGE);
-    kit_assert_has(bridge_request(k, 1, "INVITE"), "Proxy-Authorization: Digest ");
-    kit_assert_has(bridge_request(k, 1, "INVITE"), "CSeq: 2 INVITE\r\n");
-    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER);
-}
-
 /* Some carriers challenge every request. */
 static void the_trunks_challenge_to_a_bye_is_answered(void **s)
 {
@@ -204,13 +187,13 @@ static void the_trunks_challenge_to_a_bye_is_answered(void **s)
     kit_ack(k, 10);
     kit_bye(k, 11);
     bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
-                       &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = CHALLENGE});
+                       &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = BRIDGE_CHALLENGE});
     kit_assert_has(bridge_request(k, 1, "BYE"), "Proxy-Authorization: Digest ");
     kit_assert_has(bridge_request(k, 1, "BYE"), "CSeq: 4 BYE\r\n");
     bridge_assert_leg(k, 1, OUT_LEG_ENDING);
     for (unsigned i = 0; i < 3; i++)
         bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
-                           &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = CHALLENGE});
+                           &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = BRIDGE_CHALLENGE});
     bridge_assert_leg(k, 1, OUT_LEG_OVER); /* three answers, no more */
 }
 

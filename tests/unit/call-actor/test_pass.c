@@ -213,6 +213,32 @@ static void what_is_between_us_and_the_other_is_not_passed_back(void **s)
     kit_assert_reply(k, 504); /* no 408: RFC 4320 */
 }
 
+static void the_trunks_challenge_is_answered(void **s)
+{
+    struct kit *k = *s;
+    bridge_to_trunk(k);
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "INFO", .cseq = 11, .type = DTMF, .body = KEY, .more = "Info-Package: foo\r\n");
+    for (unsigned i = 0; i < 2; i++) { /* stale: asked once more */
+        PASSED(k, .status = 407,
+               .more = i == 0 ? BRIDGE_CHALLENGE
+                              : "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n2\", stale=true\r\n");
+        assert_int_equal(kit_count(k, CALL_EFF_REPLY), 0);
+        assert_int_equal(kit_count(k, CALL_EFF_PUBLISH), 0);
+        struct call_effect *e = bridge_request(k, 1, "INFO");
+        kit_assert_has(e, i == 0 ? "nonce=\"n1\"" : "nonce=\"n2\"");
+        kit_assert_has(e, i == 0 ? "CSeq: 4 INFO\r\nProxy-Authorization: " : "CSeq: 5 INFO\r\nProxy-Authorization: ");
+        kit_assert_has(e, "uri=\"sip:bob@198.51.100.20:5062\"");
+        kit_assert_has(e, "\r\nInfo-Package: foo\r\nUser-Agent: ");
+        kit_assert_has(e, "Content-Type: application/dtmf-relay\r\nContent-Length: 24\r\n\r\n" KEY);
+        if (i > 0)
+            kit_assert_hasnt(e, "nonce=\"n1\"");
+    }
+    PASSED(k, .status = 407, .more = BRIDGE_CHALLENGE);
+    assert_non_null(bridge_reply(k, 0, 403));
+    assert_false(call_awaits_answers(k->c));
+}
+
 static void several_are_under_way_at_once_and_in_order(void **s)
 {
     struct kit *k = *s;
@@ -364,6 +390,7 @@ int main(void)
         KIT_TEST(a_message_goes_both_ways),
         KIT_TEST(what_is_too_long_gets_413),
         KIT_TEST(what_is_between_us_and_the_other_is_not_passed_back),
+        KIT_TEST(the_trunks_challenge_is_answered),
         KIT_TEST(several_are_under_way_at_once_and_in_order),
         KIT_TEST(their_bytes_are_bounded),
         KIT_TEST(one_under_way_is_known_when_it_comes_again),
