@@ -29,6 +29,7 @@ struct location {
     const struct place *cursor; /* where the last page ended, while it is there */
     uint64_t last_key;
     size_t bindings;
+    int64_t clock_ms; /* the wall clock at monotonic 0, as last seen */
     struct buf pack;
 };
 
@@ -120,6 +121,38 @@ static struct place *find(const struct location *l, struct span user)
 
 static void on_time(struct timer *t, int64_t now_ms);
 
+/* --- the clock is set --- */
+
+static uint64_t moved(uint64_t wall_ms, int64_t by_ms)
+{
+    int64_t to = (int64_t)wall_ms + by_ms;
+    return to > 0 ? (uint64_t)to : 1;
+}
+
+static void move_times(struct place *p, int64_t by_ms)
+{
+    Store__AorRow *row = unpack(p);
+    for (size_t i = 0; i < row->n_bindings; i++)
+        row->bindings[i]->expires_wall_ms = moved(row->bindings[i]->expires_wall_ms, by_ms);
+    keep(p, row, false);
+    store__aor_row__free_unpacked(row, NULL);
+}
+
+/* A phone counts seconds. What stands in the store is wall-clock time, for it must outlive the machine; when that clock
+ * is set, all of it goes along, before anybody looks. */
+static void follow_clock(struct location *l)
+{
+    struct now now = loop_now(l->args.loop);
+    int64_t by_ms = now.wall_ms - now.mono_ms - l->clock_ms;
+    l->clock_ms += by_ms;
+    if (by_ms > -LOCATION_STEP_MS && by_ms < LOCATION_STEP_MS)
+        return;
+    log_ev(LOG_WARN, "the clock was set: registrations last as long as they did", log_n("by_ms", by_ms),
+           log_n("users", (int64_t)l->by_user.count));
+    for (struct list *n = l->all.next; n != &l->all; n = n->next)
+        move_times(LIST_ENTRY(n, struct place, all), by_ms);
+}
+
 static struct place *place_new(struct location *l, const Store__AorRow *row)
 {
     size_t len = strlen(row->user);
@@ -148,6 +181,7 @@ static void on_time(struct timer *t, int64_t now_ms)
     struct place *p = t->owner;
     struct location *l = p->location;
     bool tick = is_tick(p, t->at_ms);
+    follow_clock(l);
     struct now now = loop_now(l->args.loop);
     Store__AorRow *row = unpack(p);
     unsigned cnt = aor_expire(row, now);
@@ -175,6 +209,8 @@ struct location *location_new(const struct location_args *args)
     l->args = *args;
     map_init(&l->by_user);
     list_init(&l->all);
+    struct now now = loop_now(args->loop);
+    l->clock_ms = now.wall_ms - now.mono_ms;
     buf_init(&l->pack, AOR_ROW_BYTES_MAX);
     return l;
 }
@@ -220,6 +256,7 @@ static Store__AorRow *new_row(struct span user)
 
 Store__AorRow *location_get(struct location *l, struct span user)
 {
+    follow_clock(l);
     const struct place *p = find(l, user);
     if (p == NULL)
         return new_row(user);
@@ -276,6 +313,7 @@ uint64_t location_each(struct location *l, uint64_t after, size_t max, location_
 {
     size_t shown = 0;
     const struct place *last = NULL;
+    follow_clock(l);
     struct list *n = after_key(l, after);
     for (; n != &l->all && shown < max; n = n->next) {
         const struct place *p = LIST_ENTRY(n, struct place, all);

@@ -4,7 +4,8 @@
  * Whoever wants to know or change it goes through these functions and knows nothing of what is behind: here one shard's
  * table, its rows in the store (a change is in this turn's commit). Another that is shared by many machines would serve
  * the same functions. In memory a user is its packed row, not its fields: about half as big, and read only when asked
- * for. Bindings leave when their time is over, each user by its own timer.
+ * for. Bindings leave when their time is over, each user by its own timer; a clock that is set meanwhile shortens or
+ * lengthens none.
  */
 #ifndef CALL_ACTOR_LOCATION_H
 #define CALL_ACTOR_LOCATION_H
@@ -12,6 +13,8 @@
 #include "call-actor/aor.h"
 #include "call-actor/store.h"
 #include "common/rt/loop.h"
+
+#define LOCATION_STEP_MS 2000 /* the clock was set when it moved so far by itself; less is its own course */
 
 struct location;
 
