@@ -358,6 +358,16 @@ static void callee_asks(void)
         request(span_of(f.text, (size_t)n));
 }
 
+/* To a refresh or OPTIONS of ours, the last one of a side, also once more. */
+static void refresh_answer(void)
+{
+    static const unsigned statuses[] = {200, 200, 422, 491, 405, 481, 407, 0};
+    const Store__OutLeg *leg = take() % 2 == 0 ? NULL : some_leg();
+    const Store__Dialog *d = leg != NULL ? leg->dialog : f.c->row->a;
+    if (d->session != NULL && d->session->request != NULL)
+        respond_with(d->session->request->branch, d->session->request->method, statuses[take() % 8], "t");
+}
+
 static void relay_answer(void)
 {
     static const unsigned statuses[] = {200, 200, 180, 488, 491, 407, 487, 0};
@@ -367,6 +377,8 @@ static void relay_answer(void)
     }
     if (f.c->row->n_relays > 0)
         respond_with(f.c->row->relays[0]->request->branch, "INVITE", statuses[take() % 8], "t");
+    else
+        refresh_answer();
 }
 
 /* What callees owe. false: nothing. */
