@@ -140,11 +140,17 @@ class TalkingLinphone(Talking, Linphone):
 
     HOSTS = {"tls": "localhost"}
 
+    def __init__(self, *where, sip=(), **how):
+        """sip: lines of that section of its settings."""
+        self.sip = sip
+        super().__init__(*where, **how)
+
     def files(self, with_):
         super().files(with_)
         path = os.path.join(self.folder, "rc")
         with open(path, encoding="utf-8") as f:
             text = f.read().replace("audio_rtp_port=-1", f"audio_rtp_port={self.rtp_port}")
+        text = text.replace("[sip]\n", "\n".join(("[sip]", *self.sip, "")))
         self.put("rc", text + "".join(CODEC.format(n=n, mime=mime, rate=rate, enabled=int(mime in self.codecs))
                                       for n, (mime, rate) in enumerate(LINPHONE_CODECS)))
         peers.tone(os.path.join(self.folder, "tone.wav"), TONE_S)
