@@ -1,5 +1,4 @@
-"""Independent software that talks to the service: python3-grpcio, python3-pika, baresip, sipsak."""
-import glob
+"""Independent software that talks to the service: python3-grpcio, python3-pika."""
 import json
 import math
 import os
@@ -79,63 +78,8 @@ def tone(path, seconds):
                                for i in range(8000 * seconds)))
 
 
-BARESIP_CONFIG = """sip_listen 127.0.0.1:0
-sip_cafile {ca}
-sip_verify_server yes
-audio_player aubridge,nowhere
-audio_source aufile,{folder}/tone.wav
-audio_alert aubridge,alert
-ausrc_srate 8000
-auplay_srate 8000
-rtp_ports 38000-38400
-module_path /usr/lib/baresip/modules
-module aufile.so
-module aubridge.so
-module g711.so
-module sndfile.so
-module_tmp uuid.so
-module_tmp account.so
-module_app menu.so
-snd_path {folder}
-"""
-
-
-def samples_of(path):
-    """Of a recording with 16 bits a sample."""
-    with wave.open(path) as w:
-        data = w.readframes(w.getnframes())
-    return struct.unpack(f"<{len(data) // 2}h", data[:len(data) // 2 * 2])
-
-
 def loudness(samples):
     return math.sqrt(sum(s * s for s in samples) / len(samples)) if samples else 0
-
-
-class Heard:
-    """What baresip told about its call: its output, and what it heard as samples."""
-
-    def __init__(self, text, samples):
-        self.text, self.samples = text, samples
-        self.established = "Call established" in text
-
-    def loudness(self):
-        return loudness(self.samples)
-
-
-def baresip(port, folder, number, seconds, codec="PCMU/8000/1", transport="udp", ca=""):
-    """A real softphone without a sound card calls, plays a tone, records what it hears, hangs up after `seconds`."""
-    tone(os.path.join(folder, "tone.wav"), seconds + 5)
-    files = {"config": BARESIP_CONFIG.format(folder=folder, ca=ca), "contacts": "",
-             "accounts": f"<sip:905551234567@127.0.0.1>;regint=0;audio_codecs={codec}\n"}
-    for name, text in files.items():
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
-            f.write(text)
-    r = harness.run("baresip", "-f", folder, "-t", str(seconds), "-e", f"/dial sip:{number}@127.0.0.1:{port};transport={transport}",
-                    stdin=subprocess.DEVNULL, timeout=seconds + 15, env={**os.environ, "HOME": folder})
-    samples = ()
-    for path in glob.glob(os.path.join(folder, "dump*-dec.wav")):
-        samples = samples_of(path)
-    return Heard(r.stdout + r.stderr, samples)
 
 
 def listen_events(url, count, seconds):

@@ -1,10 +1,12 @@
-"""What linphone speaks beyond plain calls: provisionals that it acknowledges and wants acknowledged (RFC 3262)."""
+"""What linphone speaks beyond plain calls: provisionals that it acknowledges and wants acknowledged (RFC 3262), session timers (RFC 4028)."""
+import json
+import os
 import tempfile
 import unittest
 
 from harness import KINDS, Stack, wait_for
 from talking import LOUD, TalkingBaresip, TalkingLinphone
-from ua import header, status
+from ua import header
 from wire import Wire
 
 
@@ -81,6 +83,51 @@ class TestReliable(RfcTest):
         self.assertEqual((header(ringing, "Require"), header(ringing, "RSeq")), (None, None))
         self.assert_we_acknowledge_bob()
         self.over(self.alice)
+
+
+class TestTimers(RfcTest):
+    """Its timers are real ones, so only ours can be made faster: 90 s are 4.5 s of ours."""
+
+    settings = {"SIP_T1_MS": 25}
+    sip = ("session_expires_enabled=1", "session_expires_value=60", "session_expires_min_value=60",
+           "session_expires_refresher_value=uas")
+
+    def test_we_refresh(self):
+        """What it asks for is too short; what it asks for then is granted, and it answers each refresh."""
+        self.start(TalkingBaresip)
+        self.bob.dial("alice")
+        self.assertEqual(header(self.the(None, "bob", "SIP/2.0 422", "INVITE"), "Min-SE"), "90")
+        self.assertEqual(header(self.the(None, "bob", "SIP/2.0 200", "INVITE"), "Session-Expires"), "90;refresher=uas")
+        wait_for("three refreshes are answered", 12, lambda: len(self.said("bob", None, self.is_refreshed)) >= 3)
+        self.over(self.bob)
+
+    def test_it_does_not_refresh_in_time(self):
+        """A baresip that knows no timers calls it: it names itself, and its time is not ours."""
+        self.sip = (*self.sip[:1], "session_expires_value=90", *self.sip[2:])
+        self.start(TalkingBaresip)
+        self.alice.dial("bob")
+        self.assertEqual(header(self.the("bob", None, "SIP/2.0 200", "INVITE"), "Session-Expires"), "90;refresher=uas")
+        for user in ("alice", "bob"):
+            self.assertIn("session expired", header(self.the(None, user, "BYE"), "Reason"))
+        self.stack.assert_clean()
+        ended = json.loads(self.stack.events.all()[-1].body)
+        self.assertEqual((ended["reason"], ended["endedBy"]), ("failure", "timer"))
+
+    def test_it_refreshes(self):
+        """After 45 s of its own time: with FULL=1 alone."""
+        if not os.environ.get("FULL"):
+            return
+        self.settings = {}
+        self.sip = (*self.sip[:1], "session_expires_value=90", *self.sip[2:])
+        self.start(TalkingBaresip)
+        self.alice.dial("bob")
+        wait_for("a refresh is answered", 50, lambda: self.said(None, "bob", self.is_refreshed))
+        self.over(self.alice)
+
+    @staticmethod
+    def is_refreshed(m):
+        return (m.first.startswith("SIP/2.0 200 ") and header(m, "CSeq").endswith(" UPDATE")
+                and header(m, "Session-Expires") is not None)
 
 
 if __name__ == "__main__":

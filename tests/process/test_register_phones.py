@@ -75,6 +75,8 @@ class TestLife(PhonesTest):
             word in phone.text() for phone, word in zip(phones, ("401 Unauthorized", "Password for"))))
         self.assertEqual(self.rows(), {})
         self.assertGreaterEqual(metric(self.stack, "sip_signaling_auth_total"), 4)
+        for phone in phones:
+            phone.kill()  # linphone goes on asking for a password
 
 
 class TestKilled(PhonesTest):
