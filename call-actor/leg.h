@@ -84,6 +84,8 @@ Store__ClientTxn *leg_request_new(const struct call *c, const char *method, cons
 /** A BYE in this dialog; reason: value of its Reason header (RFC 3326), auth: a whole header line; both may be empty.
  */
 Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct span reason, struct span auth);
+/** Value of Reason in such a BYE that is out; empty: it has none. Borrows from it. */
+struct span leg_bye_reason(const Store__ClientTxn *bye);
 /** The ACK of a 2xx to our INVITE with this CSeq number (§13.2.2.4). */
 Store__ClientTxn *leg_ack_new(const struct call *c, const Store__Dialog *d, uint32_t cseq, struct span sdp);
 /** Takes the place of the one at `at`, which may be NULL, and is freed. */

@@ -53,6 +53,15 @@ Store__ClientTxn *leg_bye_new(const struct call *c, Store__Dialog *d, struct spa
     return keep(c, "BYE", d, d->local_cseq, &raw);
 }
 
+struct span leg_bye_reason(const Store__ClientTxn *bye)
+{
+    static const struct span head = SPAN_INIT("\r\nReason: ");
+    struct span raw = row_span(bye->raw);
+    size_t at = span_find_span(raw, head);
+    struct span value = at < raw.len ? span_from(raw, at + head.len) : SPAN("");
+    return span_of(value.p, span_find(value, '\r'));
+}
+
 Store__ClientTxn *leg_ack_new(const struct call *c, const Store__Dialog *d, uint32_t cseq, struct span sdp)
 {
     struct buf raw;

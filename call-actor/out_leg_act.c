@@ -314,7 +314,7 @@ void out_leg_authorize_bye(void *obj, const void *arg, void *fx, struct now now)
     const struct out_leg_challenge q = out_leg_challenge_of(leg, news->in->msg);
     (void)out_leg_answer_challenge(&line, ref->call->conf, leg, &q, &nonce); /* asked before */
     leg->auth_tries++;
-    leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, SPAN(""), buf_span(&line)));
+    leg_request_put(&leg->bye, leg_bye_new(ref->call, leg->dialog, leg_bye_reason(leg->bye), buf_span(&line)));
     fx_request(fx, "BYE", leg->bye, leg->id);
     buf_fini(&line);
 }

@@ -185,11 +185,12 @@ static void the_trunks_challenge_to_a_bye_is_answered(void **s)
     struct kit *k = *s;
     bridge_to_trunk(k);
     kit_ack(k, 10);
-    kit_bye(k, 11);
+    KIT_REQUEST(k, .method = "BYE", .cseq = 11, .more = "Reason: Q.850;cause=17\r\n");
     bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
                        &(struct bridge_rsp){.status = 407, .method = "BYE", .tag = "b1", .more = BRIDGE_CHALLENGE});
     kit_assert_has(bridge_request(k, 1, "BYE"), "Proxy-Authorization: Digest ");
     kit_assert_has(bridge_request(k, 1, "BYE"), "CSeq: 4 BYE\r\n");
+    kit_assert_has(bridge_request(k, 1, "BYE"), "Reason: Q.850;cause=17\r\n");
     bridge_assert_leg(k, 1, OUT_LEG_ENDING);
     for (unsigned i = 0; i < 3; i++)
         bridge_response_to(k, row_span(bridge_leg(k, 1)->bye->branch), "x",
