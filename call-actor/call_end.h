@@ -37,8 +37,8 @@ struct call_end {
 struct call_ending {
     const char *reason; /* as in call_end */
     const char *by;
-    const char *stage; /* what it was in: "user_lookup", "dialplan", "media", "locating", "ringing", "answered",
-                          "established" */
+    const char *stage; /* what it was in: "user_lookup", "dialplan", "media", "locating", "ringing", "answering",
+                          "answered", "established" */
     const char *detail;
     unsigned sip_code;   /* final status of the INVITE: 200 of a call that was answered */
     unsigned q850_cause; /* what was said, or what follows from sip_code (RFC 3398) */

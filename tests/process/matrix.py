@@ -41,7 +41,7 @@ class Saw:
 
     def __init__(self, ua, call_id, invite_branch=None):
         self.ua, self.call_id, self.invite_branch = ua, call_id, invite_branch
-        self.since = 0
+        self.since, self.known = 0, set()
 
     def begin(self):
         self.since = len(self.ua.seen)
@@ -67,13 +67,14 @@ class Parties:
     def __init__(self, stack, ua, phones):
         self.stack, self.ua, self.phones = stack, ua, phones
         self.call, self.rungs, self.caller_silent = None, [], False
+        self.quiet = False   # the callee has said nothing yet
         self.unacked = []    # answers that the caller has not acknowledged
         self.relayed = None  # a re-INVITE that waits for the callee
 
     # --- towards a stage ---
 
     def dial(self, to):
-        self.call = Call(self.ua, to=to).invite()
+        self.call, self.bridged = Call(self.ua, to=to).invite(), to != TO_US
         self.cancel_text = self.call.text("CANCEL", self.call.cseq, self.call.branch)
         return self
 
@@ -84,6 +85,7 @@ class Parties:
 
     def rings(self, ring=True):
         self.rungs = [phone.rung(name=f"phone {n}") for n, phone in enumerate(self.phones)]
+        self.quiet = not ring
         for rung in self.rungs if ring else ():
             rung.ring()
         for _ in self.rungs if ring else ():
@@ -101,8 +103,10 @@ class Parties:
         return self.is_answered()
 
     def ack(self):
-        for answer in self.unacked:
+        for answer in self.unacked:  # of the INVITE, whatever was asked since
+            number, self.call.cseq = self.call.cseq, int(header(answer, "CSeq").split()[0])
             self.call.ack(answer)
+            self.call.cseq = number
         self.unacked = []
         return self
 
@@ -140,6 +144,7 @@ class Parties:
         """Everybody listens and answers until until() is true."""
         deadline = time.monotonic() + seconds * harness.SLOW
         while not until():
+            self.break_silence()
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
             socks = {self.ua.sock: None} | {rung.phone.sock: rung for rung in self.rungs}
             for sock in select.select(list(socks), [], [], 0.05)[0]:
@@ -148,6 +153,12 @@ class Parties:
                     self.hear_caller(self.ua.receive(0))
                 else:
                     self.hear_callee(rung, rung.phone.receive(0))
+
+    def break_silence(self):
+        """A callee who had not said a word: nothing is cancelled before (RFC 3261 §9.1)."""
+        if self.quiet and any(self.call.mine(m, "INVITE") and status(m) >= 300 for m in self.ua.seen):
+            self.quiet = False
+            self.rungs[0].ring()
 
     def hear_unread(self):
         for m in self.ua.unread[:]:
@@ -162,13 +173,20 @@ class Parties:
         return detail["state"] == "ended" and detail["open_requests"] == 0 and detail["open_jobs"] == 0 and all(
             leg["state"] in ("over", "up") for leg in detail.get("legs", ()))
 
+    def callees_answer(self):
+        """Whoever rings, or will."""
+        if self.bridged and not self.rungs:
+            self.rungs = [self.phones[0].rung()]
+            self.rungs[0].picked_up = False
+        for rung in self.rungs:
+            if not rung.picked_up and self.state()["state"] == "ringing":
+                rung.pick_up().picked_up = True
+
     # --- to the end of a call that goes on ---
 
     def goes_on(self):
         """To talking, and hung up by the caller when nobody else does."""
-        for rung in self.rungs:
-            if not rung.picked_up and self.state()["state"] == "ringing":
-                rung.pick_up()
+        self.callees_answer()
         if self.relayed is not None:
             self.rungs[0].say("200 OK", HELD, request=self.relayed)
         self.hear(lambda: self.unacked or self.state()["state"] in ("established", "ending", "ended"), 10, "it goes on")

@@ -40,6 +40,7 @@ struct kit {
     char via[128];         /* of the last request */
     const char *bridge_to; /* target of a plan to bridge; NULL: "bob" */
     const char *plan_id;   /* NULL: "DP_1" */
+    const char *more;      /* header lines of every first INVITE; NULL: none */
     const char *done_step; /* where a set-up that is done came to; NULL: "media" */
     const char *user;      /* who the caller has shown to be; NULL: nobody */
     bool trusted;          /* he is behind a trusted peer */
@@ -152,12 +153,13 @@ static inline void kit_build(struct kit *k, const struct kit_req *r)
         snprintf(k->raw, sizeof(k->raw),
                  "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s\r\n"
                  "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKinner\r\n"
-                 "Max-Forwards: 69\r\nFrom: %s\r\nTo: %s\r\nCall-ID: kit-call@192.0.2.1\r\nCSeq: %u %s\r\n%s%s%s%s%s"
+                 "Max-Forwards: 69\r\nFrom: %s\r\nTo: %s\r\nCall-ID: kit-call@192.0.2.1\r\nCSeq: %u %s\r\n%s%s%s%s%s%s"
                  "Content-Length: %zu\r\n\r\n%s",
                  r->method, kit_or(r->uri, "sip:902121234567@203.0.113.5"), k->via,
                  kit_or(r->from, "\"Ali\" <sip:05321112233@192.0.2.1>;tag=ft1"), kit_or(r->to, to), r->cseq, r->method,
                  kit_or(r->contact, "Contact: <sip:ali@192.0.2.1:5070>\r\n"), kit_or(r->more, ""),
-                 typed ? "Content-Type: " : "", typed ? type : "", typed ? "\r\n" : "", strlen(body), body);
+                 initial ? kit_or(k->more, "") : "", typed ? "Content-Type: " : "", typed ? type : "",
+                 typed ? "\r\n" : "", strlen(body), body);
     assert_true(n > 0 && (size_t)n < sizeof(k->raw));
     assert_int_equal(sip_msg_decode(&k->msg, span_of(k->raw, (size_t)n)), 0);
 }

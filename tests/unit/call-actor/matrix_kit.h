@@ -5,7 +5,8 @@
 #ifndef TESTS_UNIT_CALL_ACTOR_MATRIX_KIT_H
 #define TESTS_UNIT_CALL_ACTOR_MATRIX_KIT_H
 
-#include "tests/unit/call-actor/bridge_kit.h"
+#include "tests/unit/call-actor/refresh_kit.h"
+#include "tests/unit/call-actor/rel100_kit.h"
 
 #include "call-actor/call_end.h"
 #include "call-actor/leg.h"
@@ -35,6 +36,8 @@ struct matrix_cell {
     struct ledger ledger;
     struct matrix_books books;
     struct matrix_lost lost;
+    uint32_t rseq; /* of the last reliable provisional to the caller */
+    uint32_t cseq; /* of his last PRACK */
 };
 
 /* --- books --- */
@@ -95,6 +98,8 @@ static inline void matrix_see(struct matrix_cell *m, const struct call_effect *e
     case CALL_EFF_REPLY:
         ledger_see_reply(&m->ledger, e); /* an INVITE has one final reply */
         matrix_note_reply(&m->books, e);
+        if (kit_has(e, "\r\nRSeq: "))
+            m->rseq = rseq_of(e);
         break;
     case CALL_EFF_REQUEST:
         matrix_note_message(&m->books, e->leg, e->method);
@@ -127,7 +132,8 @@ static inline void matrix_see_all(struct kit *k, const struct call_input *in)
         matrix_see(m, &k->fx.list[i]);
 }
 
-static inline struct matrix_cell *matrix_new(void)
+/* more: header lines of the INVITE, NULL for an ordinary one; with any, the call is kept alive too. */
+static inline struct matrix_cell *matrix_new(const char *more)
 {
     struct matrix_cell *m = calloc(1, sizeof(*m));
     assert_non_null(m);
@@ -136,6 +142,10 @@ static inline struct matrix_cell *matrix_new(void)
     bridge_conf(&m->k);
     m->k.conf.route.domains = domains;
     m->k.seen = matrix_see_all;
+    m->k.more = more;
+    m->cseq = 20;
+    if (more != NULL)
+        refresh_rules(&m->k);
     return m;
 }
 
@@ -216,9 +226,21 @@ static inline void matrix_relay_answer(struct matrix_cell *m, unsigned status)
         &(struct bridge_rsp){.status = status, .tag = "b1", .body = status == 200 ? BRIDGE_OFFER : NULL});
 }
 
+/* A PRACK of ours. */
+static inline bool matrix_answer_prack(struct matrix_cell *m)
+{
+    const Store__CallRow *row = m->k.c->row;
+    if (row->n_earlies == 0 || row->earlies[0]->n_asks == 0 || !leg_request_is_out(asked(&m->k)->request))
+        return false;
+    prack_answered(&m->k, 200, "");
+    return true;
+}
+
 static inline bool matrix_answer_request(struct matrix_cell *m)
 {
     struct kit *k = &m->k;
+    if (matrix_answer_prack(m))
+        return true;
     for (uint32_t id = 1; id <= k->c->row->n_out_legs; id++) {
         if (matrix_answer_leg(m, id))
             return true;
@@ -298,6 +320,12 @@ static inline bool matrix_goes_on(struct matrix_cell *m)
         return true;
     case CALL_ST_RINGING:
         matrix_callee_answers(m);
+        return true;
+    case CALL_ST_ANSWERING:
+        if (m->lost.caller)
+            matrix_wait_for(m, CALL_TMR_PRACK);
+        else
+            prack_in(&m->k, m->k.c->row->winner > 0 ? ".1" : "", m->rseq, ++m->cseq, "");
         return true;
     case CALL_ST_ANSWERED:
     case CALL_ST_CLOSING:

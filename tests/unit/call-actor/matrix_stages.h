@@ -113,6 +113,24 @@ static void to_cancelled(struct matrix_cell *m)
     kit_cancel(&m->k);
 }
 
+static void to_answering(struct matrix_cell *m)
+{
+    KIT_REQUEST(&m->k, .method = "INVITE", .cseq = 10, .branch = "z9hG4bKinvite", .body = KIT_OFFER, .more = REQUIRES);
+    matrix_setup_ok(m);
+}
+
+static void to_prack_owed(struct matrix_cell *m)
+{
+    ring(&m->k, BRIDGE_CALLER_OFFER, REQUIRES);
+    BRIDGE_SAYS(&m->k, 1, .status = 180);
+}
+
+static void to_bridged_answering(struct matrix_cell *m)
+{
+    to_prack_owed(m);
+    BRIDGE_SAYS(&m->k, 1, .status = 200, .body = BRIDGE_OFFER);
+}
+
 static void to_bridged_answered(struct matrix_cell *m)
 {
     bridge_answered(&m->k);
@@ -145,6 +163,7 @@ static void to_bridged_ending(struct matrix_cell *m)
     X(USER_LOOKUP, "user_lookup", to_user_lookup)                                                                      \
     X(DIALPLAN, "dialplan", to_dialplan)                                                                               \
     X(MEDIA, "media", to_media)                                                                                        \
+    X(ANSWERING, "answering: our 180 waits for its PRACK", to_answering)                                               \
     X(ANSWERED, "answered by us, before the ACK", to_answered)                                                         \
     X(ESTABLISHED, "established with us", to_established)                                                              \
     X(REINVITE, "re-INVITE to us, before its ACK", to_reinvite)                                                        \
@@ -157,6 +176,8 @@ static void to_bridged_ending(struct matrix_cell *m)
     X(RINGING, "one callee rings", to_ringing)                                                                         \
     X(RINGING_TWO, "two callees ring", to_ringing_two)                                                                 \
     X(CANCELLED, "cancelled while it rang, the callee has not said 487", to_cancelled)                                 \
+    X(PRACK_OWED, "one callee rings, the caller owes a PRACK", to_prack_owed)                                          \
+    X(BRIDGED_ANSWERING, "callee answered, the 200 waits for a PRACK", to_bridged_answering)                           \
     X(BRIDGED, "callee answered, before the ACK", to_bridged_answered)                                                 \
     X(TALKING, "caller and callee talk", to_talking)                                                                   \
     X(RELAYING, "re-INVITE passed on", to_relaying)                                                                    \

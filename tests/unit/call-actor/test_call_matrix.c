@@ -36,7 +36,7 @@ static bool by_bye_of_callee(struct matrix_cell *m)
 static bool by_timeout(struct matrix_cell *m)
 {
     const Store__CallRow *row = m->k.c->row;
-    static const enum call_timer waits[] = {CALL_TMR_SETUP, CALL_TMR_NO_ANSWER, CALL_TMR_NO_ACK};
+    static const enum call_timer waits[] = {CALL_TMR_SETUP, CALL_TMR_PRACK, CALL_TMR_NO_ANSWER, CALL_TMR_NO_ACK};
     if (matrix_relay(m) != NULL) {
         bridge_fails(&m->k, row_span(matrix_relay(m)->request->branch), false);
         return true;
@@ -165,28 +165,82 @@ static bool by_answer(struct matrix_cell *m)
     return true;
 }
 
+/* RFC 3261 §13.3.1 */
+static bool by_expiry(struct matrix_cell *m)
+{
+    if (m->k.c->row->timers[CALL_TMR_EXPIRES] == 0)
+        return false;
+    matrix_wait_for(m, CALL_TMR_EXPIRES);
+    return true;
+}
+
+/* RFC 4028 §10: he was to refresh it. A re-INVITE under way is that already. */
+static bool by_session_timer(struct matrix_cell *m)
+{
+    if (m->k.c->row->timers[CALL_TMR_SESSION] == 0 || leg_txn_unacked(m->k.c) != NULL || matrix_relay(m) != NULL)
+        return false;
+    kit_timer(&m->k, CALL_TMR_SESSION);
+    return true;
+}
+
+/* Of one side, when it was asked. */
+static void answer_options(struct matrix_cell *m, uint32_t id, bool there)
+{
+    const Store__Session *of = refresh_session(&m->k, id);
+    if (of == NULL || !leg_request_is_out(of->request))
+        return;
+    if (there)
+        refresh_says(&m->k, id, 200, "", NULL);
+    else
+        bridge_fails(&m->k, row_span(of->request->branch), false);
+}
+
+/* The caller answered OPTIONS once, and then no more; a callee does. */
+static bool by_silence(struct matrix_cell *m)
+{
+    unsigned rounds = 0;
+    if (m->k.c->row->timers[CALL_TMR_SESSION] == 0 || leg_txn_unacked(m->k.c) != NULL || matrix_relay(m) != NULL)
+        return false;
+    while (call_state(m->k.c) == CALL_ST_ESTABLISHED) {
+        assert_true(rounds < MATRIX_STEPS_MAX);
+        kit_timer(&m->k, CALL_TMR_SESSION);
+        if (m->k.c->row->winner > 0)
+            answer_options(m, m->k.c->row->winner, true);
+        answer_options(m, 0, rounds++ == 0);
+    }
+    m->lost.caller = true;
+    return true;
+}
+
 static bool by_operator(struct matrix_cell *m)
 {
     kit_terminate(&m->k, "sigctl");
     return true;
 }
 
+#define EXPIRING "Expires: 5\r\n"
+#define SESSION TIMED "Session-Expires: 90;refresher=uac\r\n"
+#define NO_SESSION "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n"
+
 #define CAUSE_LIST(X)                                                                                                  \
-    X(CANCEL, "CANCEL", by_cancel)                                                                                     \
-    X(BYE_CALLER, "BYE of the caller", by_bye_of_caller)                                                               \
-    X(BYE_CALLEE, "BYE of the callee", by_bye_of_callee)                                                               \
-    X(TIMEOUT, "timeout", by_timeout)                                                                                  \
-    X(LOSS_CALLER, "the caller is lost", by_loss_of_caller)                                                            \
-    X(LOSS_CALLEE, "the callee is lost", by_loss_of_callee)                                                            \
-    X(KILL_ACTOR, "call-actor killed", by_kill_of_actor)                                                               \
-    X(KILL_EDGE, "sip-edge killed", by_kill_of_edge)                                                                   \
-    X(KILL_ORCH, "orchestrator killed", by_kill_of_orchestrator)                                                       \
-    X(BACKEND, "backend fails", by_backend)                                                                            \
-    X(ANSWER, "the callee answers", by_answer)                                                                         \
-    X(OPERATOR, "an operator hangs up", by_operator)
+    X(CANCEL, "CANCEL", by_cancel, NULL)                                                                               \
+    X(BYE_CALLER, "BYE of the caller", by_bye_of_caller, NULL)                                                         \
+    X(BYE_CALLEE, "BYE of the callee", by_bye_of_callee, NULL)                                                         \
+    X(TIMEOUT, "timeout", by_timeout, NULL)                                                                            \
+    X(EXPIRY, "the INVITE expires", by_expiry, EXPIRING)                                                               \
+    X(SESSION_TIMER, "the session is not refreshed", by_session_timer, SESSION)                                        \
+    X(SILENCE, "the caller answers no OPTIONS", by_silence, NO_SESSION)                                                \
+    X(LOSS_CALLER, "the caller is lost", by_loss_of_caller, NULL)                                                      \
+    X(LOSS_CALLEE, "the callee is lost", by_loss_of_callee, NULL)                                                      \
+    X(KILL_ACTOR, "call-actor killed", by_kill_of_actor, NULL)                                                         \
+    X(KILL_EDGE, "sip-edge killed", by_kill_of_edge, NULL)                                                             \
+    X(KILL_ORCH, "orchestrator killed", by_kill_of_orchestrator, NULL)                                                 \
+    X(BACKEND, "backend fails", by_backend, NULL)                                                                      \
+    X(ANSWER, "the callee answers", by_answer, NULL)                                                                   \
+    X(OPERATOR, "an operator hangs up", by_operator, NULL)
 
 enum cause {
-#define CAUSE_ENUM(name, text, strike) BY_##name,
+#define CAUSE_ENUM(name, text, strike, more) BY_##name,
     CAUSE_LIST(CAUSE_ENUM)
 #undef CAUSE_ENUM
         CAUSES
@@ -196,8 +250,9 @@ static const struct {
     const char *id;
     const char *text;
     bool (*strike)(struct matrix_cell *m);
+    const char *more; /* header lines of the INVITE; NULL: an ordinary one */
 } causes[CAUSES] = {
-#define CAUSE_ROW(name, text, strike) [BY_##name] = {#name, text, strike},
+#define CAUSE_ROW(name, text, strike, more) [BY_##name] = {#name, text, strike, more},
     CAUSE_LIST(CAUSE_ROW)
 #undef CAUSE_ROW
 };
@@ -238,7 +293,7 @@ struct got {
 /* What the call does after the cause is done must not be counted as its doing; its events and ports are. */
 static void run(enum stage s, enum cause c, struct got *got)
 {
-    struct matrix_cell *m = matrix_new();
+    struct matrix_cell *m = matrix_new(causes[c].more);
     stages[s].reach(m);
     m->books.watching = true;
     got->can_be = causes[c].strike(m);
