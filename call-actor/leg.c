@@ -1,5 +1,6 @@
 #include "call-actor/leg.h"
 
+#include "call-actor/dial.h"
 #include "common/base/id.h"
 #include "common/base/map.h"
 #include "common/sip/sip_caps.h"
@@ -118,17 +119,24 @@ const char *leg_allow(const struct call *c)
     return side_is_bridged(c) ? SIP_CAPS_ALLOW_BRIDGED : SIP_CAPS_ALLOW;
 }
 
+static void put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
+                       const char *allow, const char *supported)
+{
+    leg_put_contact(out, c, d, peer);
+    sip_write_hdr_z(out, SIP_H_ALLOW, allow);
+    sip_write_hdr_z(out, SIP_H_SUPPORTED, supported);
+}
+
 void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
                     bool reliable)
 {
-    leg_put_contact(out, c, d, peer);
-    sip_write_hdr_z(out, SIP_H_ALLOW, leg_allow(c));
-    sip_write_hdr_z(out, SIP_H_SUPPORTED, reliable ? SIP_CAPS_SUPPORTED : SIP_CAPS_SUPPORTED_BUT_100REL);
+    put_dialog(out, c, d, peer, dial_is_ringing_first(c) ? SIP_CAPS_ALLOW : SIP_CAPS_ALLOW_BRIDGED,
+               reliable ? SIP_CAPS_SUPPORTED : SIP_CAPS_SUPPORTED_BUT_100REL);
 }
 
 void leg_put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
 {
-    leg_put_invite(out, c, d, peer, true);
+    put_dialog(out, c, d, peer, leg_allow(c), SIP_CAPS_SUPPORTED);
 }
 
 static void put_retry_after(struct buf *out, struct span call_id, unsigned min_s, unsigned spread_s)
