@@ -2,6 +2,7 @@
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_events.h"
 #include "call-actor/call_job.h"
+#include "call-actor/dial.h"
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
 #include "call-actor/rel100.h"
@@ -246,7 +247,7 @@ void bridge_answer_held(struct call *c, struct call_effects *fx, struct now now)
 
 /* --- nobody answers --- */
 
-static const char *reason_of(unsigned status)
+const char *bridge_reason(unsigned status)
 {
     if (status == 486 || status == 600 || status == 603)
         return "busy";
@@ -259,7 +260,7 @@ void act_ring_failed(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     struct refusal no = {.q850 = c->row->best_q850};
     struct call_end why = {.by = "callee", .status = ring_final_status(c), .q850 = no.q850, .refusal = &no};
-    why.reason = reason_of(why.status);
+    why.reason = bridge_reason(why.status);
     end_setup(c, fx, &why, now);
 }
 
@@ -284,10 +285,26 @@ static bool is_held(const struct call *c, const Store__OutLeg *leg)
     return rel100_holds_answer(rel100_of_leg(c, leg, span_cstr(leg->dialog->remote_tag)));
 }
 
+/* Of who is rung second in a call that we place. */
+static enum call_event second_event(const struct call *c, enum out_leg_event ev)
+{
+    switch (ev) {
+    case OUT_LEG_EV_ANSWER:
+        return CALL_EV_DIAL_JOIN;
+    case OUT_LEG_EV_ANSWER_UNFIT:
+    case OUT_LEG_EV_REFUSAL:
+        return ring_is_over(c) ? CALL_EV_DIAL_FAILED : CALL_EV_RING_ON;
+    default:
+        return CALL_EV_NONE;
+    }
+}
+
 enum call_event bridge_event(const struct call *c, const Store__OutLeg *leg, enum out_leg_event ev,
                              const struct fsm_step *step)
 {
     bool rang = step->from == OUT_LEG_CALLING || step->from == OUT_LEG_RINGING;
+    if (step->moved && rang && call_state(c) == CALL_ST_ESTABLISHED && dial_is_at(c, DIAL_SECOND))
+        return second_event(c, ev);
     if (!step->moved || !rang || call_state(c) != CALL_ST_RINGING)
         return CALL_EV_NONE;
     switch (ev) {

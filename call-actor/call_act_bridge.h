@@ -20,6 +20,8 @@ void bridge_begin(struct call *c, struct call_effects *fx, struct span who);
 int bridge_locates(const struct call *c, struct span who);
 /** Ends every leg we placed: who rings is cancelled, who talks gets BYE. reason: value of Reason, may be empty. */
 void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason, struct now now);
+/** Why a call ends whose callees have given it this status: "busy", "no_answer", "failure". Static text. */
+const char *bridge_reason(unsigned status);
 /** What the step of a leg, raised by `ev`, is to the call; CALL_EV_NONE: nothing. */
 enum call_event bridge_event(const struct call *c, const Store__OutLeg *leg, enum out_leg_event ev,
                              const struct fsm_step *step);

@@ -9,7 +9,9 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/number.h"
+#include "call-actor/refresh.h"
 #include "call-actor/ring.h"
+#include "call-actor/session_timer.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
 #include <stdlib.h>
@@ -197,6 +199,14 @@ static void take_dialog(struct call *c, Store__OutLeg *leg, struct call_effects 
     (void)out_leg_step(c, leg, OUT_LEG_EV_TAKEN, &news, fx, now);
 }
 
+/* Of who talks to the platform. */
+static void tell_answered(struct call *c, struct call_effects *fx, struct now now)
+{
+    c->row->acked_wall_ms = (uint64_t)now.wall_ms;
+    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
+    events_answered(c, fx, now);
+}
+
 void act_dial_answer(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
@@ -209,11 +219,126 @@ void act_dial_answer(void *obj, const void *arg, void *fx, struct now now)
     ring_cancel(c, fx, NULL, SPAN(BRIDGE_ELSEWHERE), now);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     row->dial->answered = true;
-    row_text(&row->caller_rtp, span_cstr(rtp));
-    row_bytes(&row->offer, SPAN(""));
     row->answered_wall_ms = (uint64_t)now.wall_ms;
-    row->acked_wall_ms = (uint64_t)now.wall_ms;
+    row_text(&row->caller_rtp, span_cstr(rtp));
+    row_bytes(&row->offer, row->dial->joins ? st->sdp : SPAN(""));
     job_punch(c, fx);
-    fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
-    events_answered(c, fx, now);
+    if (row->dial->joins)
+        dial_second(c, fx, now);
+    else
+        tell_answered(c, fx, now);
+}
+
+/* --- the second party --- */
+
+void dial_second(struct call *c, struct call_effects *fx, struct now now)
+{
+    Store__CallRow *row = c->row;
+    struct route way = route_wanted(&c->conf->route, span_cstr(row->dial->to));
+    row->dial->step = DIAL_SECOND;
+    row->best_status = 0;
+    row->best_q850 = 0;
+    row->ring_q = 0;
+    row->delayed_offer = false;
+    session_note_sdp(row->a, row_span(row->offer));
+    /* A way that there is no more, after a change of settings, is nobody who answers. */
+    uint64_t patience_ms = way.way == ROUTE_REFUSE ? 0 : c->conf->no_answer_ms;
+    fx_arm(c, fx, CALL_TMR_NO_ANSWER, (uint64_t)now.wall_ms + patience_ms);
+    if (way.way == ROUTE_USER)
+        bridge_locate(c, fx, span_cstr(way.user));
+    if (way.target == NULL)
+        return;
+    ring_add(c, &way.target, 1);
+    ring_next(c, fx);
+    store__target__free_unpacked(way.target, NULL);
+}
+
+void dial_own_origin(struct buf *out, struct call *c, struct span sdp)
+{
+    const char *addr = c->conf->media_addr;
+    size_t at = span_starts(sdp, SPAN("o=")) ? 0 : span_find_span(sdp, SPAN("\no=")) + 1;
+    struct span rest = span_from(sdp, at);
+    if (rest.len == 0) { /* no session description that we know: as it is */
+        buf_put_span(out, sdp);
+        return;
+    }
+    size_t line = span_find(rest, '\n') + 1;
+    buf_put_span(out, span_of(sdp.p, at));
+    buf_printf(out, "o=- %llu %u IN %s %s\r\n", (unsigned long long)c->row->sdp_session, ++c->row->sdp_version,
+               strchr(addr, ':') != NULL ? "IP6" : "IP4", addr);
+    buf_put_span(out, span_from(rest, line));
+}
+
+/* To the first it is one session with us from beginning to end, so what the second says of his goes on as ours. */
+void act_dial_join(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct side first = side_of(c, SIDE_CALLER);
+    struct buf sdp;
+    buf_init(&sdp, SDP_BYTES_MAX + SIP_LINE_BYTES_MAX);
+    dial_own_origin(&sdp, c, st->sdp);
+    session_note_sdp(st->leg->dialog, buf_span(&sdp));
+    buf_fini(&sdp);
+    c->row->winner = st->leg->id;
+    c->row->dial->step = DIAL_JOINING;
+    fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
+    ring_forget(c);
+    ring_cancel(c, fx, st->leg, SPAN(BRIDGE_ELSEWHERE), now);
+    refresh_offer(c, fx, &first, now);
+}
+
+/* Where the first wants his media now, if that is not what the second was told. */
+static bool has_moved(const struct call *c)
+{
+    char told[OFFER_RTP_MAX] = "", now[OFFER_RTP_MAX] = "";
+    bool known = screen_sdp(c, row_span(c->row->offer), told) && screen_sdp(c, session_sdp(c->row->a), now);
+    return known && strcmp(told, now) != 0;
+}
+
+void dial_take_joined(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+{
+    bool taken = st->in->status >= 200 && st->in->status < 300 && st->side.id == SIDE_CALLER;
+    struct side second = side_of(c, c->row->winner);
+    if (!dial_is_at(c, DIAL_JOINING) || !taken)
+        return;
+    c->row->dial->step = DIAL_JOINED;
+    tell_answered(c, fx, now);
+    job_release_own(c, fx, now);
+    if (has_moved(c))
+        refresh_offer(c, fx, &second, now);
+    row_bytes(&c->row->offer, SPAN(""));
+}
+
+/* --- it has come to nothing --- */
+
+static void end_first(struct call *c, struct call_effects *fx, const struct call_end *why, struct now now)
+{
+    end_because(c, why);
+    end_by_bye(c, fx, SPAN(""), now);
+}
+
+void act_dial_failed(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct call_end why = {.by = "callee", .status = ring_final_status(c)};
+    why.reason = bridge_reason(why.status);
+    if (dial_is_at(c, DIAL_JOINING)) {
+        why = (struct call_end){
+            .reason = "failure", .by = "service", .detail = SPAN("the first party did not take the second's media")};
+        refresh_take_late(c, fx, st);
+    }
+    end_first(c, fx, &why, now);
+}
+
+void act_dial_no_answer(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    struct call_end why = {.reason = "no_answer",
+                           .by = "timer",
+                           .status = 480,
+                           .q850 = Q850_NO_ANSWER,
+                           .detail = SPAN("it rang long enough")};
+    end_first(obj, fx, &why, now);
 }

@@ -1,6 +1,7 @@
 /* What keeps a call alive, and what ends it when it is not (RFC 4028 §10; RFC 3261 §13.3.1 for Expires). */
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_end.h"
+#include "call-actor/dial.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/refresh.h"
@@ -19,6 +20,7 @@ void act_refreshed(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
     refresh_take(obj, fx, st, now);
+    dial_take_joined(obj, fx, st, now);
     call_note_rtp(obj, fx, st);
 }
 

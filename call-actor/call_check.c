@@ -54,7 +54,7 @@ static bool dial_is_ours(const Store__CallRow *row)
         return false;
     if (row->dial == NULL)
         return true;
-    return row->n_controls > 0 && row->controls[0]->op == PLANE__CONTROL__OP__DIAL && row->dial->step <= DIAL_MEDIA &&
+    return row->n_controls > 0 && row->controls[0]->op == PLANE__CONTROL__OP__DIAL && row->dial->step <= DIAL_JOINED &&
            (row->dial->answered || row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING ||
             row->state == CALL_ST_ENDED);
 }

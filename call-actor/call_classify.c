@@ -323,6 +323,8 @@ static enum call_event nobody(const struct call *c, struct call_step *st)
 {
     if (call_state(c) == CALL_ST_RINGING) /* behind a redirection */
         return ring_hangs_on(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
+    if (call_state(c) == CALL_ST_ESTABLISHED) /* who is rung second in a call that we place, or behind him */
+        return ring_hangs_on(c) ? CALL_EV_DIAL_FAILED : CALL_EV_RING_ON;
     struct route way = route_not_found(c->row->plan != NULL, st->in->status != 0 ? st->in->status : 480);
     st->no.status = way.status;
     return way.way == ROUTE_DIALPLAN ? CALL_EV_NOT_A_USER : CALL_EV_NOBODY;
@@ -350,7 +352,7 @@ static enum call_event to_refresh(const struct call *c, struct call_step *st)
         st->sdp = SPAN("");
     if (news == REFRESH_NOTHING)
         return CALL_EV_NONE;
-    return news == REFRESH_LOST ? CALL_EV_SESSION_LOST : CALL_EV_REFRESHED;
+    return dial_joining(c, st, news == REFRESH_LOST ? CALL_EV_SESSION_LOST : CALL_EV_REFRESHED);
 }
 
 /* Responses to the INVITEs and BYEs of the legs we placed are theirs: out_leg_classify. */

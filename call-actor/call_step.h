@@ -62,6 +62,8 @@
     X(DIAL, "dial")                       /* somebody wants a call placed */                                           \
     X(DIAL_ON, "dial goes on")            /* its set-up has got further: who is rung, or that it is not `from` */      \
     X(DIAL_RING, "dial may ring")         /* its set-up is done: there is a port */                                    \
+    X(DIAL_JOIN, "dial join")             /* who was rung second has answered */                                       \
+    X(DIAL_FAILED, "dial failed")         /* he has not, or the two cannot be joined: the step says with what */       \
     X(DIAL_ANSWER, "dial answer")         /* who was rung first has answered */                                        \
     X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
     X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
@@ -138,7 +140,7 @@ fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_r
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
     act_invite_expired;
 /* call_act_dial.c */
-fsm_act_fn act_dial, act_dial_on, act_dial_ring, act_dial_answer;
+fsm_act_fn act_dial, act_dial_on, act_dial_ring, act_dial_answer, act_dial_join, act_dial_failed, act_dial_no_answer;
 /* call_act_end.c */
 fsm_act_fn act_cancelled, act_setup_failed, act_setup_overdue, act_setup_ended;
 fsm_act_fn act_bye_in, act_bye_glare, act_bye_out, act_close, act_ack_closing, act_ack_unfit, act_no_ack, act_over;

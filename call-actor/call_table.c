@@ -66,11 +66,16 @@ static const char *const event_names[CALL_EVENTS] = {
     [CALL_EV_TMR_SESSION] = FSM_NEVER
 
 /* A call that is asked for begins as NEW, and nobody is waited for twice. */
-#define NO_DIALING [CALL_EV_DIAL] = FSM_NEVER, [CALL_EV_DIAL_ON] = FSM_NEVER, [CALL_EV_DIAL_ANSWER] = FSM_NEVER
+#define NO_DIALING                                                                                                     \
+    [CALL_EV_DIAL] = FSM_NEVER, [CALL_EV_DIAL_ON] = FSM_NEVER, [CALL_EV_DIAL_ANSWER] = FSM_NEVER, NO_JOINING
+
+/* `to` is rung in ESTABLISHED only. */
+#define NO_JOINING [CALL_EV_DIAL_JOIN] = FSM_NEVER, [CALL_EV_DIAL_FAILED] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
     [CALL_ST_NEW] = {
+        NO_JOINING,
         [CALL_EV_DIAL]          = FSM_TO(act_dial, CALL_ST_SETUP),
         [CALL_EV_DIAL_ON]       = FSM_NEVER,
         [CALL_EV_DIAL_RING]     = FSM_NEVER,
@@ -124,6 +129,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_SETUP] = { /* there is no dialog yet: our tag has not left the house */
+        NO_JOINING,
         [CALL_EV_DIAL]          = FSM_NEVER,
         [CALL_EV_DIAL_ON]       = FSM_TO(act_dial_on, CALL_ST_SETUP),
         [CALL_EV_DIAL_RING]     = FSM_TO(act_dial_ring, CALL_ST_RINGING),
@@ -174,6 +180,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
     },
     [CALL_ST_RINGING] = { /* each callee that rings has an early dialog with the caller */
+        NO_JOINING,
         [CALL_EV_DIAL]          = FSM_NEVER,
         [CALL_EV_DIAL_ON]       = FSM_NEVER,
         [CALL_EV_DIAL_ANSWER]   = FSM_TO(act_dial_answer, CALL_ST_ESTABLISHED),
@@ -330,7 +337,11 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ESTABLISHED] = { /* ACK and its timers: of a re-INVITE */
-        NO_DIALING,
+        [CALL_EV_DIAL]          = FSM_NEVER,
+        [CALL_EV_DIAL_ON]       = FSM_NEVER,
+        [CALL_EV_DIAL_ANSWER]   = FSM_NEVER,
+        [CALL_EV_DIAL_JOIN]     = FSM_TO(act_dial_join, CALL_ST_ESTABLISHED),
+        [CALL_EV_DIAL_FAILED]   = FSM_TO(act_dial_failed, CALL_ST_ENDING),
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_reinvite, CALL_ST_ESTABLISHED),
@@ -358,7 +369,15 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_CANCEL_RELAY]  = FSM_TO(act_relay_cancel, CALL_ST_ESTABLISHED),
         [CALL_EV_RELAYED]       = FSM_TO(act_relayed, CALL_ST_ESTABLISHED),
         [CALL_EV_PASSED]        = FSM_TO(act_passed, CALL_ST_ESTABLISHED),
-        NO_RINGING,
+        [CALL_EV_TARGETS]       = FSM_TO(act_ring_more, CALL_ST_ESTABLISHED),
+        [CALL_EV_NOBODY]        = FSM_IGNORE,
+        [CALL_EV_NOT_A_USER]    = FSM_IGNORE,
+        [CALL_EV_PROGRESS]      = FSM_NEVER,
+        [CALL_EV_ANSWER]        = FSM_NEVER,
+        [CALL_EV_ANSWER_HELD]   = FSM_NEVER,
+        [CALL_EV_RING_ON]       = FSM_TO(act_ring_on, CALL_ST_ESTABLISHED),
+        [CALL_EV_RING_FAILED]   = FSM_NEVER,
+        [CALL_EV_TMR_NO_ANSWER] = FSM_TO(act_dial_no_answer, CALL_ST_ENDING),
         LATE_PRACK_IN(CALL_ST_ESTABLISHED),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ESTABLISHED),
         [CALL_EV_REFRESH]       = FSM_TO(act_refresh, CALL_ST_ESTABLISHED),

@@ -1,7 +1,9 @@
 #include "call-actor/dial.h"
 
 #include "call-actor/call_screen.h"
+#include "call-actor/leg.h"
 #include "call-actor/ring.h"
+#include "call-actor/session_timer.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_limits.h"
 #include "common/sip/sip_uri.h"
@@ -122,4 +124,18 @@ enum call_event dial_setup_done(const struct call *c, struct call_step *st)
     if (done->plan == NULL || done->rtp_port == 0)
         return CALL_EV_SETUP_UNFIT;
     return screen_answer(c, st, SPAN(""), done->rtp_port) ? CALL_EV_DIAL_RING : CALL_EV_SETUP_UNFIT;
+}
+
+/* --- two parties --- */
+
+/* Glare comes again by itself, and a late repeat is only acknowledged. */
+enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken)
+{
+    unsigned status = st->in->status;
+    bool asked = leg_request_is_out(session_of(st->side.d)->request);
+    if (!dial_is_at(c, DIAL_JOINING) || call_state(c) != CALL_ST_ESTABLISHED || st->side.id != SIDE_CALLER || !asked ||
+        taken != CALL_EV_REFRESHED || status == 491)
+        return taken;
+    bool ok = status >= 200 && status < 300 && st->sdp.len > 0;
+    return ok ? taken : CALL_EV_DIAL_FAILED;
 }

@@ -21,7 +21,11 @@
 enum dial_step {
     DIAL_FROM = 0,  /* is `from` registered? */
     DIAL_TO = 1,    /* where is `to`? */
-    DIAL_MEDIA = 2, /* the dialplan's answer and a port */
+    DIAL_MEDIA = 2, /* the dialplan's answer and a port, and then who is rung first */
+    /* `from` has answered: */
+    DIAL_SECOND = 3,  /* `to` is looked up and rung */
+    DIAL_JOINING = 4, /* `to` has answered; our re-INVITE brings `from` his media address */
+    DIAL_JOINED = 5,
 };
 
 /* What is asked for, as header values: "<sip:…>". */
@@ -42,7 +46,22 @@ const char *dial_party(const struct call *c);
 /** It rings whom it rings first. */
 bool dial_is_ringing_first(const struct call *c);
 
-/* For call_classify: an answer to a look-up of the set-up, and its end. */
+static inline bool dial_is_at(const struct call *c, enum dial_step step)
+{
+    return c->row->dial != NULL && c->row->dial->step == step;
+}
+
+/** `from` talks: now `to` is looked up and rung. The row's offer is what `from` said of his session. */
+void dial_second(struct call *c, struct call_effects *fx, struct now now);
+/** A session description of somebody else's, as one in a session of ours goes on: with our own o= line, whose version
+ * grows (RFC 3264 §8). */
+void dial_own_origin(struct buf *out, struct call *c, struct span sdp);
+/** The answer to our re-INVITE, when one was taken: if it was that of DIAL_JOINING, they are joined. */
+void dial_take_joined(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);
+
+/* For call_classify: an answer to a look-up of the set-up, its end, and the answer to our re-INVITE (`taken`: what it
+ * is in any other call). */
+enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken);
 enum call_event dial_targets(const struct call *c, struct call_step *st);
 enum call_event dial_setup_done(const struct call *c, struct call_step *st);
 

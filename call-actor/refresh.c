@@ -107,6 +107,8 @@ static void ask(struct call *c, struct call_effects *fx, const struct side *to, 
 static const char *method_for(const struct call *c, const struct side *to)
 {
     const Store__Session *s = session_of(to->d);
+    if (s->offers)
+        return "INVITE";
     if (s->interval_s == 0)
         return "OPTIONS";
     return to->d->allows_update || refresh_sdp_for(c, to).len == 0 ? "UPDATE" : "INVITE";
@@ -130,6 +132,12 @@ void refresh_send_due(struct call *c, struct call_effects *fx, struct now now)
         if (s->due_wall_ms != 0 && s->due_wall_ms <= (uint64_t)now.wall_ms)
             send_one(c, fx, &sides[i], now);
     }
+}
+
+void refresh_offer(struct call *c, struct call_effects *fx, const struct side *to, struct now now)
+{
+    session_of(to->d)->offers = true;
+    send_one(c, fx, to, now);
 }
 
 void refresh_ask_again(const struct call *c, struct call_effects *fx)
@@ -301,6 +309,7 @@ void refresh_take(struct call *c, struct call_effects *fx, const struct call_ste
         return;
     }
     leg_request_answered(s->request);
+    s->offers = s->offers && st->in->status == 491;
     if (is_method(s->request, "OPTIONS"))
         take_options(s, st->in->status);
     else if (is_2xx(st->in->status))

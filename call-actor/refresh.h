@@ -30,6 +30,8 @@ void refresh_take(struct call *c, struct call_effects *fx, const struct call_ste
 void refresh_take_late(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** The side whose session is over at this time; d is NULL: none. */
 struct side refresh_expired(const struct call *c, uint64_t at_wall_ms);
+/** A re-INVITE brings this side what refresh_sdp_for says, as soon as nothing else is under way. Glare repeats it. */
+void refresh_offer(struct call *c, struct call_effects *fx, const struct side *to, struct now now);
 /** Whatever is due leaves. */
 void refresh_send_due(struct call *c, struct call_effects *fx, struct now now);
 /** At the end of every step: CALL_TMR_SESSION stands on the earliest deadline of both sides, in ESTABLISHED; terms that

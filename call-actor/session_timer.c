@@ -208,7 +208,8 @@ uint64_t session_deadline(Store__Session *s, const struct session_rules *rules, 
     if (s->interval_s != 0 && s->expires_wall_ms == 0)
         s->expires_wall_ms =
             (uint64_t)now.wall_ms + session_ms(rules, session_lifetime_s(s->interval_s, s->we_refresh));
-    if (pause == 0 || is_asking(s))
+    bool waits = s->offers && s->due_wall_ms != 0; /* for its turn */
+    if (is_asking(s) || (pause == 0 && !waits))
         s->due_wall_ms = 0;
     else if (s->due_wall_ms == 0)
         s->due_wall_ms = (uint64_t)now.wall_ms + pause;

@@ -1,4 +1,5 @@
 """Calls placed for the platform and operators: what who is called, the platform's ledger, the broker and the asker see."""
+import re
 import threading
 import unittest
 import uuid
@@ -19,6 +20,10 @@ class Phone(Callee):
         invite = self.expect(f"INVITE of {call_id}", seconds,
                              lambda m: m.first.startswith("INVITE ") and header(m, "Call-ID") == call_id)
         return Rung(self, invite, self.user)
+
+    def reinvited(self, rung, seconds=5):
+        return self.expect(f"re-INVITE of {rung.call_id}", seconds, lambda m: m.first.startswith("INVITE ") and
+                           header(m, "Call-ID") == rung.call_id and ";tag=" in header(m, "To"))
 
     def assert_not_rung_again(self, rung, seconds=0.4):
         """No INVITE but repeats of this one."""
@@ -44,6 +49,7 @@ class DialTest(OneCall):
     def dial(self, to="sip:alice@sentiric.cloud", line=OURS, **how):
         """A call to alice for the platform, from a number of ours, and the INVITE that reached her."""
         call_id = how.pop("call_id", "out-" + str(uuid.uuid4()))
+        self.alice.unread.clear()
         r = peers.b2bua(self.stack, "dial", f"sip:{line}@sentiric.cloud", to, call_id, **how)
         self.assertEqual((r["status"], r.get("call_id")), ("OK", call_id), r)
         return call_id, self.alice.rung_for(call_id)
@@ -158,6 +164,166 @@ class TestDialToPlatform(DialTest):
         rung.say("486 Busy Here", contact=False)
         rung.expect_ack()
         self.over(r["call_id"], "busy", keys=UNANSWERED)
+
+
+class TestDialTwo(DialTest):
+    """`from` is a registered user: he is rung first, and then joined to `to`."""
+
+    def setUp(self):
+        super().setUp()
+        self.bob = self.phone("bob")
+
+    def first(self, to="sip:bob@sentiric.cloud", **how):
+        """Bob is wanted by alice, who has answered."""
+        call_id, alice = self.dial(to, "alice", **how)
+        self.assertIn("bob", header(alice.request, "From"))
+        alice.ring().pick_up()
+        alice.expect_ack()
+        return call_id, alice
+
+    def second(self, **how):
+        call_id, alice = self.first(**how)
+        bob = self.bob.rung()
+        self.assertIn("alice", header(bob.request, "From"))
+        self.assertEqual(bob.request.body, alice.sdp())
+        return call_id, alice, bob
+
+    def picked_up(self, bob, alice, port=43000):
+        bob.ring().say("200 OK", bob.sdp(port))
+        bob.expect_ack()
+        offer = alice.phone.reinvited(alice)
+        self.assertIn(f"m=audio {port} ", offer.body)
+        return offer
+
+    def joined(self):
+        call_id, alice, bob = self.second()
+        offer = self.picked_up(bob, alice)
+        alice.say("200 OK", alice.sdp(), request=offer)
+        alice.expect_ack()
+        wait_for("the port is back", 5, lambda: self.stack.ctl("call", call_id).get("port_state") == "released")
+        return call_id, alice, bob
+
+    def test_joined_and_the_first_hangs_up(self):
+        call_id, alice, bob = self.joined()
+        self.assertEqual(status(alice.bye()), 200)
+        bob.expect_bye()
+        started = self.over(call_id, "normal_clearing", "caller")[0]
+        plan = started["dialplanResolution"]["action"]
+        self.assertEqual((plan["action"], plan["actionData"]["data"]["target"]), ("BRIDGE_CALL", "<sip:bob@sentiric.cloud>"))
+
+    def test_joined_and_the_second_hangs_up(self):
+        call_id, alice, bob = self.joined()
+        self.assertEqual(status(bob.bye()), 200)
+        alice.expect_bye()
+        self.over(call_id, "normal_clearing", "callee")
+
+    def test_joined_and_an_operator_hangs_up(self):
+        call_id, alice, bob = self.joined()
+        self.stack.ctl("hangup", call_id)
+        alice.expect_bye()
+        bob.expect_bye()
+        self.over(call_id, "system_terminated", "operator")
+
+    def test_the_session_goes_on_for_the_first(self):
+        """One o= line from beginning to end, whose version grows."""
+        call_id, alice, bob = self.second()
+        before = re.search(r"o=- (\d+) (\d+) ", alice.request.body)
+        after = re.search(r"o=- (\d+) (\d+) ", self.picked_up(bob, alice).body)
+        self.assertEqual((after[1], int(after[2])), (before[1], int(before[2]) + 1))
+        self.stack.ctl("hangup", call_id)
+        alice.expect_bye()
+        bob.expect_bye()
+        self.over(call_id, "system_terminated", keys=UNANSWERED)
+
+    def test_the_first_answers_elsewhere(self):
+        """His media moved with the re-INVITE: the second hears of it."""
+        call_id, alice, bob = self.second()
+        offer = self.picked_up(bob, alice)
+        alice.say("200 OK", alice.sdp(43210), request=offer)
+        alice.expect_ack()
+        told = bob.phone.reinvited(bob)
+        self.assertIn("m=audio 43210 ", told.body)
+        bob.say("200 OK", bob.sdp(43000), request=told)
+        bob.expect_ack()
+        bob.bye()
+        alice.expect_bye()
+        self.over(call_id, "normal_clearing", "callee")
+
+    def test_glare(self):
+        call_id, alice, bob = self.second()
+        offer = self.picked_up(bob, alice)
+        alice.say("491 Request Pending", request=offer)
+        alice.expect_ack()
+        again = alice.phone.reinvited(alice)
+        alice.say("200 OK", alice.sdp(), request=again)
+        alice.expect_ack()
+        bob.bye()
+        alice.expect_bye()
+        self.over(call_id, "normal_clearing", "callee")
+
+    def test_the_second_is_busy(self):
+        call_id, alice, bob = self.second()
+        bob.say("486 Busy Here", contact=False)
+        bob.expect_ack()
+        alice.expect_bye()
+        ended = self.over(call_id, "busy", "callee", UNANSWERED)[-1]
+        self.assertEqual(ended["sipCode"], 486)
+
+    def test_the_second_is_not_there(self):
+        self.assertEqual(status(self.bob.register(["*"], ["Expires: 0"])), 200)
+        call_id, alice = self.first()
+        alice.expect_bye()
+        self.over(call_id, "no_answer", keys=UNANSWERED)
+
+    def test_the_first_does_not_take_it(self):
+        call_id, alice, bob = self.second()
+        offer = self.picked_up(bob, alice)
+        alice.say("488 Not Acceptable Here", request=offer)
+        alice.expect_ack()
+        alice.expect_bye()
+        bob.expect_bye()
+        self.over(call_id, "failure", "service", UNANSWERED)
+
+    def test_the_first_hangs_up_meanwhile(self):
+        call_id, alice, bob = self.second()
+        bob.ring()
+        self.assertEqual(status(alice.bye()), 200)
+        bob.expect_cancel()
+        self.over(call_id, "normal_clearing", "caller", UNANSWERED)
+
+    def test_the_second_hangs_up_while_they_are_joined(self):
+        call_id, alice, bob = self.second()
+        self.picked_up(bob, alice)
+        self.assertEqual(status(bob.bye()), 200)
+        alice.expect_bye()
+        self.over(call_id, "normal_clearing", "callee", UNANSWERED)
+
+    def test_killed_while_the_second_rings(self):
+        for name in ("call-actor", "sip-edge"):
+            with self.subTest(name):
+                call_id, alice, bob = self.second()
+                bob.ring()
+                wait_for("bob rings", 5, lambda: any(
+                    leg["state"] == "ringing" for leg in self.stack.ctl("call", call_id)["legs"]))
+                self.stack.wait_restarted(self.stack.kill_worker(name))
+                offer = self.picked_up(bob, alice)
+                alice.say("200 OK", alice.sdp(), request=offer)
+                alice.expect_ack()
+                alice.bye()
+                bob.expect_bye()
+                self.over(call_id, "normal_clearing", "caller")
+
+    def test_killed_while_they_are_joined(self):
+        for name in ("call-actor", "sip-edge"):
+            with self.subTest(name):
+                call_id, alice, bob = self.second()
+                offer = self.picked_up(bob, alice)
+                self.stack.wait_restarted(self.stack.kill_worker(name))
+                alice.say("200 OK", alice.sdp(), request=offer)
+                alice.expect_ack(10)
+                alice.bye()
+                bob.expect_bye()
+                self.over(call_id, "normal_clearing", "caller")
 
 
 class TestDialFast(DialTest):

@@ -51,6 +51,9 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
         return state != CALL_ST_NEW;
     case CALL_EV_DIAL_ON:
         return state != CALL_ST_SETUP;
+    case CALL_EV_DIAL_JOIN:
+    case CALL_EV_DIAL_FAILED:
+        return state != CALL_ST_ESTABLISHED;
     case CALL_EV_DIAL_ANSWER:
         return state != CALL_ST_RINGING;
     case CALL_EV_RELAY:
