@@ -22,8 +22,8 @@ void gauge_init(void)
 {
     static struct stat_series *const all[] = {&calls_limit, &registrations, &outbox,     &outbox_limit,
                                               &store_rows,  &store_file,    &store_limit};
-    static const char *const states[] = {"locating", "user_lookup", "dialplan",    "ringing", "media",
-                                         "answered", "closing",     "established", "ending"};
+    static const char *const states[] = {"locating",  "user_lookup", "dialplan", "ringing",     "media",
+                                         "answering", "answered",    "closing",  "established", "ending"};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         stat_register(all[i]);
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)

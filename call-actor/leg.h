@@ -95,6 +95,8 @@ static inline void leg_request_answered(Store__ClientTxn *txn)
 {
     row_bytes(&txn->raw, span_of(NULL, 0));
 }
+/** Its body, while its bytes are kept. */
+struct span leg_request_body(const Store__ClientTxn *txn);
 /** It has no final answer yet. */
 static inline bool leg_request_is_out(const Store__ClientTxn *txn)
 {

@@ -29,6 +29,12 @@ void leg_request_put(Store__ClientTxn **at, Store__ClientTxn *txn)
     *at = txn;
 }
 
+struct span leg_request_body(const Store__ClientTxn *txn)
+{
+    struct span raw = row_span(txn->raw);
+    return span_from(raw, span_find_span(raw, SPAN("\r\n\r\n")) + strlen("\r\n\r\n"));
+}
+
 static Store__ClientTxn *keep(const struct call *c, const char *method, const Store__Dialog *d, uint32_t cseq,
                               struct buf *raw)
 {

@@ -120,6 +120,8 @@ bool rel100_has_asked(const struct side *side);
 bool rel100_is_updating(const struct call *c);
 /** st->in is an UPDATE with an offer that can be passed on. */
 void rel100_update(struct call *c, struct call_effects *fx, const struct call_step *st);
+/** UPDATE to the callee. auth: a whole header line, or empty. NULL: it has no room. */
+Store__ClientTxn *rel100_update_new(const struct call *c, Store__Early *e, struct span sdp, struct span auth);
 /** It was taken. */
 void rel100_updated(struct call *c, const Store__Early *e, const Store__EarlyAsk *ask, const struct sip_msg *answer);
 

@@ -2,6 +2,7 @@
 #include "call-actor/rel100.h"
 
 #include "call-actor/dialog.h"
+#include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
@@ -71,17 +72,18 @@ static void write_rack(struct buf *raw, uint32_t rseq, uint32_t cseq)
 
 /* All the dialogs of one INVITE count together, so that what comes after the early ones is never behind them. */
 static Store__ClientTxn *prack_new(const struct call *c, const Store__OutLeg *leg, Store__Dialog *d, uint32_t rseq,
-                                   struct span sdp)
+                                   struct span sdp, struct span auth)
 {
     struct buf raw;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     d->local_cseq = ++leg->dialog->local_cseq;
     dialog_write_request(&raw, d, SPAN("PRACK"), d->local_cseq);
     write_rack(&raw, rseq, leg->invite->cseq);
+    buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
     if (raw.failed)
-        die(EX_INTERNAL, "a PRACK of ours has no room");
+        die(EX_INTERNAL, "a PRACK of ours has no room"); /* never: REL100_HEAD_BYTES_MAX bounds its routes */
     Store__ClientTxn *txn = leg_request_new(c, "PRACK", d, d->local_cseq, buf_span(&raw));
     buf_fini(&raw);
     return txn;
@@ -96,7 +98,7 @@ void rel100_prack(struct call *c, struct call_effects *fx, Store__Early *e, uint
         return; /* never: what is kept of an early dialog has one or the other */
     Store__EarlyAsk *ask = row_alloc(sizeof(*ask));
     store__early_ask__init(ask);
-    ask->request = prack_new(c, leg, d, rseq, sdp);
+    ask->request = prack_new(c, leg, d, rseq, sdp, SPAN(""));
     ask->rseq = rseq;
     row_bytes(&ask->key, key);
     e->unheard = false;
@@ -138,8 +140,7 @@ static void pass_back(struct call *c, struct call_effects *fx, const Store__Earl
 /* An offer and its answer: what both said is what stands (session_timer.h). */
 static void note_session(struct call *c, const Store__Early *e, const Store__EarlyAsk *ask, const struct call_step *st)
 {
-    struct span raw = row_span(ask->request->raw);
-    struct span offer = span_from(raw, span_find_span(raw, SPAN("\r\n\r\n")) + strlen("\r\n\r\n"));
+    struct span offer = leg_request_body(ask->request);
     Store__Dialog *callee = side_of(c, e->leg).d;
     bool taken = st->in->status >= 200 && st->in->status < 300;
     if (!taken || st->sdp.len == 0 || callee == NULL)
@@ -148,10 +149,40 @@ static void note_session(struct call *c, const Store__Early *e, const Store__Ear
     session_note_sdp(ask->to_caller ? callee : c->row->a, offer);
 }
 
+/* Some carriers challenge every request. false: this one cannot be answered, or was often enough. */
+static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Early *e, Store__EarlyAsk *ask,
+                              const struct call_input *in)
+{
+    const Store__OutLeg *leg = side_of(c, e->leg).leg;
+    Store__Dialog *d = rel100_dialog(c, e);
+    struct buf line;
+    struct span nonce;
+    if (ask->to_caller || leg == NULL || d == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) ||
+        ask->auth_tries >= DIGEST_TRIES_MAX)
+        return false;
+    const struct out_leg_challenge q = {.response = in->msg, .uri = d->remote_target, .used = ask->auth_nonce};
+    Store__ClientTxn *request = NULL;
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    if (out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce)) {
+        struct span sdp = leg_request_body(ask->request), auth = buf_span(&line);
+        request = ask->rseq != 0 ? prack_new(c, leg, d, ask->rseq, sdp, auth) : rel100_update_new(c, e, sdp, auth);
+    }
+    buf_fini(&line);
+    if (request == NULL)
+        return false;
+    row_text(&ask->auth_nonce, nonce);
+    ask->auth_tries++;
+    leg_request_put(&ask->request, request);
+    fx_request(fx, rel100_method(ask), request, e->leg);
+    return true;
+}
+
 void rel100_answered(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
     size_t at;
     Store__Early *e = rel100_of_branch(c, st->in->txn, &at);
+    if (answers_challenge(c, fx, e, e->asks[at], st->in))
+        return;
     Store__EarlyAsk *ask = row_list_take(&e->asks, &e->n_asks, at);
     pass_back(c, fx, ask, st);
     note_session(c, e, ask, st);

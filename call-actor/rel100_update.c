@@ -57,12 +57,13 @@ bool rel100_is_updating(const struct call *c)
 
 /* --- passed on --- */
 
-static Store__ClientTxn *write_update(const struct call *c, const Store__Dialog *d, struct span sdp)
+static Store__ClientTxn *write_update(const struct call *c, const Store__Dialog *d, struct span sdp, struct span auth)
 {
     struct buf raw;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, d, SPAN("UPDATE"), d->local_cseq);
     leg_put_dialog(&raw, c, d, d->peer);
+    buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, sdp);
     Store__ClientTxn *txn = raw.failed ? NULL : leg_request_new(c, "UPDATE", d, d->local_cseq, buf_span(&raw));
@@ -80,16 +81,17 @@ static Store__ClientTxn *to_caller(const struct call *c, Store__Early *e, struct
     buf_puts(&tag, e->tag);
     d.local_tag = row_text_dup(buf_span(&tag));
     d.local_cseq = ++e->local_cseq;
-    Store__ClientTxn *txn = write_update(c, &d, sdp);
+    Store__ClientTxn *txn = write_update(c, &d, sdp, SPAN(""));
     row_text(&d.local_tag, SPAN(""));
     buf_fini(&tag);
     return txn;
 }
 
-static Store__ClientTxn *to_callee(const struct call *c, Store__Early *e, struct span sdp)
+Store__ClientTxn *rel100_update_new(const struct call *c, Store__Early *e, struct span sdp, struct span auth)
 {
-    e->dialog->local_cseq = ++side_of(c, e->leg).leg->dialog->local_cseq;
-    return write_update(c, e->dialog, sdp);
+    Store__Dialog *d = rel100_dialog(c, e);
+    d->local_cseq = ++side_of(c, e->leg).leg->dialog->local_cseq;
+    return write_update(c, d, sdp, auth);
 }
 
 void rel100_update(struct call *c, struct call_effects *fx, const struct call_step *st)
@@ -97,7 +99,7 @@ void rel100_update(struct call *c, struct call_effects *fx, const struct call_st
     Store__Early *e = st->side.early;
     struct span target;
     bool from_caller = st->side.leg == NULL;
-    Store__ClientTxn *request = from_caller ? to_callee(c, e, st->sdp) : to_caller(c, e, st->sdp);
+    Store__ClientTxn *request = from_caller ? rel100_update_new(c, e, st->sdp, SPAN("")) : to_caller(c, e, st->sdp);
     side_note_request(&st->side, st->in->msg, st->in->source);
     if (request == NULL) { /* beside its routes it does not fit into a message */
         leg_reply(c, fx, st->in, 513, true);

@@ -207,17 +207,11 @@ static void answer_again(const struct call *c, struct call_effects *fx, const st
 
 /* --- the trunk asks who we are --- */
 
-static struct span body_of(const Store__ClientTxn *request)
-{
-    struct span raw = row_span(request->raw);
-    return span_from(raw, span_find_span(raw, SPAN("\r\n\r\n")) + strlen("\r\n\r\n"));
-}
-
 static bool send_authorized(struct call *c, struct call_effects *fx, Store__Relay *r, struct span auth)
 {
     struct buf body;
     buf_init(&body, SIP_MSG_BYTES_MAX);
-    buf_put_span(&body, body_of(r->request)); /* its request goes when the next one comes */
+    buf_put_span(&body, leg_request_body(r->request)); /* its request goes when the next one comes */
     bool sent = !body.failed && send_request(c, fx, r, buf_span(&body), auth);
     buf_fini(&body);
     return sent;

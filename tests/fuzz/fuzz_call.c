@@ -15,6 +15,7 @@
 #define PORTS_MAX 64
 #define DRAIN_MAX 2000
 #define TEXT_MAX 8192
+#define EARLY_OPS 240 /* bytes of a script from here on are about early dialogs */
 
 static struct {
     struct call_conf conf;
@@ -381,6 +382,78 @@ static void relay_answer(void)
         refresh_answer();
 }
 
+/* --- early dialogs --- */
+
+static Store__Early *some_early(void)
+{
+    return f.c->row->n_earlies > 0 ? f.c->row->earlies[take() % f.c->row->n_earlies] : NULL;
+}
+
+/* A provisional that wants PRACK, of one of four dialogs. */
+static void callee_says_reliably(void)
+{
+    static const char *const tags[] = {"t", "u", "v", "w"};
+    const Store__OutLeg *leg = some_leg();
+    if (leg == NULL)
+        return;
+    unsigned status = 180 + take() % 4, rseq = take() % 8;
+    const char *tag = tags[take() % 4], *body = bodies[take() % 4];
+    int n = snprintf(f.text, sizeof(f.text),
+                     "SIP/2.0 %u x\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=x\r\n"
+                     "To: <sip:1@b>;tag=%s\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:b@192.0.2.20>\r\n"
+                     "Require: 100rel\r\nRSeq: %u\r\nAllow: UPDATE\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     status, tag, rseq, *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text) && sip_msg_decode(&f.msg, span_of(f.text, (size_t)n)) == 0)
+        respond(leg->invite->branch, &f.msg, status);
+}
+
+/* PRACK of what was said last there, or UPDATE. */
+static void caller_asks_early(void)
+{
+    const Store__Early *e = some_early();
+    const char *tag = f.c->row->a->local_tag;
+    if (e == NULL)
+        return;
+    const char *method = take() % 3 == 0 ? "UPDATE" : "PRACK", *body = bodies[take() % 4];
+    unsigned cseq = 8 + take() % 8, off = take() % 8 == 0;
+    int n = snprintf(f.text, sizeof(f.text),
+                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10;rport;branch=z9hG4bKe%u\r\n"
+                     "From: <sip:a@b>;tag=f\r\nTo: <sip:1@b>;tag=%.*s%s\r\nCall-ID: c\r\nCSeq: %u %s\r\n"
+                     "Contact: <sip:a@192.0.2.10>\r\nRAck: %u 10 INVITE\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     method, cseq, (int)strcspn(tag, "."), tag, e->tag, cseq, method, e->rseq_out + off,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text))
+        request(span_of(f.text, (size_t)n));
+}
+
+static void callee_asks_early(void)
+{
+    const Store__Early *e = some_early();
+    if (e == NULL || e->dialog == NULL)
+        return;
+    const Store__Dialog *d = e->dialog;
+    const char *body = bodies[take() % 4];
+    unsigned cseq = take() % 8;
+    int n = snprintf(f.text, sizeof(f.text),
+                     "UPDATE sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKu%u\r\n"
+                     "From: <sip:b@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u UPDATE\r\n"
+                     "Contact: <sip:b@192.0.2.22>\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     cseq, d->remote_tag, d->local_tag, d->call_id, cseq,
+                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    if (n > 0 && (size_t)n < sizeof(f.text))
+        request(span_of(f.text, (size_t)n));
+}
+
+static void early_answer(void)
+{
+    static const unsigned statuses[] = {200, 200, 100, 488, 481, 407, 500, 0};
+    const Store__Early *e = some_early();
+    if (e == NULL || e->n_asks == 0)
+        return;
+    const Store__ClientTxn *asked = e->asks[take() % e->n_asks]->request;
+    respond_with(asked->branch, asked->method, statuses[take() % 8], "t");
+}
+
 /* What callees owe. false: nothing. */
 static bool callees_settle(void)
 {
@@ -479,6 +552,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static void (*const ops[])(void) = {raw_request, pattern_request, pattern_request, some_answer,       some_answer,
                                         bye_answer,  terminate,       time_passes,     die_and_come_back, some_targets,
                                         callee_says, callee_says,     callee_asks,     callee_ends,       relay_answer};
+    static void (*const early_ops[])(void) = {callee_says_reliably, caller_asks_early, callee_asks_early, early_answer};
     static const char *const portless[] = {"BRIDGE_CALL", NULL};
     static const char *const domains[] = {"b", "192.0.2.1", NULL};
     struct span bad;
@@ -508,8 +582,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         raw_request();
     if (f.c->row->a == NULL && !f.forgotten)
         pattern(true);
-    while (f.in.len > 0 && f.c->row->a != NULL && !f.forgotten)
-        ops[take() % (sizeof(ops) / sizeof(ops[0]))]();
+    while (f.in.len > 0 && f.c->row->a != NULL && !f.forgotten) {
+        unsigned op = take();
+        if (op >= EARLY_OPS)
+            early_ops[op % 4]();
+        else
+            ops[op % (sizeof(ops) / sizeof(ops[0]))]();
+    }
     if (f.c->row->a != NULL && !f.forgotten)
         drain();
     call_free(f.c);

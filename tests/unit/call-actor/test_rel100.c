@@ -214,6 +214,36 @@ static void the_answer_in_prack_passes_end_to_end(void **s)
     bridge_assert_leg(k, 1, OUT_LEG_UP);
 }
 
+/* A trunk that challenges every request. */
+static void a_challenged_prack_is_said_with_credentials(void **s)
+{
+    struct kit *k = *s;
+    static const struct bridge_target trunk = {
+        .uri = "sip:bob@198.51.100.20:5062", .q = 1000, .addr = "198.51.100.20", .trunk = true};
+    k->conf.trunk_user = "we";
+    k->conf.trunk_secret = "s3cret";
+    k->conf.trunk_realm = "carrier";
+    bridge_asked_with(k, BRIDGE_CALLER_OFFER, SUPPORTS);
+    bridge_rings(k, &trunk, 1);
+    BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_EARLY, .more = RELIABLE(7));
+    prack_in(k, ".1", rseq_of(bridge_reply(k, 0, 183)), 11, NEW_OFFER);
+    for (unsigned i = 0; i < 4; i++) {
+        char more[128];
+        (void)snprintf(more, sizeof(more),
+                       "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n%u\", stale=true\r\n", i);
+        bridge_response_to(k, row_span(asked(k)->request->branch), "x",
+                           &(struct bridge_rsp){.status = 407, .method = "PRACK", .tag = "b1", .more = more});
+        if (i == 3)
+            break;
+        struct call_effect *again = bridge_request(k, 1, "PRACK");
+        kit_assert_has(again, "\r\nProxy-Authorization: Digest ");
+        kit_assert_has(again, "RAck: 7 1 INVITE\r\n");
+        kit_assert_has(again, NEW_OFFER);
+        assert_int_equal(number_in(again, "\r\nCSeq: "), 3 + i);
+    }
+    kit_assert_has(bridge_reply(k, 0, 488), "CSeq: 11 PRACK\r\n"); /* enough is enough */
+}
+
 static void many_wait_and_no_more(void **s)
 {
     struct kit *k = *s;
@@ -393,6 +423,7 @@ int main(void)
         KIT_TEST(an_offer_in_prack_passes_end_to_end),
         KIT_TEST(an_offer_in_prack_may_be_refused),
         KIT_TEST(the_answer_in_prack_passes_end_to_end),
+        KIT_TEST(a_challenged_prack_is_said_with_credentials),
         KIT_TEST(many_wait_and_no_more),
         KIT_TEST(forks_are_bounded),
         KIT_TEST(a_cancel_while_a_prack_is_passed_on),
