@@ -74,6 +74,25 @@ struct store *store_open(const struct store_args *args)
     return &store;
 }
 
+/* There is one shard, now and before. */
+bool store_open_other(const char *dir, uint32_t shard, struct store **out)
+{
+    (void)dir;
+    (void)shard;
+    *out = NULL;
+    return true;
+}
+
+void store_sync(struct store *s)
+{
+    (void)s;
+}
+
+void store_close(struct store *s)
+{
+    (void)s;
+}
+
 void store_put(struct store *s, enum store_table t, uint64_t key, struct span value)
 {
     (void)s;
