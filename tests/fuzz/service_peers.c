@@ -174,18 +174,34 @@ static const char *const bodies[] = {
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\n",
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n"};
 
+/* Content-Type and body of a request; how: as in bodies[]. */
+struct content {
+    const char *type; /* a header line, or "" */
+    const char *body;
+};
+
+static struct content content_of(const char *method, unsigned how)
+{
+    static const char *const types[] = {"", "Content-Type: application/dtmf-relay\r\n",
+                                        "Content-Type: application/dtmf\r\n", "Content-Type: text/plain\r\n"};
+    static const char *const keys[] = {"", "Signal=5\r\nDuration=160\r\n", "#", "hi"};
+    if (strcmp(method, "INFO") == 0 || strcmp(method, "MESSAGE") == 0)
+        return (struct content){.type = types[how % 4], .body = keys[how % 4]};
+    return (struct content){.type = how % 4 > 0 ? "Content-Type: application/sdp\r\n" : "", .body = bodies[how % 4]};
+}
+
 static void speak(struct slot *s, const char *method, unsigned branch, const char *to_tag, unsigned how)
 {
     static const char *const extras[] = {"", "Require: nothing\r\n", "Max-Forwards: 0\r\n",
                                          "Content-Encoding: gzip\r\n"};
-    const char *body = bodies[how % 4];
-    int n = snprintf(s->last, sizeof(s->last),
-                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKp%u\r\n"
-                     "From: <sip:a@b>;tag=f%u\r\nTo: <sip:1@b>%s%s\r\nCall-ID: c%td-%u\r\nCSeq: %u %s\r\n"
-                     "Contact: <sip:a@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-                     method, branch, s->gen, *to_tag != '\0' ? ";tag=" : "", to_tag, s - w.slot, s->gen, s->cseq,
-                     method, how / 4 % 8 == 7 ? extras[how / 32 % 4] : "",
-                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+    struct content content = content_of(method, how);
+    int n =
+        snprintf(s->last, sizeof(s->last),
+                 "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKp%u\r\n"
+                 "From: <sip:a@b>;tag=f%u\r\nTo: <sip:1@b>%s%s\r\nCall-ID: c%td-%u\r\nCSeq: %u %s\r\n"
+                 "Contact: <sip:a@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                 method, branch, s->gen, *to_tag != '\0' ? ";tag=" : "", to_tag, s - w.slot, s->gen, s->cseq, method,
+                 how / 4 % 8 == 7 ? extras[how / 32 % 4] : "", content.type, strlen(content.body), content.body);
     s->last_len = (size_t)n < sizeof(s->last) ? (size_t)n : sizeof(s->last);
     rx(span_of(s->last, s->last_len), false);
 }
@@ -220,12 +236,14 @@ void peers_cancel(void)
     speak(s, "CANCEL", s->branch, take() % 8 == 1 ? s->to_tag : "", 0);
 }
 
+#define MESSAGE_AT 0x6f /* one of the UPDATEs that scripts said before there was a MESSAGE */
+
 void peers_in_dialog(void)
 {
     static const char *const methods[] = {"ACK", "ACK", "BYE", "BYE", "INVITE", "OPTIONS", "INFO", "UPDATE"};
     struct slot *s = some_slot();
     unsigned what = take(), how = take();
-    const char *method = methods[what % 8];
+    const char *method = what == MESSAGE_AT ? "MESSAGE" : methods[what % 8];
     if (strcmp(method, "ACK") != 0 || what / 8 % 4 == 3)
         s->cseq += what / 32 % 8 == 7 ? (unsigned)-1 : 1;
     bool ack_of_refusal = strcmp(method, "ACK") == 0 && what / 32 % 2 == 1;
@@ -304,7 +322,8 @@ void peers_callee_asks(void)
     char text[TEXT_MAX];
     struct callee *c = some_callee();
     unsigned what = take(), how = take();
-    const char *method = methods[what % 8], *body = bodies[how % 4];
+    const char *method = what == MESSAGE_AT ? "MESSAGE" : methods[what % 8];
+    struct content content = content_of(method, how);
     if (c == NULL)
         return;
     bool goes_on = strcmp(method, "ACK") == 0 || strcmp(method, "CANCEL") == 0;
@@ -314,8 +333,8 @@ void peers_callee_asks(void)
                      "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=z9hG4bKq%u\r\n"
                      "From: <sip:1@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
                      "Contact: <sip:1@192.0.2.20:5070>\r\n%sContent-Length: %zu\r\n\r\n%s",
-                     method, w.branches, callee_tags[what / 16 % 3], c->tag, c->call_id, c->cseq, method,
-                     *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+                     method, w.branches, callee_tags[what / 16 % 3], c->tag, c->call_id, c->cseq, method, content.type,
+                     strlen(content.body), content.body);
     if (n > 0 && (size_t)n < sizeof(text))
         rx(span_of(text, (size_t)n), false);
 }

@@ -203,12 +203,12 @@ static struct story *story_of(uint64_t key)
     return &b.story[b.stories++];
 }
 
-/* "trace/key in hex/call.started" */
+/* "trace/key in hex/call.started", "trace/key in hex/call.dtmf.received/3" */
 static uint64_t key_of(const char *message_id)
 {
-    const char *last = strrchr(message_id, '/');
-    FUZZ_ASSERT(last != NULL && last - message_id >= 17);
-    return strtoull(last - 16, NULL, 16);
+    const char *first = strchr(message_id, '/');
+    FUZZ_ASSERT(first != NULL && strlen(first) > 17 && first[17] == '/');
+    return strtoull(first + 1, NULL, 16);
 }
 
 void virt_pub_hears(const Plane__Event *ev)
@@ -220,6 +220,8 @@ void virt_pub_hears(const Plane__Event *ev)
     } else if (strcmp(ev->routing_key, "call.answered") == 0) {
         FUZZ_ASSERT(s->started && !s->ended);
         s->answered = true;
+    } else if (strcmp(ev->routing_key, "call.dtmf.received") == 0) {
+        FUZZ_ASSERT(s->started && ev->optional);
     } else {
         FUZZ_ASSERT(s->started && strcmp(ev->routing_key, "call.ended") == 0);
         s->ended = true;
