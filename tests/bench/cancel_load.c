@@ -5,6 +5,7 @@
  *
  * Prints one line of JSON. Ends with 0 when every INVITE got one final response, and every CANCEL and BYE an answer.
  */
+#include "tests/bench/cancel_callee.h"
 #include "tests/bench/load.h"
 
 #include <getopt.h>
@@ -19,8 +20,9 @@
 #define REPEATS_MAX 10         /* 64*T1 */
 #define STATUS_MAX 700
 #define USAGE                                                                                                          \
-    "usage: cancel_load --port PORT [--count N] [--rate N] [--within MS] [--linger MS] [--seed N] [--to USER]\n"       \
-    "  --within 0: nobody cancels\n"
+    "usage: cancel_load --port PORT [--count N] [--rate N] [--within MS] [--linger MS] [--seed N] [--to USER] "        \
+    "[--callee PORT]\n"                                                                                                \
+    "  --within 0: nobody cancels\n  --callee: plays who is called as well, on this port; he answers within MS, too\n"
 
 enum awaits { NOTHING = 0, ANY_RESPONSE = 1, FINAL = 2, CANCELS_ANSWER = 3, BYES_ANSWER = 4 };
 
@@ -39,6 +41,7 @@ struct call {
 
 static struct {
     unsigned long port, count, within_ms, linger_ms, seed;
+    unsigned long callee; /* port; 0: the service answers */
     double rate;
     const char *to;
 } args = {.count = 1000, .within_ms = 100, .linger_ms = 1000, .seed = 1, .rate = 100, .to = "902121234567"};
@@ -49,7 +52,7 @@ static unsigned long finals[STATUS_MAX], cancel_answers[STATUS_MAX], bye_answers
 static struct load_latency answered;
 static uint16_t own_port;
 static uint64_t dice;
-static int fd;
+static int fd, callee_fd = -1; /* poll passes over the second while it is none */
 
 static uint64_t roll(void)
 {
@@ -295,11 +298,14 @@ static void run(void)
             open++;
         for (unsigned long i = open; i < begun; i++)
             on_time(&calls[i], now);
-        if (begun == args.count && under_way == 0 && quiet_since == 0)
+        bool settled = callee_fd < 0 || callee_is_settled();
+        if (begun == args.count && under_way == 0 && settled && quiet_since == 0)
             quiet_since = now;
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, 1) > 0)
+        struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = callee_fd, .events = POLLIN}};
+        if (poll(p, 2, 1) > 0)
             receive();
+        if (callee_fd >= 0)
+            callee_run(load_now_us());
     }
 }
 
@@ -307,9 +313,9 @@ static void run(void)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"port", 1, NULL, 'p'}, {"count", 1, NULL, 'n'}, {"rate", 1, NULL, 'r'},   {"within", 1, NULL, 'w'},
-        {"seed", 1, NULL, 's'}, {"to", 1, NULL, 't'},    {"linger", 1, NULL, 'l'}, {0}};
+    static const struct option options[] = {{"port", 1, NULL, 'p'},   {"count", 1, NULL, 'n'},  {"rate", 1, NULL, 'r'},
+                                            {"within", 1, NULL, 'w'}, {"seed", 1, NULL, 's'},   {"to", 1, NULL, 't'},
+                                            {"linger", 1, NULL, 'l'}, {"callee", 1, NULL, 'c'}, {0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'p')
             args.port = strtoul(optarg, NULL, 10);
@@ -323,12 +329,15 @@ static void parse(int argc, char **argv)
             args.seed = strtoul(optarg, NULL, 10);
         else if (c == 't')
             args.to = optarg;
+        else if (c == 'c')
+            args.callee = strtoul(optarg, NULL, 10);
         else if (c == 'l')
             args.linger_ms = strtoul(optarg, NULL, 10);
         else
             args.port = 0;
     }
-    if (args.port == 0 || args.port > 65535 || args.count == 0 || args.rate <= 0 || args.seed == 0) {
+    if (args.port == 0 || args.port > 65535 || args.callee > 65535 || args.count == 0 || args.rate <= 0 ||
+        args.seed == 0) {
         (void)fputs(USAGE, stderr);
         exit(2);
     }
@@ -355,17 +364,23 @@ int main(int argc, char **argv)
     calls = calloc(args.count, sizeof(*calls));
     if (calls == NULL)
         load_stop("memory");
+    if (args.callee != 0)
+        callee_fd = callee_begin((uint16_t)args.port, (uint16_t)args.callee, args.count,
+                                 (int64_t)args.within_ms * 1000 + 1, dice ^ args.port);
     int64_t began = load_now_us();
     run();
     printf("{\"calls\":%lu,", args.count);
     print_counts("finals", finals);
     print_counts("cancel_answers", cancel_answers);
     print_counts("bye_answers", bye_answers);
+    if (callee_fd >= 0)
+        callee_print();
     printf(
         "\"cancels\":%lu,\"crossed\":%lu,\"without_final\":%lu,\"without_answer\":%lu,\"conflicts\":%lu,\"resent\":%lu,"
         "\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f,\"seconds\":%.3f}\n",
         cancels, crossed, without_final, without_answer, conflicts, resent, load_latency_ms(&answered, 0.5),
         load_latency_ms(&answered, 0.99), (double)(load_now_us() - began) / 1e6);
     free(calls);
+    callee_end();
     return without_final + without_answer + conflicts == 0 ? 0 : 1;
 }

@@ -43,6 +43,7 @@ $(BUILD)/bin/guard_cost: $(BUILD)/obj/tests/bench/guard_cost.o $(BUILD)/lib/libs
 	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
 
 # What a registration costs, beside Kamailio in the same run (scripts/packages.sh bench)
+$(BUILD)/bin/cancel_load: $(BUILD)/obj/tests/bench/cancel_callee.o
 $(BUILD)/bin/reg_load $(BUILD)/bin/cancel_load: $(BUILD)/bin/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/load.o $(LIBS_sip-edge)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"

@@ -16,6 +16,7 @@ FULL = bool(os.environ.get("FULL"))
 SAN = harness.SLOW > 1
 RPCS = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort", "PlayAudio")
 ALL_ANSWERED = 200  # calls that nobody cancels, to learn how long an answer takes
+TO_CALLEE, CALLEE_OF_THE_PLAN = "902121230011", "sip:service@127.0.0.1:5070"
 UNANSWERED = ("call.started", "call.ended")
 
 
@@ -73,6 +74,34 @@ class TestCancelLoad(unittest.TestCase):
             print(f"  {calls} calls at {rate}/s, each cancelled within {answer_ms} ms (backends 0-50 ms each): finals "
                   f"{r['finals']}, {r['cancels']} CANCELs, {r['crossed']} crossed a 200; {s['allocated']} ports taken and "
                   f"given back; {answered} x 3 events, each once and in order", flush=True)
+
+    def test_somebody_else_is_called(self):
+        """Who is called rings and answers at a random moment, so that CANCELs and answers cross on his side as well."""
+        calls, rate = (300, 30) if SAN else (10000, 200) if FULL else (1000, 200)
+        port = harness.free_sip_port()
+        with Stack(LOG_LEVEL="warn") as stack:
+            for plan in stack.platform.config["plans"]:
+                if plan.get("data", {}).get("target") == CALLEE_OF_THE_PLAN:
+                    plan["data"]["target"] = f"sip:callee@127.0.0.1:{port}"
+            stack.platform.write_config()
+            stack.start()
+            stack.platform.faults(**{rpc: {"delay_ms": 0, "delay_max_ms": 50} for rpc in RPCS})
+            r, complaints = Load(stack.sip_port, count=calls, rate=rate, within=200, seed=int(time.time()), to=TO_CALLEE,
+                                 callee=port, linger=2000).finish(200)
+            self.check_answers(r, complaints, calls)
+            self.assertEqual(set(r["finals"]), {"200", "487"}, r)
+            self.assertEqual((r["callee"]["without_ack"], r["callee"]["without_bye"]), (0, 0), r)
+            self.assertEqual(r["callee"]["answered"] + r["callee"]["cancelled"], r["callee"]["invites"], r)
+            stack.assert_clean(60)
+            rung = r["callee"]["invites"]  # call.started comes with the INVITE to him
+            answered = r["finals"]["200"]
+            harness.wait_for("all events", 30, lambda: len(stack.events.all()) >= 2 * rung + answered)
+            orders = collections.Counter(tuple(keys) for keys in stack.events.by_call().values())
+            self.assertEqual(orders, {KINDS: answered, UNANSWERED: rung - answered})
+            self.assertEqual(stack.platform.status()["allocated"], 0)
+            print(f"  {calls} calls to somebody else at {rate}/s: finals {r['finals']}, of {rung} who were rung "
+                  f"{r['callee']['answered']} answered (each had ACK and BYE; {r['callee']['answered'] - answered} crossed "
+                  f"the CANCEL), {r['callee']['cancelled']} cancelled; events {dict(orders)}", flush=True)
 
     def test_while_workers_are_killed(self):
         """No INVITE without a final response, whoever dies."""
