@@ -28,18 +28,20 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
     turn_apply(a, e, &fx);
 }
 
+/* Its step arms the timer for the next deadline, which may have passed too. */
 static void on_call_timer(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
     struct entry *e = t->owner;
-    actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = (enum call_timer)(t - e->timers)});
+    enum call_timer due = calls_next_timer(e);
+    e->due_ms[due] = 0;
+    actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
 }
 
 void actor_own(struct actor *a, struct entry *e)
 {
     e->owner = a;
-    for (size_t i = 0; i < CALL_TIMERS; i++)
-        timer_init(&e->timers[i], on_call_timer, e);
+    timer_init(&e->timer, on_call_timer, e);
 }
 
 struct entry *actor_new_call(struct actor *a)

@@ -134,6 +134,15 @@ void calls_remove(struct calls *cs, struct entry *e)
     free(e);
 }
 
+enum call_timer calls_next_timer(const struct entry *e)
+{
+    enum call_timer first = CALL_TIMERS;
+    for (enum call_timer t = 0; t < CALL_TIMERS; t++)
+        if (e->due_ms[t] != 0 && (first == CALL_TIMERS || e->due_ms[t] < e->due_ms[first]))
+            first = t;
+    return first;
+}
+
 struct entry *calls_by_key(const struct calls *cs, uint64_t key)
 {
     struct map_node *n = map_get(&cs->by_key, span_of((const char *)&key, sizeof(key)));

@@ -11,7 +11,7 @@
 #include "common/base/map.h"
 #include "common/rt/timer.h"
 
-/* A call with its places in the indexes and its armed timers. */
+/* A call with its places in the indexes and its deadlines. */
 struct entry {
     struct call *call;
     struct map_node by_key;
@@ -22,12 +22,13 @@ struct entry {
     struct map_node by_dial; /* of a call that we place: key of who asked for it */
     char *invite_text;       /* key in by_invite */
     struct list all;
-    struct list dirty; /* to be committed at this turn's end */
-    struct timer timers[CALL_TIMERS];
-    void *owner; /* the actor, for the timers' functions */
-    bool live;   /* as last counted */
-    bool stored; /* its row is in the store */
-    bool gone;   /* forgotten in this turn; freed after the commit */
+    struct list dirty;           /* to be committed at this turn's end */
+    int64_t due_ms[CALL_TIMERS]; /* monotonic, as armed: a step of the wall clock moves none; 0: not armed */
+    struct timer timer;          /* the next of them: a call has many, and most calls one or two at a time */
+    void *owner;                 /* the actor, for the timer's function */
+    bool live;                   /* as last counted */
+    bool stored;                 /* its row is in the store */
+    bool gone;                   /* forgotten in this turn; freed after the commit */
 };
 
 struct calls {
@@ -55,6 +56,9 @@ struct entry *calls_add(struct calls *cs, struct call *c);
 void calls_index(struct calls *cs, struct entry *e);
 /** Leaves every index and is freed, the call with it. */
 void calls_remove(struct calls *cs, struct entry *e);
+
+/** Which of its deadlines comes first; CALL_TIMERS: none is armed. */
+enum call_timer calls_next_timer(const struct entry *e);
 
 struct entry *calls_by_key(const struct calls *cs, uint64_t key);
 /** The call one of whose dialogs a request is in (RFC 3261 §12.2.2): our tag, in its To, names the row. */

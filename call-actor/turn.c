@@ -106,20 +106,28 @@ static int64_t next_sweep_ms(int64_t at_ms)
 
 static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f)
 {
-    struct timer *t = &e->timers[f->timer];
-    if (f->at_wall_ms == 0) {
-        loop_timer_cancel(a->loop, t);
+    e->due_ms[f->timer] = 0;
+    if (f->at_wall_ms == 0)
         return;
-    }
     struct now now = loop_now(a->loop);
     int64_t at_ms = now.mono_ms + ((int64_t)f->at_wall_ms - now.wall_ms);
-    loop_timer_at(a->loop, t, f->timer == CALL_TMR_LINGER ? next_sweep_ms(at_ms) : at_ms);
+    if (at_ms < 1)
+        at_ms = 1; /* long past, on a machine that has just started: 0 is none */
+    e->due_ms[f->timer] = f->timer == CALL_TMR_LINGER ? next_sweep_ms(at_ms) : at_ms;
 }
 
-static void do_forget(struct actor *a, struct entry *e)
+static void set_timer(struct actor *a, struct entry *e)
 {
-    for (size_t i = 0; i < CALL_TIMERS; i++)
-        loop_timer_cancel(a->loop, &e->timers[i]);
+    enum call_timer next = calls_next_timer(e);
+    if (next == CALL_TIMERS)
+        loop_timer_cancel(a->loop, &e->timer);
+    else if (!timer_is_set(&e->timer) || e->timer.at_ms != e->due_ms[next])
+        loop_timer_at(a->loop, &e->timer, e->due_ms[next]);
+}
+
+static void do_forget(struct entry *e)
+{
+    memset(e->due_ms, 0, sizeof e->due_ms);
     e->gone = true;
 }
 
@@ -173,7 +181,7 @@ static void perform(struct actor *a, struct entry *e, struct call_effect *f)
         say(e->call, f, loop_now(a->loop).mono_ms);
         break;
     case CALL_EFF_FORGET:
-        do_forget(a, e);
+        do_forget(e);
         break;
     case CALL_EFF_LOCATE:
         where_ask(a, e, span_of(f->raw, f->raw_len));
@@ -205,6 +213,7 @@ void turn_apply(struct actor *a, struct entry *e, struct call_effects *fx)
 {
     for (size_t i = 0; i < fx->count; i++)
         perform(a, e, &fx->list[i]);
+    set_timer(a, e);
     call_effects_clear(fx);
     calls_index(&a->calls, e);
     count_live(a, e);
