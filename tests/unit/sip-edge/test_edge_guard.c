@@ -279,6 +279,16 @@ static void who_takes_part_in_calls_is_not_blocked(void **state)
     assert_true(guard_is_blocked("192.0.2.20"));
 }
 
+/* A forger who writes a phone's address cuts it off no more than somebody in a call. */
+static void who_is_registered_is_not_blocked(void **state)
+{
+    (void)state;
+    fake_rx(REQ("REGISTER", "z9hG4bKr", "", "1 REGISTER"));
+    kit_answer("z9hG4bKr;192.0.2.10:5062;REGISTER", 200, RESP("200 OK", "z9hG4bKr", "1 REGISTER"));
+    fake_rx(SCAN("OPTIONS"));
+    assert_false(guard_is_blocked("192.0.2.10"));
+}
+
 static void blocks_are_shown_and_lifted(void **state)
 {
     struct buf out;
@@ -336,6 +346,7 @@ int main(void)
         TEST(rubbish_blocks_its_source),
         TEST(trusted_peers_are_never_blocked),
         TEST(who_takes_part_in_calls_is_not_blocked),
+        TEST(who_is_registered_is_not_blocked),
         TEST(blocks_are_shown_and_lifted),
         cmocka_unit_test_setup_teardown(switched_off, NULL, kit_teardown),
     };
