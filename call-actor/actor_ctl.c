@@ -155,6 +155,19 @@ static void add_message(void *user, const struct call_history_line *l)
     cJSON_AddItemToArray(user, o);
 }
 
+/* The session timer of one side: docs/timers.md. */
+static void add_session(cJSON *o, const Store__Dialog *d)
+{
+    const Store__Session *s = d != NULL ? d->session : NULL;
+    if (s == NULL || s->interval_s == 0)
+        return;
+    cJSON *session = cJSON_AddObjectToObject(o, "session_timer");
+    cJSON_AddNumberToObject(session, "interval_s", s->interval_s);
+    add_text(session, "refresher", s->we_refresh ? "we" : "they");
+    add_time(session, "refresh_at", s->due_wall_ms);
+    add_time(session, "expires_at", s->expires_wall_ms);
+}
+
 /* The legs that we placed. */
 static cJSON *leg_detail(const Store__OutLeg *leg)
 {
@@ -169,6 +182,8 @@ static cJSON *leg_detail(const Store__OutLeg *leg)
     if (leg->status != 0)
         cJSON_AddNumberToObject(o, "sip_code", leg->status);
     cJSON_AddBoolToObject(o, "trunk", leg->target->trunk);
+    if (leg->state == OUT_LEG_UP)
+        add_session(o, leg->dialog);
     return o;
 }
 
@@ -193,6 +208,8 @@ static cJSON *call_detail(const struct call *c)
     add_text(o, "caller_rtp", row->caller_rtp);
     if ((size_t)row->port_state < sizeof(ports) / sizeof(ports[0]))
         add_text(o, "port_state", ports[row->port_state]);
+    if (row->ended_wall_ms == 0)
+        add_session(o, row->a);
     add_legs(o, row);
     add_times(o, row);
     add_ending(o, row);

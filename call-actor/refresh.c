@@ -235,7 +235,31 @@ static void acknowledge(struct call *c, struct call_effects *fx, const struct si
     fx_request(fx, "ACK", s->ack, side->id);
 }
 
-static void take_2xx(struct call *c, struct call_effects *fx, const struct call_step *st)
+/* Behind its o= line: some count its version up each time they are asked. */
+static struct span media_of(struct span sdp)
+{
+    size_t at = span_find_span(sdp, SPAN("\no="));
+    struct span rest = span_from(sdp, at < sdp.len ? at + 1 : 0);
+    return span_from(rest, span_find(rest, '\n'));
+}
+
+/* An answer with other media than before is news for the other side. What that one answers then is not: they would
+ * never be done. */
+static void note_answer(const struct call *c, const struct call_step *st, struct now now)
+{
+    Store__Session *s = session_of(st->side.d);
+    struct side other = side_other(c, st->side.id);
+    bool other_media = !span_eq(media_of(st->sdp), media_of(row_span(s->sdp)));
+    if (st->sdp.len == 0 || !other_media)
+        return;
+    if (s->sdp.len > 0 && !s->offers && other.d != NULL) {
+        session_of(other.d)->offers = true;
+        session_of(other.d)->due_wall_ms = (uint64_t)now.wall_ms;
+    }
+    session_note_sdp(st->side.d, st->sdp);
+}
+
+static void take_2xx(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
     dialog_note_target(st->side.d, st->in->msg);
     session_take_answer(st->side.d, st->in->msg);
@@ -243,7 +267,8 @@ static void take_2xx(struct call *c, struct call_effects *fx, const struct call_
         return;
     acknowledge(c, fx, &st->side);
     if (side_is_bridged(c))
-        session_note_sdp(st->side.d, st->sdp);
+        note_answer(c, st, now);
+    session_of(st->side.d)->offers = false;
 }
 
 static void take_options(Store__Session *s, unsigned status)
@@ -309,11 +334,10 @@ void refresh_take(struct call *c, struct call_effects *fx, const struct call_ste
         return;
     }
     leg_request_answered(s->request);
-    s->offers = s->offers && st->in->status == 491;
     if (is_method(s->request, "OPTIONS"))
         take_options(s, st->in->status);
     else if (is_2xx(st->in->status))
-        take_2xx(c, fx, st);
+        take_2xx(c, fx, st, now);
     else
         take_refusal(c, fx, st, now);
 }

@@ -183,6 +183,7 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
     session_take_answer(to.d, st->in->msg);
     session_note_sdp(from.d, row_span(r->sdp));
     session_note_sdp(to.d, st->sdp);
+    session_of(from.d)->offers = false; /* he hears it now */
     if (r->target[0] != '\0')
         row_text(&from.d->remote_target, span_cstr(r->target));
     leg_request_answered(r->request);

@@ -12,6 +12,8 @@
 
 #define TIMED "Supported: timer\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE\r\n"
 #define NO_UPDATE "Supported: timer\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n"
+/* What follows the o= line in BRIDGE_EARLY. */
+#define BRIDGE_EARLY_MEDIA "s=-\r\nc=IN IP4 198.51.100.21\r\nt=0 0\r\nm=audio 6002 RTP/AVP 96\r\n"
 #define BOB_CONTACT "Contact: <sip:bob@198.51.100.20:5062>\r\n"
 
 static inline void refresh_rules(struct kit *k)

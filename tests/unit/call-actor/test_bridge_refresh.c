@@ -78,6 +78,59 @@ static void a_bridged_side_is_refreshed_with_what_the_other_said(void **s)
     assert_true(wait >= 2100 && wait <= 4000); /* the Call-ID is ours */
 }
 
+/* A phone that takes another port when it is asked: the other side must hear of it, once. */
+static void an_answer_that_is_another_is_passed_on(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, TIMED "Session-Expires: 3600;refresher=uac\r\n", BOB_CONTACT NO_UPDATE "Session-Expires: 90\r\n");
+    kit_timer(k, CALL_TMR_SESSION);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), BRIDGE_CALLER_OFFER);
+    refresh_says(k, 1, 200, BOB_CONTACT NO_UPDATE "Session-Expires: 90;refresher=uac\r\n", BRIDGE_EARLY);
+    kit_timer(k, CALL_TMR_SESSION);
+    kit_assert_has(bridge_request(k, 0, "INVITE"), BRIDGE_EARLY);
+    refresh_says(k, 0, 200, TIMED "Session-Expires: 3600;refresher=uas\r\n", KIT_HOLD);
+    assert_non_null(bridge_request(k, 0, "ACK"));
+    assert_int_equal(refresh_in_s(k), 45); /* and that is all */
+    kit_timer(k, CALL_TMR_SESSION);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), KIT_HOLD);
+    refresh_says(k, 1, 200, BOB_CONTACT NO_UPDATE "Session-Expires: 90;refresher=uac\r\n",
+                 "v=0\r\no=bob 7 9 IN IP4 198.51.100.21\r\n" BRIDGE_EARLY_MEDIA);
+    assert_int_equal(refresh_in_s(k), 45); /* another version of the same */
+}
+
+static void news_that_is_refused_is_dropped(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, NULL, BOB_CONTACT NO_UPDATE "Session-Expires: 90\r\n");
+    kit_timer(k, CALL_TMR_SESSION);
+    refresh_says(k, 1, 200, BOB_CONTACT NO_UPDATE "Session-Expires: 90;refresher=uac\r\n", BRIDGE_EARLY);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+    refresh_says(k, 0, 488, "", NULL);
+    kit_assert_state(k, CALL_ST_ESTABLISHED);
+    assert_int_equal(refresh_in_s(k), 45);
+}
+
+static void the_trunks_challenge_to_a_refresh_is_answered(void **s)
+{
+    struct kit *k = *s;
+    static const struct bridge_target trunk = {.uri = "sip:1@192.0.2.99", .q = 1000, .trunk = true};
+    k->conf.trunk_user = "u";
+    k->conf.trunk_secret = "s";
+    k->conf.trunk_realm = "r";
+    refresh_rules(k);
+    bridge_asked(k);
+    bridge_rings(k, &trunk, 1);
+    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER, .more = BOB_CONTACT TIMED "Session-Expires: 90\r\n");
+    kit_ack(k, 10);
+    kit_timer(k, CALL_TMR_SESSION);
+    kit_assert_hasnt(bridge_request(k, 1, "UPDATE"), "Authorization");
+    refresh_says(k, 1, 407, "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", NULL);
+    kit_assert_has(bridge_request(k, 1, "UPDATE"), "Proxy-Authorization: Digest username=\"u\"");
+    refresh_says(k, 1, 200, "Session-Expires: 90;refresher=uac\r\n", NULL);
+    assert_int_equal(refresh_in_s(k), 45);
+}
+
 static void a_422_of_a_callee_is_asked_again(void **s)
 {
     struct kit *k = *s;
@@ -134,6 +187,9 @@ int main(void)
         KIT_TEST(each_side_has_its_own_terms),
         KIT_TEST(the_callee_may_refresh),
         KIT_TEST(a_bridged_side_is_refreshed_with_what_the_other_said),
+        KIT_TEST(an_answer_that_is_another_is_passed_on),
+        KIT_TEST(news_that_is_refused_is_dropped),
+        KIT_TEST(the_trunks_challenge_to_a_refresh_is_answered),
         KIT_TEST(a_422_of_a_callee_is_asked_again),
         KIT_TEST(a_422_to_what_is_passed_on_is_ours_to_mend),
         KIT_TEST(a_relayed_reinvite_refreshes_both),
