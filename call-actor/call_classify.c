@@ -168,6 +168,8 @@ static enum call_event prack(const struct call *c, struct call_step *st)
         return refused(st, 481);
     if (!screen_body(st))
         return CALL_EV_REFUSED;
+    if (st->sdp.len > 0 && !rel100_fits(c, SIP_MSG_BYTES_MAX))
+        return refused(st, 500);
     return call_state(c) == CALL_ST_ANSWERING && rel100_is_last(early, p) ? CALL_EV_PRACK_LAST : CALL_EV_PRACK;
 }
 

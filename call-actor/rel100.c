@@ -100,6 +100,17 @@ static Store__Early *add(struct call *c, uint32_t leg)
     return e;
 }
 
+/* What keeps a session alive is the business of the confirmed one. */
+static Store__Dialog *early_dialog(const Store__OutLeg *leg, const struct sip_msg *msg, const Plane__Endpoint *source)
+{
+    Store__Dialog *d = dialog_copy(leg->dialog);
+    if (d->session != NULL)
+        store__session__free_unpacked(d->session, NULL);
+    d->session = NULL;
+    dialog_note_answer(d, msg, source);
+    return d;
+}
+
 Store__Early *rel100_open(struct call *c, Store__OutLeg *leg, const struct sip_msg *msg, const Plane__Endpoint *source)
 {
     char tag[OUT_LEG_TAG_SIZE];
@@ -112,10 +123,8 @@ Store__Early *rel100_open(struct call *c, Store__OutLeg *leg, const struct sip_m
         row_text(&e->tag, span_cstr(tag));
         row_text(&e->remote_tag, msg->to_tag);
     }
-    if (e->dialog == NULL) {
-        e->dialog = dialog_copy(leg->dialog);
-        dialog_note_answer(e->dialog, msg, source);
-    }
+    if (e->dialog == NULL)
+        e->dialog = early_dialog(leg, msg, source);
     return e;
 }
 
@@ -138,6 +147,23 @@ bool rel100_has_room(const struct call *c, const Store__OutLeg *leg, const struc
     return rel100_of_leg(c, leg, msg->to_tag) != NULL ||
            (msg->to_tag.len > 0 && c->row->n_earlies < REL100_DIALOGS_MAX && is_told_apart(leg, msg->to_tag) &&
             msg->raw.len - msg->body.len <= REL100_HEAD_BYTES_MAX && dialog_can_answer(msg));
+}
+
+static size_t bytes_of(const Store__Early *e)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < e->n_unacked; i++)
+        bytes += e->unacked[i]->sdp.len;
+    for (size_t i = 0; i < e->n_asks; i++)
+        bytes += e->asks[i]->request->raw.len;
+    return bytes;
+}
+
+bool rel100_fits(const struct call *c, size_t more)
+{
+    for (size_t i = 0; i < c->row->n_earlies; i++)
+        more += bytes_of(c->row->earlies[i]);
+    return more <= REL100_BYTES_MAX;
 }
 
 /* --- confirmed --- */

@@ -17,6 +17,8 @@
 #define REL100_ASKS_MAX 4u          /* requests of ours in one without final response */
 #define REL100_HEAD_BYTES_MAX 8192u /* of a reliable provisional that is taken, without its body */
 
+#define REL100_BYTES_MAX 262144u /* of a call's messages that wait or are out in its early dialogs */
+
 /* What the caller's INVITE says of it. */
 enum rel100_caller {
     REL100_NO = 0,        /* nothing: he gets none that is reliable (§3) */
@@ -42,6 +44,8 @@ Store__Early *rel100_of_leg(const struct call *c, const Store__OutLeg *leg, stru
 Store__Early *rel100_open(struct call *c, Store__OutLeg *leg, const struct sip_msg *msg, const Plane__Endpoint *source);
 /** Is there room for it, and can its dialog be kept? */
 bool rel100_has_room(const struct call *c, const Store__OutLeg *leg, const struct sip_msg *msg);
+/** May so many bytes more wait in the early dialogs of this call? */
+bool rel100_fits(const struct call *c, size_t more);
 /** Of a call that we answer ourselves. */
 Store__Early *rel100_open_own(struct call *c);
 /** A leg's INVITE has had its final response: nothing of its early dialogs is repeated; who waits for an answer of it

@@ -35,6 +35,8 @@ enum rel100_is rel100_is(const struct call *c, const Store__OutLeg *leg, const s
     if (rseq == 0)
         return REL100_NEXT;
     const Store__Early *e = rel100_of_leg(c, leg, msg->to_tag);
+    if (!rel100_fits(c, msg->body.len))
+        return REL100_DROP;
     if (e == NULL)
         return rel100_has_room(c, leg, msg) ? REL100_NEXT : REL100_DROP;
     if (e->rseq_in == 0 || rseq == e->rseq_in + 1)

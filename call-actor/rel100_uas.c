@@ -114,7 +114,7 @@ static void send_first(struct call *c, struct call_effects *fx, Store__Early *e,
 bool rel100_say(struct call *c, struct call_effects *fx, Store__Early *e, unsigned status, struct span sdp,
                 uint32_t callee_rseq, struct now now)
 {
-    if (e->n_unacked >= REL100_UNACKED_MAX)
+    if (e->n_unacked >= REL100_UNACKED_MAX || !rel100_fits(c, sdp.len))
         return false;
     Store__Provisional *p = row_alloc(sizeof(*p));
     store__provisional__init(p);

@@ -29,6 +29,8 @@ unsigned rel100_glare(const struct call *c, const struct side *from)
     const Store__Early *e = from->early;
     if (e == NULL || e->dialog == NULL || !e->agreed)
         return from_caller ? 500 : 491; /* his first offer, or the caller's, has no answer yet */
+    if (!rel100_fits(c, SIP_MSG_BYTES_MAX))
+        return 500;
     unsigned glare = open_offer(e, from_caller);
     if (glare != 0)
         return glare;

@@ -8,9 +8,9 @@
 #include "common/base/err.h"
 #include <stdio.h>
 
-#define ROW_BYTES_MAX (1u << 20)
-#define ASK_AGAIN_MS 200 /* after a link was full */
-#define SWEEP_MS 500     /* between turns that forget ended calls */
+#define ROW_BYTES_MAX (1u << 22) /* thrice what the bounds of a call's parts come to */
+#define ASK_AGAIN_MS 200         /* after a link was full */
+#define SWEEP_MS 500             /* between turns that forget ended calls */
 
 /* --- effects ------------------------------------------------------------------------------------------------------ */
 

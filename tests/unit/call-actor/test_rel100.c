@@ -263,6 +263,37 @@ static void many_wait_and_no_more(void **s)
     assert_int_equal(k->c->row->earlies[0]->n_unacked, REL100_UNACKED_MAX);
 }
 
+/* Whatever callees say, a row stays within its bounds. */
+static void bytes_that_wait_are_bounded(void **s)
+{
+    struct kit *k = *s;
+    static char body[SDP_BYTES_MAX + 1];
+    struct bridge_target phones[8];
+    char uri[8][48], tag[16];
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(uri[i], sizeof(uri[i]), "sip:p%u@198.51.100.20", i);
+        phones[i] = (struct bridge_target){.uri = uri[i], .q = 1000, .addr = "198.51.100.20"};
+    }
+    (void)strcpy(body, BRIDGE_EARLY);
+    while (strlen(body) + 64 < SDP_BYTES_MAX)
+        strcat(body, "a=x:0123456789012345678901234567890123456789012345678\r\n");
+    bridge_asked_with(k, BRIDGE_CALLER_OFFER, REQUIRES);
+    bridge_rings(k, phones, 8);
+    for (unsigned i = 0; i < 8 * 4 * REL100_UNACKED_MAX; i++) {
+        char more[160];
+        (void)snprintf(tag, sizeof(tag), "f%u", i / 8 % 4);
+        (void)snprintf(more, sizeof(more), CONTACT "Require: 100rel\r\nRSeq: %u\r\n", 1 + i / 32);
+        BRIDGE_SAYS(k, 1 + i % 8, .status = 183, .tag = tag, .body = body, .more = more);
+    }
+    assert_int_equal(k->c->row->n_earlies, REL100_DIALOGS_MAX);
+    size_t bytes = store__call_row__get_packed_size(k->c->row);
+    if (bytes > 2 * REL100_BYTES_MAX) /* with what else a leg keeps */
+        fail_msg("%zu bytes", bytes);
+    assert_false(rel100_fits(k->c, SDP_BYTES_MAX));
+    kit_cancel(k);
+    assert_true(rel100_fits(k->c, REL100_BYTES_MAX));
+}
+
 static void forks_are_bounded(void **s)
 {
     struct kit *k = *s;
@@ -425,6 +456,7 @@ int main(void)
         KIT_TEST(the_answer_in_prack_passes_end_to_end),
         KIT_TEST(a_challenged_prack_is_said_with_credentials),
         KIT_TEST(many_wait_and_no_more),
+        KIT_TEST(bytes_that_wait_are_bounded),
         KIT_TEST(forks_are_bounded),
         KIT_TEST(a_cancel_while_a_prack_is_passed_on),
         KIT_TEST(a_crossing_answer_is_hung_up_in_order),
