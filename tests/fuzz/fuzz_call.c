@@ -1,11 +1,12 @@
 /*
- * A call between a hostile caller, hostile callees, an orchestrator that says anything, people who want it ended, and a
- * process that is killed. The input is a script; requests are whole messages of the script, or made from a pattern so
- * that dialogs and transactions are met again. Whatever comes: events once and in order, each port given back once,
- * nothing after FORGET, and an end to it all.
+ * A call, one that we place too, between a hostile caller, hostile callees, an orchestrator that says anything, people
+ * who want it ended, and a process that is killed. The input is a script; requests are whole messages of the script, or
+ * made from a pattern so that dialogs and transactions are met again. Whatever comes: events once and in order, each
+ * port given back once, nothing after FORGET, and an end to it all.
  */
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
+#include "call-actor/dial.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
 #include "common/base/log.h"
@@ -14,6 +15,7 @@
 
 #define PORTS_MAX 64
 #define DRAIN_MAX 2000
+#define DIALED 0xd1u /* first byte of a script in which we place the call */
 #define TEXT_MAX 8192
 #define EARLY_OPS 240 /* bytes of a script from here on are about early dialogs */
 
@@ -479,6 +481,30 @@ static void terminate(void)
     step(&in);
 }
 
+/* The call is one that we place: from a number or a user, to a user, a number or somebody elsewhere. */
+static void dial(void)
+{
+    static const char *const froms[] = {"902121234567", "alice", "sip:1001@b", "sip:x@elsewhere.example"};
+    static const char *const tos[] = {"bob", "905551112233", "sip:c@elsewhere.example", "alice"};
+    Plane__Control m = PLANE__CONTROL__INIT;
+    struct dial_parties who;
+    const char *why;
+    uint8_t id[1] = {(uint8_t)take()};
+    m.op = PLANE__CONTROL__OP__DIAL;
+    m.id = (ProtobufCBinaryData){.len = sizeof(id), .data = id};
+    m.call_id = (char *)(uintptr_t) "c";
+    m.key = (char *)(uintptr_t) "k";
+    m.asked_by = (char *)(uintptr_t) "amqp";
+    m.from = (char *)(uintptr_t)froms[take() % 4];
+    m.to = (char *)(uintptr_t)tos[take() % 4];
+    if (dial_read(&who, &f.conf, &m, &why) != PLANE__CONTROLLED__RESULT__OK)
+        return;
+    struct call_input in = {.type = CALL_IN_CONTROL, .control = &m, .asker = PLANE__PROC__PROC_ORCH};
+    step(&in);
+    if (take() % 4 == 0)
+        step(&in);
+}
+
 static bool fire(void)
 {
     int next = -1;
@@ -578,7 +604,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .trunk_realm = "r"};
     (void)codecs_parse(&f.conf.codecs, SPAN("PCMU,PCMA,telephone-event"), &bad);
     f.c = call_new(&f.conf, 77, f.now);
-    if (take() % 4 == 0)
+    unsigned first = take();
+    if (first == DIALED)
+        dial();
+    else if (first % 4 == 0)
         raw_request();
     if (f.c->row->a == NULL && !f.forgotten)
         pattern(true);
