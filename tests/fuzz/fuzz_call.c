@@ -6,16 +6,15 @@
  */
 #include "call-actor/call.h"
 #include "call-actor/call_row.h"
-#include "call-actor/dial.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
 #include "common/base/log.h"
 #include "common/sip/sip_txn_key.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_words.h"
 
 #define PORTS_MAX 64
 #define DRAIN_MAX 2000
-#define DIALED 0xd1u /* first byte of a script in which we place the call */
 #define TEXT_MAX 8192
 #define EARLY_OPS 240 /* bytes of a script from here on are about early dialogs */
 
@@ -31,17 +30,6 @@ static struct {
     struct sip_msg msg;
     char text[TEXT_MAX];
 } f;
-
-static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "ACK", "INVITE"};
-#define LATER_FROM 192u
-struct body {
-    const char *text;
-    const char *type; /* a header line, or "" */
-};
-static const char *const bodies[] = {
-    "", "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\n",
-    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendonly\r\n",
-    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n"};
 
 static unsigned take(void)
 {
@@ -481,27 +469,15 @@ static void terminate(void)
     step(&in);
 }
 
-/* The call is one that we place: from a number or a user, to a user, a number or somebody elsewhere. */
+/* The call is one that we place. */
 static void dial(void)
 {
-    static const char *const froms[] = {"902121234567", "alice", "sip:1001@b", "sip:x@elsewhere.example"};
-    static const char *const tos[] = {"bob", "905551112233", "sip:c@elsewhere.example", "alice"};
-    Plane__Control m = PLANE__CONTROL__INIT;
-    struct dial_parties who;
-    const char *why;
-    uint8_t id[1] = {(uint8_t)take()};
-    m.op = PLANE__CONTROL__OP__DIAL;
-    m.id = (ProtobufCBinaryData){.len = sizeof(id), .data = id};
-    m.call_id = (char *)(uintptr_t) "c";
-    m.key = (char *)(uintptr_t) "k";
-    m.asked_by = (char *)(uintptr_t) "amqp";
-    m.from = (char *)(uintptr_t)froms[take() % 4];
-    m.to = (char *)(uintptr_t)tos[take() % 4];
-    if (dial_read(&who, &f.conf, &m, &why) != PLANE__CONTROLLED__RESULT__OK)
-        return;
+    const uint8_t choice[] = {(uint8_t)take(), (uint8_t)take(), (uint8_t)take()};
+    Plane__Control m = fuzz_dial(choice);
     struct call_input in = {.type = CALL_IN_CONTROL, .control = &m, .asker = PLANE__PROC__PROC_ORCH};
-    step(&in);
-    if (take() % 4 == 0)
+    if (fuzz_dial_is_sound(&m, &f.conf))
+        step(&in);
+    if (f.c->row->a != NULL && take() % 4 == 0)
         step(&in);
 }
 
@@ -605,10 +581,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)codecs_parse(&f.conf.codecs, SPAN("PCMU,PCMA,telephone-event"), &bad);
     f.c = call_new(&f.conf, 77, f.now);
     unsigned first = take();
-    if (first == DIALED)
-        dial();
-    else if (first % 4 == 0)
-        raw_request();
+    if (first == DIALED || first % 4 == 0)
+        first == DIALED ? dial() : raw_request();
     if (f.c->row->a == NULL && !f.forgotten)
         pattern(true);
     while (f.in.len > 0 && f.c->row->a != NULL && !f.forgotten) {
