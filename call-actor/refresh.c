@@ -321,7 +321,7 @@ static void take_refusal(struct call *c, struct call_effects *fx, const struct c
 {
     Store__Session *s = session_of(st->side.d);
     if (st->in->status == 491)
-        session_retry_glare(s, &c->conf->session, st->side.leg != NULL, now);
+        session_retry_glare(s, &c->conf->session, call_key_of(span_cstr(st->side.d->call_id)) == c->row->key, now);
     else if (!asks_otherwise(c, fx, st))
         session_retry_later(s, &c->conf->session, now);
 }

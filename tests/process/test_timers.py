@@ -165,6 +165,18 @@ class TestKilled(TimersTest):
         self.assertEqual(status(call.bye()), 200)
         self.ended(call, "normal_clearing")
 
+    def test_the_edge_dies_during_a_refresh(self):
+        call, _ = self.up(TIMED)
+        first = self.refresh_of(call, "UPDATE", 10)
+        self.stack.wait_restarted(self.stack.kill_worker("sip-edge"))
+        self.ua.unread.clear()
+        again = self.ua.expect("the same again", 10, lambda m: m.first.startswith("UPDATE "))
+        self.assertEqual(header(again, "CSeq"), header(first, "CSeq"))
+        say(self.ua, again, extra=["Session-Expires: 100;refresher=uac"])
+        say(self.ua, self.refresh_of(call, "UPDATE", 10), extra=["Session-Expires: 100;refresher=uac"])
+        self.assertEqual(status(call.bye()), 200)
+        self.ended(call, "normal_clearing")
+
     def test_the_expiry_is_not_forgotten(self):
         call, _ = self.up([*TIMED, MINE])
         self.stack.wait_restarted(self.stack.kill_worker("call-actor"))

@@ -98,6 +98,20 @@ static void an_answer_that_is_another_is_passed_on(void **s)
     assert_int_equal(refresh_in_s(k), 45); /* another version of the same */
 }
 
+static void both_are_asked_by_options(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, NULL, BOB_CONTACT);
+    assert_int_equal(refresh_in_s(k), 300);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "OPTIONS"));
+    assert_non_null(bridge_request(k, 1, "OPTIONS"));
+    refresh_says(k, 0, 200, "", NULL);
+    refresh_says(k, 1, 481, "", NULL);
+    refresh_assert_ended(k, "callee", 41, "cause=41");
+    assert_non_null(bridge_request(k, 1, "BYE"));
+}
+
 static void news_that_is_refused_is_dropped(void **s)
 {
     struct kit *k = *s;
@@ -188,6 +202,7 @@ int main(void)
         KIT_TEST(the_callee_may_refresh),
         KIT_TEST(a_bridged_side_is_refreshed_with_what_the_other_said),
         KIT_TEST(an_answer_that_is_another_is_passed_on),
+        KIT_TEST(both_are_asked_by_options),
         KIT_TEST(news_that_is_refused_is_dropped),
         KIT_TEST(the_trunks_challenge_to_a_refresh_is_answered),
         KIT_TEST(a_422_of_a_callee_is_asked_again),
