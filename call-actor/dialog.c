@@ -251,7 +251,7 @@ void dialog_note_answer(Store__Dialog *d, const struct sip_msg *answer, const Pl
         take_routes(d, answer);
     reverse_routes(d);
     dialog_note_target(d, answer);
-    dialog_note_allow(d, answer);
+    dialog_note_caps(d, answer);
     session_take_answer(d, answer);
     if (!row_endpoint_eq(d->peer, source)) {
         plane__endpoint__free_unpacked(d->peer, NULL);
@@ -275,7 +275,7 @@ void dialog_note_request(Store__Dialog *d, const struct sip_msg *request, const 
     session_note_request(d, request);
     d->nat = is_behind_nat(&request->via, source);
     d->peer_listens = sip_via_port(&request->via);
-    dialog_note_allow(d, request);
+    dialog_note_caps(d, request);
     if (d->peer != NULL && row_endpoint_eq(d->peer, source))
         return;
     if (d->peer != NULL)
@@ -296,10 +296,32 @@ void dialog_note_target(Store__Dialog *d, const struct sip_msg *request)
         row_text(&d->remote_target, target);
 }
 
-void dialog_note_allow(Store__Dialog *d, const struct sip_msg *m)
+/* The values of all its lines in one. One that is too long is none. */
+static void note_recv_info(Store__Dialog *d, const struct sip_msg *m)
+{
+    const struct sip_field *f = sip_msg_named(m, SPAN("Recv-Info"));
+    struct buf line;
+    if (f == NULL)
+        return;
+    buf_init(&line, DIALOG_RECV_INFO_MAX);
+    buf_puts(&line, "Recv-Info: ");
+    sip_unfold(&line, sip_field_value(m, f));
+    while ((f = sip_msg_next(m, f)) != NULL) {
+        if (!span_caseeq(sip_field_name(m, f), SPAN("Recv-Info")))
+            continue;
+        buf_puts(&line, ", ");
+        sip_unfold(&line, sip_field_value(m, f));
+    }
+    buf_puts(&line, "\r\n");
+    row_text(&d->recv_info, line.failed ? SPAN("") : buf_span(&line));
+    buf_fini(&line);
+}
+
+void dialog_note_caps(Store__Dialog *d, const struct sip_msg *m)
 {
     if (sip_msg_has(m, SIP_H_ALLOW))
         d->allows_update = sip_msg_lists(m, SIP_H_ALLOW, SPAN("UPDATE"));
+    note_recv_info(d, m);
 }
 
 void dialog_shrink(Store__Dialog *d)
@@ -307,6 +329,7 @@ void dialog_shrink(Store__Dialog *d)
     row_text(&d->local_value, SPAN(""));
     row_text(&d->remote_value, SPAN(""));
     row_text(&d->remote_target, SPAN(""));
+    row_text(&d->recv_info, SPAN(""));
     drop_routes(d);
     if (d->session != NULL)
         row_bytes(&d->session->sdp, SPAN(""));

@@ -8,6 +8,7 @@
 #include "proto/store.pb-c.h"
 
 #define DIALOG_ROUTES_MAX 32        /* Record-Route values of an INVITE; more: 513 */
+#define DIALOG_RECV_INFO_MAX 1024   /* INFO packages of a peer, as a header line; longer: none */
 #define DIALOG_VALUE_BYTES_MAX 2048 /* one From, To, Contact or Record-Route value; longer: 513 */
 
 /**
@@ -68,8 +69,9 @@ void dialog_write_invite(struct buf *out, const Store__Dialog *d, uint32_t cseq,
  * from TLS rather than in clear. Never empty for sips while the peer is not reached over TLS (§26.2.2).
  */
 struct span dialog_next_hop(const Store__Dialog *d);
-/** What the peer says it takes (§20.5), of a request or response of it: without an Allow it says nothing new. */
-void dialog_note_allow(Store__Dialog *d, const struct sip_msg *m);
+/** What the peer says it takes, in a request or response of it: methods (§20.5), INFO packages (RFC 6086 §5.2.3). Of
+ * what it does not name it says nothing new. */
+void dialog_note_caps(Store__Dialog *d, const struct sip_msg *m);
 /** Drop what only requests of ours need. */
 void dialog_shrink(Store__Dialog *d);
 

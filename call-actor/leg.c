@@ -119,12 +119,21 @@ const char *leg_allow(const struct call *c)
     return side_is_bridged(c) ? SIP_CAPS_ALLOW_BRIDGED : SIP_CAPS_ALLOW;
 }
 
+/* RFC 6086 §4.1: the packages are the other side's, for that is where an INFO goes. */
+static void put_recv_info(struct buf *out, const struct call *c, const Store__Dialog *d)
+{
+    const Store__Dialog *other = d != c->row->a ? c->row->a : c->row->winner > 0 ? side_other(c, SIDE_CALLER).d : NULL;
+    if (other != NULL)
+        buf_puts(out, other->recv_info);
+}
+
 static void put_dialog(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
                        const char *allow, const char *supported)
 {
     leg_put_contact(out, c, d, peer);
     sip_write_hdr_z(out, SIP_H_ALLOW, allow);
     sip_write_hdr_z(out, SIP_H_SUPPORTED, supported);
+    put_recv_info(out, c, d);
 }
 
 void leg_put_invite(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,

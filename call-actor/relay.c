@@ -179,7 +179,7 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
     struct buf out;
     Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
     dialog_note_target(to.d, st->in->msg);
-    dialog_note_allow(to.d, st->in->msg);
+    dialog_note_caps(to.d, st->in->msg);
     session_take_answer(to.d, st->in->msg);
     session_note_sdp(from.d, row_span(r->sdp));
     session_note_sdp(to.d, st->sdp);

@@ -255,6 +255,17 @@ class TestBridged(BridgeTest):
         self.assertEqual([(b["digit"], b["party"]) for b in told if b["eventType"] == DTMF],
                          [("5", "caller"), ("#", "callee")])
 
+    def test_packages_are_told_from_side_to_side(self):
+        call, rung = self.calls(extra=["Recv-Info: foo"])
+        self.assertEqual(header(rung.request, "Recv-Info"), "foo")
+        rung.pick_up(extra=["Recv-Info: bar, baz"])
+        answer = call.final()
+        self.assertEqual(header(answer, "Recv-Info"), "bar, baz")
+        rung.expect_ack()
+        call.ack(answer)
+        self.stack.wait_established(call)
+        self.hang_up(call, rung)
+
     def test_a_package_is_the_peers_to_know(self):
         call, rung, _ = self.talks_with()
         send(call, "INFO", "x", "application/foo", extra=["Info-Package: foo", "Content-Disposition: Info-Package"])

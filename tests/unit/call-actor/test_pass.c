@@ -2,6 +2,7 @@
 #include "tests/unit/call-actor/bridge_kit.h"
 
 #include "call-actor/call_events.h"
+#include "call-actor/dialog.h"
 #include "call-actor/pass.h"
 
 #define KEY "Signal=5\r\nDuration=160\r\n"
@@ -143,6 +144,35 @@ static void a_package_is_the_peers_to_know(void **s)
     kit_assert_has(e, "\x01\x02");
     PASSED(k, .status = 469, .more = "Recv-Info: bar\r\nRecv-Info: never seen\r\n");
     kit_assert_has(bridge_reply(k, 0, 469), "Recv-Info: bar\r\n");
+}
+
+/* RFC 6086 §4.1: who sends one must have been told that the other takes it. */
+static void packages_are_told_from_side_to_side(void **s)
+{
+    struct kit *k = *s;
+    bridge_asked_with(k, BRIDGE_CALLER_OFFER, "Recv-Info: foo\r\nRecv-Info: bar;x=y,\r\n baz\r\n");
+    bridge_rings(k, &bridge_bob, 1);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Recv-Info: foo, bar;x=y, baz\r\n");
+    BRIDGE_SAYS(k, 1, .status = 180, .more = "Recv-Info: early\r\n");
+    kit_assert_hasnt(kit_assert_reply(k, 180), "Recv-Info");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER,
+                .more = "Contact: <sip:bob@198.51.100.20:5062>\r\nRecv-Info:\r\n");
+    kit_assert_has(bridge_reply(k, 0, 200), "Recv-Info: \r\n"); /* none, but he knows them */
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 11, .in_dialog = true, .body = BRIDGE_CALLER_OFFER,
+                .more = "Recv-Info: new\r\n");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Recv-Info: new\r\n");
+}
+
+static void packages_that_are_too_many_are_none(void **s)
+{
+    struct kit *k = *s;
+    char more[DIALOG_RECV_INFO_MAX + 64] = "Recv-Info: ";
+    memset(more + strlen(more), 'x', DIALOG_RECV_INFO_MAX);
+    strcat(more, "\r\n");
+    bridge_asked_with(k, BRIDGE_CALLER_OFFER, more);
+    bridge_rings(k, &bridge_bob, 1);
+    kit_assert_hasnt(bridge_request(k, 1, "INVITE"), "Recv-Info");
 }
 
 static void a_message_goes_both_ways(void **s)
@@ -393,6 +423,8 @@ int main(void)
         KIT_TEST(keys_of_a_second_are_bounded),
         KIT_TEST(an_info_goes_on_and_its_key_is_told),
         KIT_TEST(a_package_is_the_peers_to_know),
+        KIT_TEST(packages_are_told_from_side_to_side),
+        KIT_TEST(packages_that_are_too_many_are_none),
         KIT_TEST(a_message_goes_both_ways),
         KIT_TEST(what_is_too_long_gets_413),
         KIT_TEST(what_is_between_us_and_the_other_is_not_passed_back),
