@@ -154,9 +154,12 @@ static bool is_stray(const struct call *c, const struct side *side)
     return side->leg != NULL && side->early == NULL && (side->id != c->row->winner || !out_leg_is_up(side->leg));
 }
 
-static enum call_event bye(const struct side *side)
+/* §15: a callee may say none before he has answered. */
+static enum call_event bye(struct call_step *st)
 {
-    return side->leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
+    if (st->side.leg != NULL && st->side.early != NULL)
+        return refused(st, 481);
+    return st->side.leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
 }
 
 /* Of a provisional that somebody waits for no more it is taken all the same (RFC 3262 §3). */
@@ -194,7 +197,7 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
     case SIP_M_PRACK:
         return prack(c, st);
     case SIP_M_BYE:
-        return bye(&st->side);
+        return bye(st);
     case SIP_M_UPDATE:
         return update(c, st);
     case SIP_M_INFO:
@@ -209,10 +212,12 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
 }
 
 /* Of the first INVITE, or of one that is being passed on: the request has the number of its INVITE (§9.1). */
-static enum call_event cancel(const struct call *c, const struct call_step *st)
+static enum call_event cancel(const struct call *c, struct call_step *st)
 {
     const Store__ServerTxn *txn = leg_txn_pending(c);
     bool first = txn == NULL || span_eq(row_span(txn->key), row_span(c->row->invite_key));
+    if (first && txn != NULL && st->side.leg != NULL)
+        return refused(st, 481); /* a callee's: it is not his INVITE that waits */
     return !first && txn->leg == st->side.id && txn->cseq == st->in->msg->cseq.num ? CALL_EV_CANCEL_RELAY
                                                                                    : CALL_EV_CANCEL;
 }

@@ -46,10 +46,12 @@ static bool is_of_caller(const struct call *c, const struct sip_msg *m, const St
     return is_in(c->row->a, m) && (is_our_tag(c, m->to_tag) || (m->method == SIP_M_PRACK && early != NULL));
 }
 
-static struct side of_caller(const struct call *c, Store__Early *early)
+/* Once there is an answer what he says counts in the dialog that it has confirmed, but for late PRACKs. */
+static struct side of_caller(const struct call *c, Store__Early *early, enum sip_method method)
 {
     struct side s = side_of(c, SIDE_CALLER);
-    s.early = early;
+    bool rings = call_state(c) == CALL_ST_RINGING || call_state(c) == CALL_ST_ANSWERING;
+    s.early = rings || method == SIP_M_PRACK ? early : NULL;
     return s;
 }
 
@@ -67,7 +69,7 @@ struct side side_of_request(const struct call *c, const struct sip_msg *m)
         return nobody;
     Store__Early *early = rel100_of_tag(c, m->to_tag);
     if (is_of_caller(c, m, early))
-        return of_caller(c, early);
+        return of_caller(c, early, m->method);
     early = rel100_of_callee(c, m);
     if (early != NULL)
         return of_early_leg(c, early);

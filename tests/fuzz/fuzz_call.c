@@ -422,13 +422,14 @@ static void callee_asks_early(void)
     if (e == NULL || e->dialog == NULL)
         return;
     const Store__Dialog *d = e->dialog;
-    const char *body = bodies[take() % 4];
+    unsigned what = take();
+    const char *body = bodies[what % 4], *method = what < 64 ? "UPDATE" : methods[what % 8];
     unsigned cseq = take() % 8;
     int n = snprintf(f.text, sizeof(f.text),
-                     "UPDATE sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKu%u\r\n"
-                     "From: <sip:b@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u UPDATE\r\n"
+                     "%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKu%u\r\n"
+                     "From: <sip:b@b>;tag=%s\r\nTo: <sip:a@b>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
                      "Contact: <sip:b@192.0.2.22>\r\n%sContent-Length: %zu\r\n\r\n%s",
-                     cseq, d->remote_tag, d->local_tag, d->call_id, cseq,
+                     method, cseq, d->remote_tag, d->local_tag, d->call_id, cseq, method,
                      *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     if (n > 0 && (size_t)n < sizeof(f.text))
         request(span_of(f.text, (size_t)n));

@@ -244,6 +244,42 @@ static void a_challenged_prack_is_said_with_credentials(void **s)
     kit_assert_has(bridge_reply(k, 0, 488), "CSeq: 11 PRACK\r\n"); /* enough is enough */
 }
 
+static void after_the_answer_the_callers_numbers_go_on(void **s)
+{
+    struct kit *k = *s;
+    ring(k, BRIDGE_CALLER_OFFER, SUPPORTS);
+    BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_EARLY, .more = RELIABLE(7));
+    prack(k, rseq_of(bridge_reply(k, 0, 183)), 11);
+    BRIDGE_SAYS(k, 1, .status = 200);
+    kit_ack(k, 10);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 10); /* behind the PRACK */
+    kit_assert_reply(k, 500);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 15);
+    kit_assert_reply(k, 200);
+    KIT_REQUEST(k, .method = "OPTIONS", .cseq = 14);
+    kit_assert_reply(k, 500);
+}
+
+/* §15: only the caller may end what is not confirmed; whatever else comes has an answer. */
+static void what_a_callee_may_not_say_early_is_refused(void **s)
+{
+    struct kit *k = *s;
+    static const struct {
+        const char *method;
+        unsigned status;
+    } cases[] = {{"BYE", 481},  {"PRACK", 481},   {"INVITE", 500}, {"CANCEL", 481}, {"OPTIONS", 200},
+                 {"INFO", 500}, {"MESSAGE", 500}, {"UPDATE", 200}, {"REFER", 405}};
+    ring(k, BRIDGE_CALLER_OFFER, SUPPORTS);
+    BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_EARLY, .more = RELIABLE(7));
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bridge_leg(k, 1)->dialog->remote_tag = row_text_dup(SPAN("b1")); /* as bridge_asks wants it */
+        bridge_asks(k, 1, cases[i].method, 1 + i, "", NULL);
+        row_text(&bridge_leg(k, 1)->dialog->remote_tag, SPAN(""));
+        kit_assert_reply(k, cases[i].status);
+        kit_assert_state(k, CALL_ST_RINGING);
+    }
+}
+
 static void many_wait_and_no_more(void **s)
 {
     struct kit *k = *s;
@@ -455,6 +491,8 @@ int main(void)
         KIT_TEST(an_offer_in_prack_may_be_refused),
         KIT_TEST(the_answer_in_prack_passes_end_to_end),
         KIT_TEST(a_challenged_prack_is_said_with_credentials),
+        KIT_TEST(after_the_answer_the_callers_numbers_go_on),
+        KIT_TEST(what_a_callee_may_not_say_early_is_refused),
         KIT_TEST(many_wait_and_no_more),
         KIT_TEST(bytes_that_wait_are_bounded),
         KIT_TEST(forks_are_bounded),
