@@ -155,6 +155,8 @@ void out_leg_ask_longer(void *obj, const void *arg, void *fx, struct now now)
     session_take_too_small(ref->leg->dialog, news->in->msg);
     session_of(ref->leg->dialog)->tries++;
     ref->leg->status = news->in->status;
+    rel100_leg_over(ref->call, fx, ref->leg);
+    row_text(&ref->leg->auth_nonce, SPAN("")); /* it has no credentials: the same challenge may follow */
     send_invite(ref->call, fx, ref->leg, SPAN(""));
 }
 

@@ -160,6 +160,25 @@ static void a_422_of_a_callee_is_asked_again(void **s)
     assert_non_null(bridge_reply(k, 0, 422));
 }
 
+/* The INVITE that asks for longer has no credentials, so the trunk may name the nonce of the time before. */
+static void a_422_and_a_challenge_are_both_answered(void **s)
+{
+    static const struct bridge_target trunk = {.uri = "sip:905551112233@trunk.example", .q = 1000, .trunk = true};
+    struct kit *k = *s;
+    refresh_rules(k);
+    k->conf.trunk_user = "we";
+    k->conf.trunk_secret = "secret";
+    k->conf.trunk_realm = "carrier";
+    bridge_asked(k);
+    bridge_rings(k, &trunk, 1);
+    BRIDGE_SAYS(k, 1, .status = 407, .more = BRIDGE_CHALLENGE);
+    BRIDGE_SAYS(k, 1, .status = 422, .more = "Min-SE: 3600\r\n");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Session-Expires: 3600");
+    BRIDGE_SAYS(k, 1, .status = 407, .more = BRIDGE_CHALLENGE);
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Proxy-Authorization: Digest ");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Session-Expires: 3600");
+}
+
 static void a_422_to_what_is_passed_on_is_ours_to_mend(void **s)
 {
     struct kit *k = *s;
@@ -206,6 +225,7 @@ int main(void)
         KIT_TEST(news_that_is_refused_is_dropped),
         KIT_TEST(the_trunks_challenge_to_a_refresh_is_answered),
         KIT_TEST(a_422_of_a_callee_is_asked_again),
+        KIT_TEST(a_422_and_a_challenge_are_both_answered),
         KIT_TEST(a_422_to_what_is_passed_on_is_ours_to_mend),
         KIT_TEST(a_relayed_reinvite_refreshes_both),
     };
