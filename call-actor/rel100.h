@@ -90,7 +90,8 @@ void rel100_arm(struct call *c, struct call_effects *fx);
 
 /* --- towards callees (rel100_uac.c) --- */
 
-/** May our INVITEs say that we take reliable provisionals? Not when nobody could answer the offer in one. */
+/** May our INVITEs say that we take reliable provisionals? Not when nobody could answer the offer in one, nor in a call
+ * that we place (dial.h): there is nobody whom its ringing is told. */
 bool rel100_may_offer(const struct call *c);
 /** RSeq of a provisional that is reliable (§4); 0: it is not. */
 uint32_t rel100_rseq(const struct call *c, const struct sip_msg *msg);

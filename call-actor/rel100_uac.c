@@ -16,7 +16,7 @@ bool rel100_may_offer(const struct call *c)
 {
     if (c->row->dial != NULL) /* there is nobody to pass a provisional on to */
         return false;
-    return !c->row->delayed_offer || c->row->rel100 != REL100_NO;
+    return c->row->dial == NULL && (!c->row->delayed_offer || c->row->rel100 != REL100_NO);
 }
 
 /* A peer of RFC 2543 that gives no tag opens no dialog to say PRACK in. */

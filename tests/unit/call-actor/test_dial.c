@@ -78,6 +78,7 @@ static void it_rings_once_there_is_a_port(void **state)
     kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 20000, "BRIDGE_CALL");
     assert_int_equal(call_state(k->c), CALL_ST_RINGING);
     const struct call_effect *invite = bridge_request(k, 1, "INVITE");
+    kit_assert_hasnt(invite, "100rel"); /* nobody would be told, and nobody would say PRACK */
     assert_non_null(strstr(invite->raw, "Call-ID: out-1\r\n"));
     assert_non_null(strstr(invite->raw, "m=audio 20000 RTP/AVP"));
     assert_string_equal(k->c->row->action, "START_AI_CONVERSATION"); /* not what is done with callers */
