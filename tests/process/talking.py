@@ -160,13 +160,22 @@ class TalkingLinphone(Talking, Linphone):
 
     def started(self):
         """Said once, when it has begun."""
-        self.say("soundcard use files", f"play {self.folder}/tone.wav")
+        self.order("soundcard use files")
+        self.order(f"play {self.folder}/tone.wav")
         self.forget()
+
+    def order(self, line):
+        """Waits until it has read that: of lines that come together it may leave all but the first unread."""
+        def echoes():
+            return re.sub(r"\s", "", self.text()).count(re.sub(r"\s", "", line))  # long ones are folded
+        before = echoes()
+        self.say(line)
+        harness.wait_for(f"{self.user} has read: {line}", 10, lambda: echoes() > before)
 
     def forget(self):
         """The last call's may still be written: a file of its own for each call."""
         super().forget()
-        self.say(f"record {self.folder}/heard{time.monotonic_ns()}.wav")
+        self.order(f"record {self.folder}/heard{time.monotonic_ns()}.wav")
 
     def recordings(self):
         return glob.glob(os.path.join(self.folder, "heard*.wav"))

@@ -14,10 +14,13 @@ GOOD = "\r\n".join(["OPTIONS sip:a@127.0.0.1 SIP/2.0", "Via: SIP/2.0/UDP 127.0.0
 SPOILT = {
     "a header without a colon": ("To:", "To "),
     "a header nobody knows": ("Content-Type", "X-Unknown: x\r\nContent-Type"),
+    "a Via of ours with a port that is none": ("127.0.0.1:5060;branch", "127.0.0.1:99999;branch"),
     "a length that is no number": ("Content-Length: ", "Content-Length: x"),
     "a length that is too short": (f"Content-Length: {len(BODY)}", "Content-Length: 20"),
     "a line of SDP that is none": ("a=ptime:20", "ptime 20"),
 }
+COPIED_VIA = ("SIP/2.0 400 Malformed Via\r\nVia: SIP/2.0/UDP 127.0.0.1:99999;branch=z9hG4bKx\r\nTo: <sip:a@b>\r\nCall-ID: copied\r\nCSeq: 1 OPTIONS\r\n"
+              "Content-Length: 0\r\n\r\n")
 COPIED = "SIP/2.0 400 Malformed CSeq\r\nTo: <sip:a@b>\r\nCall-ID: copied\r\nCSeq: x\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -48,7 +51,7 @@ class CaptureTest(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
             there.bind(("127.0.0.1", 0))
             here.bind(("127.0.0.1", self.port))
-            for text in (*map(spoilt, names), GOOD, COPIED, "\r\n\r\n", "no SIP at all"):
+            for text in (*map(spoilt, names), GOOD, COPIED, COPIED_VIA, "\r\n\r\n", "no SIP at all"):
                 here.sendto(self.said(text), there.getsockname())
             there.sendto(spoilt(names[0]).encode(), here.getsockname())  # said to us, not by us
         self.assert_found([*names, ""])

@@ -134,8 +134,8 @@ class TestLinphone(HoldTest):
     def change_codec(self):
         """A re-INVITE without the first codec: it offers what is enabled when it takes a call back."""
         self.next_answer(self.bob, self.bob.hold)
-        self.bob.say("codec disable 0")
-        self.addCleanup(self.bob.say, "codec enable 0")
+        self.bob.order("codec disable 0")
+        self.addCleanup(self.bob.order, "codec enable 0")
         return self.next_answer(self.bob, self.bob.resume)
 
     def test_hold_of_the_echo(self):
