@@ -1,6 +1,5 @@
 """The cells of tests/unit/call-actor/test_call_matrix.c, lived over real sockets: a caller and his callees who do what they
 owe, and what each of them saw. What must come of a cell is read from that program's own table."""
-import os
 import select
 import time
 
@@ -14,11 +13,8 @@ TO_US, TO_ALICE, TO_ALICE_BY_NAME = "902121234567", "902121230004", "1001"
 
 def table():
     """{(stage, cause): {column: text}} as the unit test has it."""
-    build = os.environ.get("BUILD", "build")
-    made = harness.run("make", "-s", "-C", harness.TOP, f"BUILD={build}", "matrix", timeout=300)
-    assert made.returncode == 0, made.stderr
     cells, stage, columns = {}, None, []
-    for line in made.stdout.split("\n"):
+    for line in harness.make("matrix").split("\n"):
         fields = [field.strip() for field in line.strip("|").split("|")]
         if line.startswith("### "):
             stage = line[4:]

@@ -25,8 +25,6 @@ class Load:
 
 def start(port, users, count, rate, query=False, prefix="u"):
     """`count` registrations of users PREFIX0... in turn; query: each asks for its bindings and changes nothing."""
-    build = os.environ.get("BUILD", "build")  # make knows its goals by this name, not by the whole path
-    made = harness.run("make", "-s", "-C", harness.TOP, f"BUILD={build}", f"{build}/bin/reg_load", timeout=120)
-    assert made.returncode == 0, made.stderr
+    harness.make("{}/bin/reg_load")
     return Load([harness.binary("reg_load"), "--port", str(port), "--users", str(users), "--count", str(count), "--rate", str(rate),
                  "--prefix", prefix, "--run", f"r{os.urandom(3).hex()}", *(["--query"] if query else [])])
