@@ -104,14 +104,24 @@ static bool is_between(const Store__CallRow *row, const Store__Relay *r)
     return r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
 }
 
+/* Only the first may be under way. */
+static bool relay_is_ours(const Store__CallRow *row, size_t at)
+{
+    const Store__Relay *r = row->relays[at];
+    return is_between(row, r) && r->state <= RELAY_DONE && (at == 0 || r->state == RELAY_DONE) && r->request != NULL &&
+           request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
+}
+
 static bool relays_are_ours(const Store__CallRow *row)
 {
-    const Store__Relay *r = row->n_relays > 0 ? row->relays[row->n_relays - 1] : NULL;
-    if (r == NULL)
-        return true;
     bool before = row->state == CALL_ST_SETUP || row->state == CALL_ST_RINGING || row->state == CALL_ST_ANSWERING;
-    return !before && is_between(row, r) && r->state <= RELAY_DONE && r->request != NULL &&
-           request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
+    if (row->n_relays > RELAYS_MAX || (before && row->n_relays > 0))
+        return false;
+    for (size_t i = 0; i < row->n_relays; i++) {
+        if (!relay_is_ours(row, i))
+            return false;
+    }
+    return true;
 }
 
 /* The same, while they talk. */

@@ -10,9 +10,10 @@
 
 /* --- the one there is --- */
 
+/* Those before it are done, and answer repeats of their 2xx. */
 static Store__Relay *last(const struct call *c)
 {
-    return c->row->n_relays > 0 ? c->row->relays[c->row->n_relays - 1] : NULL;
+    return c->row->n_relays > 0 ? c->row->relays[0] : NULL;
 }
 
 static Store__Relay *in_state(const struct call *c, enum relay_state state)
@@ -48,15 +49,28 @@ bool relay_is_out(const struct call *c)
 
 Store__Relay *relay_of_response(const struct call *c, struct span branch)
 {
-    Store__Relay *r = last(c);
-    return r != NULL && leg_request_is(r->request, branch) ? r : NULL;
+    for (size_t i = 0; i < c->row->n_relays; i++) {
+        if (leg_request_is(c->row->relays[i]->request, branch))
+            return c->row->relays[i];
+    }
+    return NULL;
 }
 
-static void forget(struct call *c)
+/* A new one, before all others; the oldest makes room. */
+static Store__Relay *open_first(struct call *c)
 {
     Store__CallRow *row = c->row;
-    while (row->n_relays > 0)
-        store__relay__free_unpacked(row_list_take(&row->relays, &row->n_relays, 0), NULL);
+    while (row->n_relays >= RELAYS_MAX)
+        store__relay__free_unpacked(row_list_take(&row->relays, &row->n_relays, row->n_relays - 1), NULL);
+    if (row->n_relays > 0)
+        row_bytes(&row->relays[0]->sdp, SPAN(""));
+    Store__Relay *r = row_alloc(sizeof(*r));
+    store__relay__init(r);
+    row_list_add(&row->relays, &row->n_relays, r);
+    for (size_t i = row->n_relays - 1; i > 0; i--)
+        row->relays[i] = row->relays[i - 1];
+    row->relays[0] = r;
+    return r;
 }
 
 /* --- the request --- */
@@ -95,9 +109,7 @@ static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
     struct span target;
-    forget(c);
-    Store__Relay *r = row_alloc(sizeof(*r));
-    store__relay__init(r);
+    Store__Relay *r = open_first(c);
     r->from = st->side.id;
     r->to = side_other(c, st->side.id).id;
     r->delayed_offer = st->sdp.len == 0;
@@ -106,7 +118,6 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
     row_bytes(&r->sdp, st->sdp);
     if (dialog_target_of(st->in->msg, &target))
         row_text(&r->target, target);
-    row_list_add(&c->row->relays, &c->row->n_relays, r);
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
     leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
     if (!send_request(c, fx, r, st->sdp, SPAN("")))
@@ -199,9 +210,8 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
         leg_2xx_sent(c, fx, now);
 }
 
-static void answer_again(const struct call *c, struct call_effects *fx, const struct call_input *in)
+static void answer_again(struct call_effects *fx, const Store__Relay *r, const struct call_input *in)
 {
-    const Store__Relay *r = last(c);
     if (in->status >= 200 && in->status < 300 && r->ack != NULL)
         fx_request(fx, "ACK", r->ack, r->to);
 }
@@ -250,10 +260,10 @@ static void take_refusal(struct call *c, struct call_effects *fx, Store__Relay *
 
 void relay_take_response(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
-    Store__Relay *r = last(c);
+    Store__Relay *r = relay_of_response(c, st->in->txn);
     unsigned status = st->in->status;
     if (r->state != RELAY_ASKED)
-        answer_again(c, fx, st->in);
+        answer_again(fx, r, st->in);
     else if (status >= 200 && status < 300)
         pass_answer(c, fx, r, st, now);
     else if ((status == 0 || status >= 300) && !answers_challenge(c, fx, r, st->in))
@@ -291,7 +301,7 @@ void relay_end(struct call *c, struct call_effects *fx)
 
 void relay_take_late(struct call *c, struct call_effects *fx, const struct call_input *in)
 {
-    Store__Relay *r = last(c);
+    Store__Relay *r = relay_of_response(c, in->txn);
     if (in->status != 0 && in->status < 200)
         return;
     leg_request_answered(r->request);
@@ -299,7 +309,7 @@ void relay_take_late(struct call *c, struct call_effects *fx, const struct call_
     if (in->status >= 200 && in->status < 300 && r->ack == NULL && leads_there)
         acknowledge(c, fx, r, SPAN(""));
     else
-        answer_again(c, fx, in);
+        answer_again(fx, r, in);
 }
 
 void relay_ask_again(const struct call *c, struct call_effects *fx)

@@ -14,6 +14,8 @@
 #include "call-actor/call_fx.h"
 #include "call-actor/call_step.h"
 
+#define RELAYS_MAX 4u /* kept: who answered may say his 2xx again behind the next offer, when our ACK was lost */
+
 enum relay_state {
     RELAY_ASKED = 0,    /* no final response yet */
     RELAY_ANSWERED = 1, /* 2xx passed back; the ACK of who asked is awaited */

@@ -225,6 +225,34 @@ static void a_reinvite_of_the_caller_is_passed_on(void **s)
     assert_non_null(bridge_request(k, 1, "INVITE"));
 }
 
+/* Our ACK was lost, and the caller asks for something else before the 2xx comes again. */
+static void a_2xx_that_comes_again_behind_the_next_offer_is_acknowledged(void **s)
+{
+    struct kit *k = *s;
+    bridge_up(k);
+    reinvite(k, 11, HELD);
+    char branch[64];
+    struct span b = row_span(k->c->row->relays[0]->request->branch);
+    memcpy(branch, b.p, b.len);
+    const struct bridge_rsp ok = {.status = 200, .tag = "b1", .body = HELD_ANSWER};
+    bridge_response_to(k, span_of(branch, b.len), "x", &ok);
+    kit_ack(k, 11);
+    reinvite(k, 12, BRIDGE_CALLER_OFFER);
+    assert_non_null(bridge_request(k, 1, "INVITE"));
+    bridge_response_to(k, span_of(branch, b.len), "x", &ok);
+    kit_assert_has(bridge_request(k, 1, "ACK"), "CSeq: 2 ACK\r\n");
+    relayed(k, 491, NULL); /* he had no ACK yet */
+    assert_non_null(bridge_reply(k, 0, 491));
+    for (uint32_t i = 0; i < 3 * RELAYS_MAX; i++) {
+        reinvite(k, 13 + i, HELD);
+        relayed(k, 488, NULL);
+    }
+    assert_int_equal(k->c->row->n_relays, RELAYS_MAX);
+    kit_terminate(k, "x");
+    bridge_response_to(k, row_span(k->c->row->relays[0]->request->branch), "x", &ok);
+    kit_assert_state(k, CALL_ST_ENDING);
+}
+
 static void a_reinvite_of_the_callee_is_passed_on(void **s)
 {
     struct kit *k = *s;
@@ -489,6 +517,7 @@ int main(void)
         KIT_TEST(the_trunks_challenge_to_a_reinvite_is_answered),
         KIT_TEST(only_the_trunk_gets_its_answer),
         KIT_TEST(a_reinvite_of_the_caller_is_passed_on),
+        KIT_TEST(a_2xx_that_comes_again_behind_the_next_offer_is_acknowledged),
         KIT_TEST(a_reinvite_of_the_callee_is_passed_on),
         KIT_TEST(a_reinvite_without_an_offer_gets_the_answer_in_its_ack),
         KIT_TEST(a_refused_reinvite_changes_nothing),
