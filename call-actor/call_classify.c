@@ -61,7 +61,7 @@ static unsigned offer_glare(const struct call *c, const struct side *from)
         return from->leg != NULL ? 491 : 500; /* his first one has no answer yet, or will have it at once */
     if (rel100_is_updating(c))
         return 491;
-    if (refresh_is_exchange(c))
+    if (refresh_is_exchange(c) || dial_is_at(c, DIAL_JOINING)) /* what joins the two comes first */
         return 491;
     if (side_is_bridged(c))
         return relay_glare(c, from->id) != 0 ? relay_glare(c, from->id) : leg_txn_unacked(c) != NULL ? 491 : 0;

@@ -176,6 +176,44 @@ static void from_is_unknown_or_away_then_to_is_called(void **state)
     assert_false(k->c->row->dial->joins);
 }
 
+static const struct bridge_target ann = {.uri = "sip:ann@198.51.100.30:5062", .q = 1000, .addr = "198.51.100.30"};
+
+/* Bob has answered, ann rings, she answers, and bob is asked to take her media. */
+static void is_being_joined(struct kit *k)
+{
+    ask(k, "q1", "sip:bob@example.org", "sip:ann@example.org");
+    bob_is_there(k);
+    kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 20000, "ECHO");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = ANSWER);
+    assert_string_equal(bridge_who(k), "ann");
+    bridge_rings(k, &ann, 1);
+    BRIDGE_SAYS(k, 2, .status = 200, .body = ANSWER);
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+}
+
+static void joined_says(struct kit *k, unsigned status, const char *body)
+{
+    const Store__ClientTxn *txn = k->c->row->a->session->request;
+    bridge_response_to(k, row_span(txn->branch), "out-1",
+                       &(struct bridge_rsp){.status = status, .tag = "b1", .body = body});
+}
+
+/* Until the two are joined what the first says is not for the second: it would take the place of what joins them. */
+static void an_offer_that_meets_ours_waits_until_they_are_joined(void **state)
+{
+    struct kit *k = ours(state);
+    is_being_joined(k);
+    joined_says(k, 491, "");
+    bridge_asks(k, 1, "INVITE", 1, ANSWER, NULL);
+    assert_null(bridge_request(k, 2, "INVITE"));
+    kit_assert_reply(k, 491);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+    joined_says(k, 200, ANSWER);
+    assert_true(dial_is_at(k->c, DIAL_JOINED));
+    assert_true(k->c->row->answered_published);
+}
+
 static void what_is_refused_before_there_is_a_call(void **state)
 {
     struct kit *k = ours(state);
@@ -219,6 +257,7 @@ int main(void)
         KIT_TEST(nobody_there),
         KIT_TEST(no_port),
         KIT_TEST(from_is_unknown_or_away_then_to_is_called),
+        KIT_TEST(an_offer_that_meets_ours_waits_until_they_are_joined),
         KIT_TEST(what_is_refused_before_there_is_a_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
