@@ -15,6 +15,7 @@
 #define REL100_DIALOGS_MAX 16u      /* early dialogs of a call that are kept; a provisional of more is not taken */
 #define REL100_UNACKED_MAX 4u       /* provisionals of one that wait for PRACK, the one that is out included */
 #define REL100_ASKS_MAX 4u          /* requests of ours in one without final response */
+#define REL100_OPEN_MAX 32u         /* of both in all of a call; what is not taken is said again */
 #define REL100_HEAD_BYTES_MAX 8192u /* of a reliable provisional that is taken, without its body */
 
 #define REL100_BYTES_MAX 262144u /* of a call's messages that wait or are out in its early dialogs */

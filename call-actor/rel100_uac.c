@@ -29,13 +29,22 @@ uint32_t rel100_rseq(const struct call *c, const struct sip_msg *msg)
     return rseq;
 }
 
+/* Each dialog has its bounds, but a step says something of all of them at once. */
+static bool may_open(const struct call *c)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < c->row->n_earlies; i++)
+        open += c->row->earlies[i]->n_unacked + c->row->earlies[i]->n_asks;
+    return open < REL100_OPEN_MAX;
+}
+
 enum rel100_is rel100_is(const struct call *c, const Store__OutLeg *leg, const struct sip_msg *msg)
 {
     uint32_t rseq = rel100_rseq(c, msg);
     if (rseq == 0)
         return REL100_NEXT;
     const Store__Early *e = rel100_of_leg(c, leg, msg->to_tag);
-    if (!rel100_fits(c, msg->body.len))
+    if (!may_open(c) || !rel100_fits(c, msg->body.len))
         return REL100_DROP;
     if (e == NULL)
         return rel100_has_room(c, leg, msg) ? REL100_NEXT : REL100_DROP;

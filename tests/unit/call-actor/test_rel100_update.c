@@ -1,6 +1,8 @@
 /* Offers inside early dialogs: UPDATE, in either direction (RFC 3311 §5, RFC 6337 §2). */
 #include "tests/unit/call-actor/rel100_kit.h"
 
+#include "call-actor/ring.h"
+
 #define ALLOWS "Allow: INVITE, UPDATE, PRACK\r\n"
 #define CAR "Contact: <sip:car@198.51.100.30>\r\n"
 
@@ -120,6 +122,59 @@ static void without_an_offer_it_is_between_him_and_us(void **s)
     assert_null(bridge_request(k, 1, "UPDATE"));
 }
 
+static uint32_t unsent(const struct kit *k, uint32_t leg)
+{
+    const Store__Early *e = leg <= k->c->row->n_earlies ? k->c->row->earlies[leg - 1] : NULL;
+    return e != NULL && e->n_unacked > 0 ? e->unacked[0]->rseq : 0;
+}
+
+/* Each of as many callees as can ring says as much as is taken, with an offer that the caller answers in his PRACK. */
+static void as_much_as_can_be_open(struct kit *k)
+{
+    static char uri[RING_MAX][64], tag[8];
+    struct bridge_target all[RING_MAX];
+    uint32_t cseq = 11;
+    for (unsigned i = 0; i < RING_MAX; i++) {
+        (void)snprintf(uri[i], sizeof(uri[i]), "sip:bob%u@198.51.100.20:5062", i);
+        all[i] = (struct bridge_target){.uri = uri[i], .q = 1000, .addr = "198.51.100.20"};
+    }
+    bridge_asked_with(k, BRIDGE_CALLER_OFFER, SUPPORTS ALLOWS);
+    bridge_rings(k, all, RING_MAX);
+    for (uint32_t leg = 1; leg <= RING_MAX; leg++) {
+        (void)snprintf(tag, sizeof(tag), ".%u", leg);
+        unsigned rseq = 1;
+        char more[128];
+        for (unsigned round = 0; round < REL100_ASKS_MAX + 2; round++) {
+            for (unsigned i = 0; i < (round == REL100_ASKS_MAX - 1 ? REL100_UNACKED_MAX : 1); i++) {
+                (void)snprintf(more, sizeof(more), CONTACT "Require: 100rel\r\nRSeq: %u\r\n", rseq++);
+                BRIDGE_SAYS(k, leg, .status = 183, .body = BRIDGE_EARLY, .more = more);
+            }
+            while (unsent(k, leg) != 0)
+                prack_in(k, tag, unsent(k, leg), cseq++, BRIDGE_OFFER);
+        }
+    }
+}
+
+static void all_that_can_be_open_can_be_ended(void **s)
+{
+    struct kit *k = *s;
+    as_much_as_can_be_open(k);
+    size_t asks = 0;
+    for (size_t i = 0; i < k->c->row->n_earlies; i++)
+        asks += k->c->row->earlies[i]->n_asks;
+    assert_int_equal(asks, REL100_OPEN_MAX);
+    prack_answered(k, 200, "");
+    BRIDGE_SAYS(k, RING_MAX, .status = 183, .more = RELIABLE(1)); /* said again: now there is room */
+    prack_in(k, ".16", unsent(k, (uint32_t)k->c->row->n_earlies), 11, BRIDGE_OFFER);
+    assert_non_null(bridge_request(k, RING_MAX, "PRACK"));
+    come_back(k);
+    assert_non_null(bridge_request(k, RING_MAX, "PRACK"));
+    KIT_REQUEST(k, .method = "CANCEL", .cseq = 10, .branch = "z9hG4bKinvite");
+    kit_assert_state(k, CALL_ST_ENDED);
+    assert_non_null(bridge_cancel(k, RING_MAX));
+    assert_int_equal(k->c->row->n_earlies, 0);
+}
+
 static void no_answer_is_504(void **s)
 {
     struct kit *k = *s;
@@ -169,6 +224,7 @@ int main(void)
         KIT_TEST(nothing_before_the_first_is_answered),
         KIT_TEST(who_takes_no_update_is_not_asked),
         KIT_TEST(without_an_offer_it_is_between_him_and_us),
+        KIT_TEST(all_that_can_be_open_can_be_ended),
         KIT_TEST(no_answer_is_504),
         KIT_TEST(it_outlives_the_answer),
         KIT_TEST(a_cancel_answers_it),
