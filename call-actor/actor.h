@@ -101,6 +101,8 @@ void actor_control_init(void);
 void actor_control(struct actor *a, Plane__Proc asker, const Plane__Control *m);
 /** An operator's `dial`: answered in `out`. returns exit status */
 int actor_ctl_dial(struct actor *a, const struct cJSON *args, struct buf *out);
+/** The same of `transfer`. */
+int actor_ctl_transfer(struct actor *a, const struct cJSON *args, struct buf *out);
 
 /* actor_conf.c */
 /** Fills a->conf. false, with the fault logged, when a setting is of no use. */

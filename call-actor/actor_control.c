@@ -2,7 +2,9 @@
 #include "call-actor/actor.h"
 #include "call-actor/control.h"
 #include "call-actor/dial.h"
+#include "call-actor/transfer.h"
 #include "common/base/err.h"
+#include "common/base/id.h"
 #include "common/base/stat.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -13,8 +15,12 @@ static struct stat_series stat_dialed = {.name = "sip_signaling_control_requests
                                          .labels = "what=\"dial\"",
                                          .help = "calls placed for the platform and operators, repeats included"};
 
+static struct stat_series stat_transferred = {.name = "sip_signaling_control_requests_total",
+                                              .labels = "what=\"transfer\""};
+
 void actor_control_init(void)
 {
+    stat_register(&stat_transferred);
     stat_register(&stat_dialed);
 }
 
@@ -62,6 +68,32 @@ static struct taken dial(struct actor *a, Plane__Proc asker, const Plane__Contro
     return t;
 }
 
+/* --- transfer --- */
+
+static struct taken transfer(struct actor *a, Plane__Proc asker, const Plane__Control *m)
+{
+    struct entry *e = calls_by_name(&a->calls, span_cstr(m->call_id));
+    char to[DIAL_URI_BYTES_MAX + 3];
+    const char *why;
+    if (e == NULL || e->gone)
+        return refused(PLANE__CONTROLLED__RESULT__NOT_FOUND, "no such call");
+    bool known = control_find(e->call, m->op, m->key) != NULL;
+    if (!known && !call_is_live(e->call))
+        return refused(PLANE__CONTROLLED__RESULT__NOT_FOUND, "no such call");
+    Plane__Controlled__Result result = dial_read_to(to, &a->conf, m->to, &why);
+    if (!known &&
+        result == PLANE__CONTROLLED__RESULT__NOT_FOUND) /* of a shard that has the call, it is no "not here" */
+        return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
+    if (!known && result != PLANE__CONTROLLED__RESULT__OK)
+        return refused(result, why);
+    why = transfer_check(e->call);
+    if (!known && why != NULL)
+        return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
+    stat_inc(&stat_transferred);
+    actor_step(a, e, &(struct call_input){.type = CALL_IN_CONTROL, .control = m, .asker = asker});
+    return (struct taken){.e = e};
+}
+
 /* --- by another process --- */
 
 static void answer(struct actor *a, Plane__Proc asker, const Plane__Control *m, const struct taken *t)
@@ -76,8 +108,7 @@ static void answer(struct actor *a, Plane__Proc asker, const Plane__Control *m, 
 
 void actor_control(struct actor *a, Plane__Proc asker, const Plane__Control *m)
 {
-    struct taken t = m->op == PLANE__CONTROL__OP__DIAL ? dial(a, asker, m)
-                                                       : refused(PLANE__CONTROLLED__RESULT__NOT_FOUND, "no such call");
+    struct taken t = m->op == PLANE__CONTROL__OP__DIAL ? dial(a, asker, m) : transfer(a, asker, m);
     if (t.e == NULL)
         answer(a, asker, m, &t);
 }
@@ -107,35 +138,59 @@ static const char *word_of(Plane__Controlled__Result result)
 }
 
 /* The call may have ended in the step that began it. */
-static struct taken outcome(const struct taken *t, const char *key)
+static struct taken outcome(const struct taken *t, const Plane__Control *m)
 {
-    const Store__Control *k = t->e != NULL ? control_find(t->e->call, PLANE__CONTROL__OP__DIAL, key) : NULL;
+    const Store__Control *k = t->e != NULL ? control_find(t->e->call, m->op, m->key) : NULL;
     return k != NULL && k->settled ? (struct taken){.result = k->result, .why = k->detail, .e = t->e} : *t;
 }
 
-int actor_ctl_dial(struct actor *a, const struct cJSON *args, struct buf *out)
+static int print_outcome(const struct taken *t, struct buf *out)
 {
-    Plane__Control m = PLANE__CONTROL__INIT;
-    m.op = PLANE__CONTROL__OP__DIAL;
-    m.id = (ProtobufCBinaryData){.len = sizeof(CTL_ID) - 1, .data = (uint8_t *)(uintptr_t)CTL_ID};
-    m.from = (char *)(uintptr_t)arg(args, "from");
-    m.to = (char *)(uintptr_t)arg(args, "to");
-    m.call_id = (char *)(uintptr_t)arg(args, "call_id");
-    m.key = arg(args, "key")[0] != '\0' ? (char *)(uintptr_t)arg(args, "key") : m.call_id;
-    m.asked_by = (char *)(uintptr_t) "sigctl";
-    struct taken t = dial(a, PLANE__PROC__PROC_SUP, &m);
-    t = outcome(&t, m.key);
     cJSON *o = cJSON_CreateObject();
-    bool ok = t.result == PLANE__CONTROLLED__RESULT__OK;
+    bool ok = t->result == PLANE__CONTROLLED__RESULT__OK;
     if (ok)
-        cJSON_AddStringToObject(o, "call_id", t.e->call->row->a->call_id);
+        cJSON_AddStringToObject(o, "call_id", t->e->call->row->a->call_id);
     else
-        cJSON_AddStringToObject(o, "error", word_of(t.result));
+        cJSON_AddStringToObject(o, "error", word_of(t->result));
     if (!ok)
-        cJSON_AddStringToObject(o, "detail", t.why);
+        cJSON_AddStringToObject(o, "detail", t->why);
     char *text = cJSON_PrintUnformatted(o);
     buf_puts(out, text != NULL ? text : "{\"error\":\"out_of_memory\"}");
     free(text);
     cJSON_Delete(o);
     return ok ? EX_OK : EX_REFUSED;
+}
+
+static Plane__Control question(const struct cJSON *args, Plane__Control__Op op, const char *call)
+{
+    Plane__Control m = PLANE__CONTROL__INIT;
+    m.op = op;
+    m.id = (ProtobufCBinaryData){.len = sizeof(CTL_ID) - 1, .data = (uint8_t *)(uintptr_t)CTL_ID};
+    m.call_id = (char *)(uintptr_t)arg(args, call);
+    m.key = (char *)(uintptr_t)arg(args, "key");
+    m.asked_by = (char *)(uintptr_t) "sigctl";
+    return m;
+}
+
+int actor_ctl_dial(struct actor *a, const struct cJSON *args, struct buf *out)
+{
+    Plane__Control m = question(args, PLANE__CONTROL__OP__DIAL, "call_id");
+    m.from = (char *)(uintptr_t)arg(args, "from");
+    m.to = (char *)(uintptr_t)arg(args, "to");
+    m.key = m.key[0] != '\0' ? m.key : m.call_id;
+    struct taken t = dial(a, PLANE__PROC__PROC_SUP, &m);
+    t = outcome(&t, &m);
+    return print_outcome(&t, out);
+}
+
+int actor_ctl_transfer(struct actor *a, const struct cJSON *args, struct buf *out)
+{
+    char key[ID_UUID_SIZE];
+    Plane__Control m = question(args, PLANE__CONTROL__OP__TRANSFER, "id");
+    id_uuid(key);
+    m.to = (char *)(uintptr_t)arg(args, "uri");
+    m.key = m.key[0] != '\0' ? m.key : key;
+    struct taken t = transfer(a, PLANE__PROC__PROC_SUP, &m);
+    t = outcome(&t, &m);
+    return print_outcome(&t, out);
 }

@@ -248,14 +248,6 @@ static int ctl_hangup(struct actor *a, const char *id, struct buf *out)
     return EX_OK;
 }
 
-static int ctl_transfer(struct actor *a, const char *id, struct buf *out)
-{
-    struct entry *e = calls_by_name(&a->calls, span_cstr(id));
-    if (e == NULL || !e->live)
-        return refuse(out, "not_found", "no call in progress with this Call-ID or trace id");
-    return refuse(out, "refused", "this version answers calls itself and cannot transfer them");
-}
-
 /* --- events --- */
 
 struct event_list {
@@ -314,7 +306,7 @@ int actor_ctl_run(struct actor *a, const char *cmd, const char *args_json, struc
     else if (strcmp(cmd, "ladder") == 0)
         rv = show_one(a, id, out, call_ladder);
     else if (strcmp(cmd, "transfer") == 0)
-        rv = ctl_transfer(a, id, out);
+        rv = actor_ctl_transfer(a, args, out);
     else if (strcmp(cmd, "hangup") == 0)
         rv = ctl_hangup(a, id, out);
     else if (strcmp(cmd, "dial") == 0)

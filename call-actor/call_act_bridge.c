@@ -15,7 +15,8 @@
 struct route_caller bridge_caller(const struct call *c)
 {
     return (struct route_caller){.destination = c->row->destination,
-                                 .may_leave = c->row->auth_user[0] != '\0' || c->row->dial != NULL};
+                                 .may_leave =
+                                     c->row->auth_user[0] != '\0' || c->row->dial != NULL || c->row->transfer != NULL};
 }
 
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who)
@@ -293,7 +294,7 @@ static enum call_event second_event(const struct call *c, enum out_leg_event ev)
         return CALL_EV_DIAL_JOIN;
     case OUT_LEG_EV_ANSWER_UNFIT:
     case OUT_LEG_EV_REFUSAL:
-        return ring_is_over(c) ? CALL_EV_DIAL_FAILED : CALL_EV_RING_ON;
+        return ring_is_over(c) ? dial_no(c) : CALL_EV_RING_ON;
     default:
         return CALL_EV_NONE;
     }

@@ -12,6 +12,7 @@
 #include "call-actor/refresh.h"
 #include "call-actor/ring.h"
 #include "call-actor/session_timer.h"
+#include "call-actor/transfer.h"
 #include "common/base/err.h"
 #include "common/sip/sip_addr.h"
 #include <stdlib.h>
@@ -222,20 +223,22 @@ void act_dial_answer(void *obj, const void *arg, void *fx, struct now now)
     row->answered_wall_ms = (uint64_t)now.wall_ms;
     row_text(&row->caller_rtp, span_cstr(rtp));
     row_bytes(&row->offer, row->dial->joins ? st->sdp : SPAN(""));
+    session_note_sdp(row->a, st->sdp);
     job_punch(c, fx);
     if (row->dial->joins)
-        dial_second(c, fx, now);
+        dial_second(c, fx, row->dial->to, now);
     else
         tell_answered(c, fx, now);
 }
 
 /* --- the second party --- */
 
-void dial_second(struct call *c, struct call_effects *fx, struct now now)
+void dial_second(struct call *c, struct call_effects *fx, const char *to, struct now now)
 {
     Store__CallRow *row = c->row;
-    struct route way = route_wanted(&c->conf->route, span_cstr(row->dial->to));
-    row->dial->step = DIAL_SECOND;
+    struct route way = route_wanted(&c->conf->route, span_cstr(to));
+    dial_set_step(c, DIAL_SECOND);
+    row->ring_first = (uint32_t)row->n_out_legs;
     row->best_status = 0;
     row->best_q850 = 0;
     row->ring_q = 0;
@@ -281,7 +284,7 @@ void act_dial_join(void *obj, const void *arg, void *fx, struct now now)
     session_note_sdp(st->leg->dialog, buf_span(&sdp));
     buf_fini(&sdp);
     c->row->winner = st->leg->id;
-    c->row->dial->step = DIAL_JOINING;
+    dial_set_step(c, DIAL_JOINING);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     ring_forget(c);
     ring_cancel(c, fx, st->leg, SPAN(BRIDGE_ELSEWHERE), now);
@@ -302,8 +305,15 @@ void dial_take_joined(struct call *c, struct call_effects *fx, const struct call
     struct side second = side_of(c, c->row->winner);
     if (!dial_is_at(c, DIAL_JOINING) || !taken)
         return;
-    c->row->dial->step = DIAL_JOINED;
-    tell_answered(c, fx, now);
+    if (second.leg == NULL || !out_leg_is_up(second.leg)) { /* of a transfer: he has hung up meanwhile */
+        transfer_undo(c, fx, now);
+        return;
+    }
+    dial_set_step(c, DIAL_JOINED);
+    if (c->row->transfer != NULL)
+        transfer_done(c, fx, now);
+    else
+        tell_answered(c, fx, now);
     job_release_own(c, fx, now);
     if (has_moved(c))
         refresh_offer(c, fx, &second, now);

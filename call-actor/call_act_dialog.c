@@ -9,6 +9,8 @@
 
 void call_note_rtp(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
+    if (!side_is_bridged(c))
+        session_note_sdp(c->row->a, st->sdp); /* what he may be joined to somebody with */
     if (st->sdp.len == 0 || side_is_bridged(c) || strcmp(st->rtp, c->row->caller_rtp) == 0)
         return;
     row_text(&c->row->caller_rtp, span_cstr(st->rtp));

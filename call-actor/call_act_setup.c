@@ -10,6 +10,7 @@
 #include "call-actor/number.h"
 #include "call-actor/rel100.h"
 #include "call-actor/ring.h"
+#include "call-actor/session_timer.h"
 #include "common/base/id.h"
 
 #define TRACE_PREFIX "trace-" /* as the platform's logs know it */
@@ -170,6 +171,7 @@ static void note_answer(struct call *c, const struct call_step *st)
 {
     row_bytes(&c->row->answer, buf_span(&st->answer));
     c->row->sdp_version = st->answer_version;
+    session_note_sdp(c->row->a, row_span(c->row->offer));
     row_bytes(&c->row->offer, SPAN(""));
 }
 

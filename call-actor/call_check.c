@@ -52,6 +52,8 @@ static bool dial_is_ours(const Store__CallRow *row)
 {
     if (row->n_controls > CONTROLS_MAX)
         return false;
+    if (row->ring_first > row->n_out_legs || (row->transfer != NULL && row->transfer->step > DIAL_LOST))
+        return false;
     if (row->dial == NULL)
         return true;
     return row->n_controls > 0 && row->controls[0]->op == PLANE__CONTROL__OP__DIAL && row->dial->step <= DIAL_JOINED &&

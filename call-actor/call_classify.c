@@ -14,6 +14,7 @@
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
+#include "call-actor/transfer.h"
 #include "common/sip/sip_caps.h"
 
 /* --- requests --- */
@@ -155,10 +156,12 @@ static bool is_stray(const struct call *c, const struct side *side)
 }
 
 /* §15: a callee may say none before he has answered. */
-static enum call_event bye(struct call_step *st)
+static enum call_event bye(const struct call *c, struct call_step *st)
 {
     if (st->side.leg != NULL && st->side.early != NULL)
         return refused(st, 481);
+    if (st->side.leg != NULL && c->row->transfer != NULL && dial_is_at(c, DIAL_JOINING))
+        return CALL_EV_BYE_STRAY; /* the caller goes on without him */
     return st->side.leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
 }
 
@@ -197,7 +200,7 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
     case SIP_M_PRACK:
         return prack(c, st);
     case SIP_M_BYE:
-        return bye(st);
+        return bye(c, st);
     case SIP_M_UPDATE:
         return update(c, st);
     case SIP_M_INFO:
@@ -319,6 +322,8 @@ static enum call_event timer(const struct call *c, struct call_step *st, enum ca
         [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES};
     if (c->row->timers[t] == 0)
         return CALL_EV_NONE;
+    if (t == CALL_TMR_NO_ANSWER && call_state(c) == CALL_ST_ESTABLISHED && c->row->transfer != NULL)
+        return CALL_EV_TRANSFER_FAILED;
     if (t == CALL_TMR_SESSION)
         return session_timer(c, st);
     return t == CALL_TMR_PRACK && rel100_is_overdue(c) ? CALL_EV_NO_PRACK : event[t];
@@ -331,7 +336,7 @@ static enum call_event nobody(const struct call *c, struct call_step *st)
     if (call_state(c) == CALL_ST_RINGING) /* behind a redirection */
         return ring_hangs_on(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
     if (call_state(c) == CALL_ST_ESTABLISHED) /* who is rung second in a call that we place, or behind him */
-        return ring_hangs_on(c) ? CALL_EV_DIAL_FAILED : CALL_EV_RING_ON;
+        return ring_hangs_on(c) ? dial_no(c) : CALL_EV_RING_ON;
     struct route way = route_not_found(c->row->plan != NULL, st->in->status != 0 ? st->in->status : 480);
     st->no.status = way.status;
     return way.way == ROUTE_DIALPLAN ? CALL_EV_NOT_A_USER : CALL_EV_NOBODY;
@@ -409,6 +414,8 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
     case CALL_IN_TARGETS:
         return targets(c, st);
     case CALL_IN_CONTROL:
+        if (in->control->op == PLANE__CONTROL__OP__TRANSFER)
+            return transfer_check(c) == NULL ? CALL_EV_TRANSFER : CALL_EV_NONE;
         return call_state(c) == CALL_ST_NEW ? CALL_EV_DIAL : CALL_EV_NONE;
     }
     return CALL_EV_NONE;

@@ -6,6 +6,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/rel100.h"
+#include "call-actor/transfer.h"
 #include "common/sip/sip_addr.h"
 
 #define LINGER_FACTOR 64u /* of T1: as long as anything of the call may be repeated (RFC 3261 §17.2) */
@@ -122,6 +123,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
     fx_disarm(c, fx, CALL_TMR_EXPIRES);
     leg_2xx_done(c, fx);
     rel100_end(c, fx);
+    transfer_end(c, fx, now);
     events_ended(c, fx, now);
     job_release_own(c, fx, now);
     control_end(c, fx);

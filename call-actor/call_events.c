@@ -26,7 +26,8 @@ static void publish_as(struct call *c, struct call_effects *fx, enum event_kind 
     if (rv == EVENT_REDUCED)
         fx_log(fx, CALL_LOG_WARN, "%s is published without its whole plan: it is too large", event_key(kind));
     if (event_is_optional(kind))
-        fx_publish_nth(fx, event_key(kind), event_content_type(format), &body, c->row->dtmf_cnt);
+        fx_publish_nth(fx, event_key(kind), event_content_type(format), &body,
+                       kind == EVENT_CALL_DTMF ? c->row->dtmf_cnt : c->row->transfer_cnt);
     else
         fx_publish(fx, event_key(kind), event_content_type(format), &body);
 }
@@ -150,4 +151,21 @@ bool events_dtmf(struct call *c, struct call_effects *fx, const struct sip_dtmf 
     c->row->dtmf_cnt++;
     publish(c, fx, EVENT_CALL_DTMF, &what);
     return true;
+}
+
+void events_transfer(struct call *c, struct call_effects *fx, enum event_kind kind, struct now now)
+{
+    struct about_texts texts;
+    struct event_call what = about(c, &texts, now);
+    const Store__Transfer *t = c->row->transfer;
+    Plane__Plan tenant = PLANE__PLAN__INIT;
+    tenant.tenant_id = c->row->tenant_id;
+    what.plan = &tenant;
+    what.target = span_cstr(t->to);
+    what.asked_by = span_cstr(t->asked_by);
+    what.key = span_cstr(t->key);
+    what.asked_wall_ms = (int64_t)t->asked_wall_ms;
+    what.reason = span_cstr(t->reason);
+    what.sip_code = t->status;
+    publish(c, fx, kind, &what);
 }

@@ -8,6 +8,7 @@
 
 #include "call-actor/call_fx.h"
 #include "common/sip/sip_dtmf.h"
+#include "proto/event.h"
 
 /** plan: of the set-up, borrowed. */
 void events_started(struct call *c, struct call_effects *fx, const Plane__Plan *plan, struct now now);
@@ -21,5 +22,8 @@ void events_ended(struct call *c, struct call_effects *fx, struct now now);
  */
 #define EVENTS_DTMF_PER_S 20u /* no hand and hardly a machine is faster (ITU-T Q.24: 40 ms a tone at least) */
 bool events_dtmf(struct call *c, struct call_effects *fx, const struct sip_dtmf *key, uint32_t side, struct now now);
+
+/** call.transfer.started, .completed or .failed, of row->transfer. */
+void events_transfer(struct call *c, struct call_effects *fx, enum event_kind kind, struct now now);
 
 #endif

@@ -64,6 +64,8 @@
     X(DIAL_RING, "dial may ring")         /* its set-up is done: there is a port */                                    \
     X(DIAL_JOIN, "dial join")             /* who was rung second has answered */                                       \
     X(DIAL_FAILED, "dial failed")         /* he has not, or the two cannot be joined: the step says with what */       \
+    X(TRANSFER, "transfer")               /* the platform or an operator wants the caller joined to somebody */        \
+    X(TRANSFER_FAILED, "transfer failed") /* … who does not come; the call stays as it was */                        \
     X(DIAL_ANSWER, "dial answer")         /* who was rung first has answered */                                        \
     X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
     X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
@@ -139,6 +141,8 @@ fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_r
 /* call_act_refresh.c */
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
     act_invite_expired;
+/* call_act_transfer.c */
+fsm_act_fn act_transfer, act_transfer_failed;
 /* call_act_dial.c */
 fsm_act_fn act_dial, act_dial_on, act_dial_ring, act_dial_answer, act_dial_join, act_dial_failed, act_dial_no_answer;
 /* call_act_end.c */

@@ -46,12 +46,13 @@ static bool read_party(char out[DIAL_URI_BYTES_MAX + 3], const struct call_conf 
     struct span text = span_trim(span_cstr(asked));
     if (text.len > 0 && text.p[text.len - 1] == '>' && sip_addr_decode(&addr, text) == 0)
         text = addr.uri;
+    if (text.len == 0)
+        return false;
     buf_init(&value, DIAL_URI_BYTES_MAX + 2);
     buf_putc(&value, '<');
     put_uri(&value, conf, text);
     buf_putc(&value, '>');
-    bool ok = text.len > 0 && !value.failed && is_sound(buf_span(&value)) &&
-              span_copy(out, DIAL_URI_BYTES_MAX + 3, buf_span(&value));
+    bool ok = !value.failed && is_sound(buf_span(&value)) && span_copy(out, DIAL_URI_BYTES_MAX + 3, buf_span(&value));
     buf_fini(&value);
     return ok;
 }
@@ -62,6 +63,19 @@ static bool is_call_id(const char *id)
     size_t len = strlen(id);
     static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+~@:";
     return len > 0 && len <= DIAL_CALL_ID_MAX && strspn(id, chars) == len;
+}
+
+static Plane__Controlled__Result way_to(const struct call_conf *conf, const char *to, const char **why)
+{
+    struct route way = route_wanted(&conf->route, span_cstr(to));
+    bool leads_there = way.way != ROUTE_REFUSE;
+    if (way.target != NULL)
+        store__target__free_unpacked(way.target, NULL);
+    *why = NULL;
+    if (leads_there)
+        return PLANE__CONTROLLED__RESULT__OK;
+    *why = "there is no way to call that: a number needs a trunk";
+    return PLANE__CONTROLLED__RESULT__NOT_FOUND;
 }
 
 Plane__Controlled__Result dial_read(struct dial_parties *out, const struct call_conf *conf, const Plane__Control *m,
@@ -76,14 +90,14 @@ Plane__Controlled__Result dial_read(struct dial_parties *out, const struct call_
         *why = "to is no SIP or tel URI, number or user";
     if (*why != NULL)
         return PLANE__CONTROLLED__RESULT__INVALID;
-    struct route way = route_wanted(&conf->route, span_cstr(out->to));
-    bool leads_there = way.way != ROUTE_REFUSE;
-    if (way.target != NULL)
-        store__target__free_unpacked(way.target, NULL);
-    if (leads_there)
-        return PLANE__CONTROLLED__RESULT__OK;
-    *why = "there is no way to call that: a number needs a trunk";
-    return PLANE__CONTROLLED__RESULT__NOT_FOUND;
+    return way_to(conf, out->to, why);
+}
+
+Plane__Controlled__Result dial_read_to(char to[DIAL_URI_BYTES_MAX + 3], const struct call_conf *conf, const char *asked,
+                                       const char **why)
+{
+    *why = "the target is no SIP or tel URI, number or user";
+    return read_party(to, conf, asked) ? way_to(conf, to, why) : PLANE__CONTROLLED__RESULT__INVALID;
 }
 
 /* --- its set-up --- */
@@ -129,6 +143,14 @@ enum call_event dial_setup_done(const struct call *c, struct call_step *st)
 /* --- two parties --- */
 
 /* Glare comes again by itself, and a late repeat is only acknowledged. */
+void dial_set_step(struct call *c, enum dial_step step)
+{
+    if (c->row->transfer != NULL)
+        c->row->transfer->step = step;
+    else
+        c->row->dial->step = step;
+}
+
 enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken)
 {
     unsigned status = st->in->status;
@@ -137,5 +159,5 @@ enum call_event dial_joining(const struct call *c, const struct call_step *st, e
         taken != CALL_EV_REFRESHED || status == 491)
         return taken;
     bool ok = status >= 200 && status < 300 && st->sdp.len > 0;
-    return ok ? taken : CALL_EV_DIAL_FAILED;
+    return ok ? taken : dial_no(c);
 }

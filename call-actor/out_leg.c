@@ -231,7 +231,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static bool is_forgotten(const struct call *c, struct now now)
 {
     bool second = dial_is_at(c, DIAL_SECOND); /* rung since the first has answered */
-    uint64_t since = second ? c->row->answered_wall_ms : c->row->started_wall_ms;
+    uint64_t asked = c->row->transfer != NULL ? c->row->transfer->asked_wall_ms : c->row->answered_wall_ms;
+    uint64_t since = second ? asked : c->row->started_wall_ms;
     uint64_t until = earlier(since + c->conf->no_answer_ms, second ? 0 : c->row->answered_wall_ms);
     until = earlier(until, c->row->ended_wall_ms);
     return (uint64_t)now.wall_ms > until + (uint64_t)CANCEL_FACTOR * c->conf->t1_ms;

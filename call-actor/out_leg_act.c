@@ -47,7 +47,7 @@ static Store__Dialog *dialog_for(const struct call *c, const Store__Target *t)
     struct dialog_uac d = {.call_id = dial_is_ringing_first(c) ? c->row->a->call_id : own_id,
                            .local_tag = tag,
                            .from = from_value(&identity),
-                           .to = span_cstr(c->row->a->local_value),
+                           .to = span_cstr(c->row->transfer != NULL ? c->row->transfer->to : c->row->a->local_value),
                            .target = t};
     Store__Dialog *made = dialog_new_uac(&d);
     buf_fini(&identity);

@@ -14,7 +14,7 @@
 
 bool rel100_may_offer(const struct call *c)
 {
-    if (c->row->dial != NULL) /* there is nobody to pass a provisional on to */
+    if (c->row->dial != NULL || c->row->transfer != NULL) /* there is nobody to pass a provisional on to */
         return false;
     return c->row->dial == NULL && (!c->row->delayed_offer || c->row->rel100 != REL100_NO);
 }

@@ -32,7 +32,7 @@ static bool is_known(const struct call *c, const Store__Target *t)
         if (is_same(c->row->targets[i], t))
             return true;
     }
-    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+    for (size_t i = c->row->ring_first; i < c->row->n_out_legs; i++) {
         if (is_same(c->row->out_legs[i]->target, t))
             return true;
     }
@@ -213,7 +213,7 @@ unsigned ring_final_status(const struct call *c)
 
 static bool was_rung(const struct call *c, const char *user)
 {
-    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+    for (size_t i = c->row->ring_first; i < c->row->n_out_legs; i++) {
         if (strcmp(c->row->out_legs[i]->target->user, user) == 0)
             return true;
     }

@@ -88,6 +88,8 @@ static void read_rights(struct orch *o)
     o->rights[ORCH_MAY_TERMINATE] =
         (struct serve_right){"end calls", conf_name(SET_MAY_TERMINATE), conf_str(c, SET_MAY_TERMINATE)};
     o->rights[ORCH_MAY_DIAL] = (struct serve_right){"place calls", conf_name(SET_MAY_DIAL), conf_str(c, SET_MAY_DIAL)};
+    o->rights[ORCH_MAY_TRANSFER] =
+        (struct serve_right){"transfer calls", conf_name(SET_MAY_TRANSFER), conf_str(c, SET_MAY_TRANSFER)};
 }
 
 static int open_serve(struct orch *o)

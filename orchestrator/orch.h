@@ -23,6 +23,7 @@
 enum orch_right {
     ORCH_MAY_TERMINATE = 1,
     ORCH_MAY_DIAL = 2,
+    ORCH_MAY_TRANSFER = 3,
     ORCH_RIGHTS,
 };
 
@@ -237,6 +238,7 @@ void orch_reg_on_lookup(void *user, struct serve_call *c, const ProtobufCMessage
 void orch_reg_answered(struct shard *s, const Plane__RegistrationDone *m);
 
 /* orch_control.c: calls placed for callers of our server */
+void orch_control_on_transfer(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessage *request);
 void orch_control_answered(struct shard *s, const Plane__Controlled *m);
 void orch_control_init(void);

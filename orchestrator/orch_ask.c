@@ -117,6 +117,8 @@ const struct serve_method orch_serve_methods[] = {
      orch_term_on_call, ORCH_MAY_TERMINATE},
     {"/sentiric.sip.v1.B2BUAService/InitiateCall", &sentiric__sip__v1__initiate_call_request__descriptor,
      orch_control_on_dial, ORCH_MAY_DIAL},
+    {"/sentiric.sip.v1.B2BUAService/TransferCall", &sentiric__sip__v1__transfer_call_request__descriptor,
+     orch_control_on_transfer, ORCH_MAY_TRANSFER},
     {"/sentiric.sip.v1.RegistrarService/Register", &sentiric__sip__v1__register_request__descriptor,
      orch_reg_on_register, 0},
     {"/sentiric.sip.v1.RegistrarService/Unregister", &sentiric__sip__v1__unregister_request__descriptor,

@@ -13,6 +13,9 @@ static struct stat_series dialed = {.name = "sip_signaling_b2bua_requests_total"
                                     .help = "B2BUAService requests",
                                     .kind = STAT_COUNTER};
 
+static struct stat_series transferred = {
+    .name = "sip_signaling_b2bua_requests_total", .labels = "rpc=\"TransferCall\"", .kind = STAT_COUNTER};
+
 static int send_it(const struct ask *a, struct shard *s)
 {
     Plane__Control m = PLANE__CONTROL__INIT;
@@ -29,8 +32,9 @@ static int send_it(const struct ask *a, struct shard *s)
 
 static void log_it(const struct ask *a, int code)
 {
-    log_ev(LOG_INFO, "dial", log_z("call_id", a->text[TEXT_CALL_ID]), log_z("from", a->text[TEXT_FROM]),
-           log_z("to", a->text[TEXT_TO]), log_z("by", a->asked_by), log_z("result", rpc_code_name(code)));
+    log_ev(LOG_INFO, a->op == PLANE__CONTROL__OP__TRANSFER ? "transfer" : "dial",
+           log_z("call_id", a->text[TEXT_CALL_ID]), log_z("from", a->text[TEXT_FROM]), log_z("to", a->text[TEXT_TO]),
+           log_z("by", a->asked_by), log_z("result", rpc_code_name(code)));
 }
 
 static bool is_bad(const char *text)
@@ -39,14 +43,15 @@ static bool is_bad(const char *text)
     return len == 0 || len > ASK_TEXT_MAX;
 }
 
+static const struct ask_kind kind = {.letter = ORCH_ASK_CONTROL,
+                                     .send = send_it,
+                                     .log = log_it,
+                                     .wait_ms = CONTROL_WAIT_MS,
+                                     .none_code = RPC_NOT_FOUND,
+                                     .none_text = "no such call"};
+
 void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessage *request)
 {
-    static const struct ask_kind kind = {.letter = ORCH_ASK_CONTROL,
-                                         .send = send_it,
-                                         .log = log_it,
-                                         .wait_ms = CONTROL_WAIT_MS,
-                                         .none_code = RPC_NOT_FOUND,
-                                         .none_text = "no call-actor is there for this call"};
     struct orch *o = user;
     const Sentiric__Sip__V1__InitiateCallRequest *q = (const void *)request;
     char made[ID_UUID_SIZE];
@@ -63,6 +68,23 @@ void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessa
                                     .op = PLANE__CONTROL__OP__DIAL,
                                     .only = 1 + id_shard_of_user(span_cstr(key), o->shard_cnt),
                                     .text = {call_id, q->from_uri, q->to_uri, key}});
+}
+
+void orch_control_on_transfer(void *user, struct serve_call *c, const ProtobufCMessage *request)
+{
+    const Sentiric__Sip__V1__TransferCallRequest *q = (const void *)request;
+    char made[ID_UUID_SIZE];
+    stat_inc(&transferred);
+    if (is_bad(q->existing_call_id) || is_bad(q->transfer_target_uri)) {
+        serve_answer(c, RPC_INVALID_ARGUMENT, "existing_call_id or transfer_target_uri is missing or too long", NULL);
+        return;
+    }
+    id_uuid(made);
+    const char *key = serve_call_key(c)[0] != '\0' ? serve_call_key(c) : made;
+    ask_begin(user, &(struct ask_args){.kind = &kind,
+                                       .call = c,
+                                       .op = PLANE__CONTROL__OP__TRANSFER,
+                                       .text = {q->existing_call_id, "", q->transfer_target_uri, key}});
 }
 
 static int code_of(Plane__Controlled__Result result)
@@ -90,6 +112,11 @@ void orch_control_answered(struct shard *s, const Plane__Controlled *m)
     struct ask *a = ask_find(s->orch, m->id);
     if (a == NULL)
         return;
+    bool transfer = a->op == PLANE__CONTROL__OP__TRANSFER;
+    if (transfer && m->result == PLANE__CONTROLLED__RESULT__NOT_FOUND) {
+        ask_passed(a, s, false);
+        return;
+    }
     if (m->result != PLANE__CONTROLLED__RESULT__OK) {
         ask_end(a, code_of(m->result), m->detail, NULL);
         return;
@@ -97,10 +124,13 @@ void orch_control_answered(struct shard *s, const Plane__Controlled *m)
     Sentiric__Sip__V1__InitiateCallResponse re = SENTIRIC__SIP__V1__INITIATE_CALL_RESPONSE__INIT;
     re.success = true;
     re.new_call_id = m->call_id;
-    ask_end(a, RPC_OK, "", &re.base);
+    Sentiric__Sip__V1__TransferCallResponse moved = SENTIRIC__SIP__V1__TRANSFER_CALL_RESPONSE__INIT;
+    moved.success = true;
+    ask_end(a, RPC_OK, "", transfer ? &moved.base : &re.base);
 }
 
 void orch_control_init(void)
 {
     stat_register(&dialed);
+    stat_register(&transferred);
 }

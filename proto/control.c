@@ -29,7 +29,7 @@ int control_find(struct span name)
 
 bool control_has_key(enum control_id cmd)
 {
-    return cmd == CONTROL_DIAL;
+    return cmd == CONTROL_DIAL || cmd == CONTROL_TRANSFER;
 }
 
 /* --- requests --- */

@@ -4,13 +4,15 @@
 
 const char *event_key(enum event_kind kind)
 {
-    static const char *const keys[] = {"call.started", "call.answered", "call.ended", "call.dtmf.received"};
+    static const char *const keys[] = {"call.started",        "call.answered",         "call.ended",
+                                       "call.dtmf.received",  "call.transfer.started", "call.transfer.completed",
+                                       "call.transfer.failed"};
     return keys[kind];
 }
 
 bool event_is_optional(enum event_kind kind)
 {
-    return kind == EVENT_CALL_DTMF; /* events of a call leave in order: one that is kept would hold up call.ended */
+    return kind >= EVENT_CALL_DTMF; /* events of a call leave in order: one that is kept would hold up call.ended */
 }
 
 const char *event_content_type(enum event_format format)

@@ -23,6 +23,9 @@ enum event_kind {
     EVENT_CALL_ANSWERED = 1,
     EVENT_CALL_ENDED = 2,
     EVENT_CALL_DTMF = 3,
+    EVENT_TRANSFER_STARTED = 4,
+    EVENT_TRANSFER_COMPLETED = 5,
+    EVENT_TRANSFER_FAILED = 6,
     EVENT_KINDS
 };
 
@@ -56,6 +59,12 @@ struct event_call {
     const Plane__Plan *plan;
     struct span caller_rtp_addr; /* "ip:port" of the offer; empty text when there is none (never null) */
     uint32_t server_rtp_port;    /* our media port; 0: none */
+
+    /* call.transfer.*; also reason, sip_code */
+    struct span target;   /* URI */
+    struct span asked_by; /* "grpc:agent-service", "sigctl" */
+    struct span key;      /* of idempotency */
+    int64_t asked_wall_ms;
 
     /* call.dtmf.received; tenant_id of the plan also goes into its protobuf form */
     char digit;           /* '0' to '9', '*', '#', 'A' to 'D', '!' (flash) */

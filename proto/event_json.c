@@ -328,6 +328,17 @@ static void put_dtmf(struct buf *b, const struct event_call *c)
     put_text(b, "party", c->party);
 }
 
+static void put_transfer(struct buf *b, const struct event_call *c)
+{
+    put_text(b, "target", c->target);
+    put_known_text(b, "askedBy", c->asked_by);
+    put_known_text(b, "idempotencyKey", c->key);
+    put_known_text(b, "reason", c->reason);
+    if (c->sip_code > 0)
+        put_number(b, "sipCode", c->sip_code);
+    put_number(b, "durationMs", ms_since(c->asked_wall_ms, c->wall_ms));
+}
+
 void event_write_json(struct buf *out, enum event_kind kind, enum event_plan_part part, const struct event_call *c)
 {
     buf_putc(out, '{');
@@ -338,6 +349,8 @@ void event_write_json(struct buf *out, enum event_kind kind, enum event_plan_par
         put_ended(out, c);
     if (kind == EVENT_CALL_DTMF)
         put_dtmf(out, c);
+    if (kind >= EVENT_TRANSFER_STARTED)
+        put_transfer(out, c);
     close_object(out);
 }
 
@@ -347,5 +360,7 @@ void event_write_payload(struct buf *out, enum event_kind kind, const struct eve
     put_text(out, "callId", c->call_id);
     if (kind == EVENT_CALL_DTMF)
         put_dtmf(out, c);
+    if (kind >= EVENT_TRANSFER_STARTED)
+        put_transfer(out, c);
     close_object(out);
 }

@@ -34,7 +34,7 @@ static void print_help(void)
                     "  --runtime-dir DIR  the service's runtime directory; else " SIGCTL_RUNTIME_ENV ",\n"
                     "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
                     "  --socket PATH      the control socket itself\n"
-                    "  --key KEY          dial: asked again with it, no second call is placed\n"
+                    "  --key KEY          dial, transfer: asked again with it, nothing is done twice\n"
                     "  -n N               top: N times, else until stopped\n"
                     "  --help, --version\n\n"
                     "Exit: 0 done, 1 refused or not found, 2 usage, 3 cannot reach the supervisor.\n");
@@ -71,7 +71,7 @@ static int take_words(struct options *o, int cnt, char **word, bool kill)
     if (kill && (row->flag == NULL || strcmp(row->flag, "kill") != 0))
         return usage("--kill goes with restart, not", row->name);
     if (r->key[0] != '\0' && !control_has_key(r->cmd))
-        return usage("--key goes with dial, not", row->name);
+        return usage("--key goes with dial and transfer, not", row->name);
     if (o->times != 0 && r->cmd != CONTROL_TOP)
         return usage("-n goes with top, not", row->name);
     if ((unsigned)args < row->need)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Calls B2BUAService as agent-service does: mutual TLS, server name from an option.
 
-usage: b2bua.py --cert F --key F --ca F [--target HOST:PORT] [--name SERVER_NAME] [--idempotency-key K] dial FROM_URI TO_URI [CALL_ID]
+usage: b2bua.py --cert F --key F --ca F [--target HOST:PORT] [--name SERVER_NAME] [--idempotency-key K] dial FROM_URI TO_URI [CALL_ID] | transfer CALL_ID URI
 
 Prints one JSON line, {"status": ..., "success": ..., "call_id" or "message": ...}; ends with 0 for OK, 1 for another status.
 """
@@ -22,20 +22,25 @@ def main():
     parser.add_argument("--name", default="sip-signaling-service", help="the server name to expect")
     parser.add_argument("--idempotency-key")
     parser.add_argument("--timeout", type=float, default=20)
-    parser.add_argument("what", choices=["dial"])
+    parser.add_argument("what", choices=["dial", "transfer"])
     parser.add_argument("words", nargs="+")
     args = parser.parse_args()
     sip = wire.load("sip")
     channel = wire.channel(args.target, args.cert, args.key, args.ca, args.name)
     metadata = [("idempotency-key", args.idempotency_key)] if args.idempotency_key else None
-    request = sip.InitiateCallRequest(from_uri=args.words[0], to_uri=args.words[1], call_id="".join(args.words[2:]))
+    rpc, request, response = "InitiateCall", None, sip.InitiateCallResponse
+    if args.what == "dial":
+        request = sip.InitiateCallRequest(from_uri=args.words[0], to_uri=args.words[1], call_id="".join(args.words[2:]))
+    else:
+        rpc, response = "TransferCall", sip.TransferCallResponse
+        request = sip.TransferCallRequest(existing_call_id=args.words[0], transfer_target_uri=args.words[1])
     try:
-        answer = wire.unary(channel, "/sentiric.sip.v1.B2BUAService/InitiateCall", request, sip.InitiateCallResponse,
-                            timeout=args.timeout, metadata=metadata)
+        answer = wire.unary(channel, "/sentiric.sip.v1.B2BUAService/" + rpc, request, response, timeout=args.timeout,
+                            metadata=metadata)
     except grpc.RpcError as e:
         print(json.dumps({"status": e.code().name, "message": e.details()}))
         return 1
-    print(json.dumps({"status": "OK", "success": answer.success, "call_id": answer.new_call_id}))
+    print(json.dumps({"status": "OK", "success": answer.success, "call_id": getattr(answer, "new_call_id", None)}))
     return 0
 
 

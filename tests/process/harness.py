@@ -31,6 +31,8 @@ WORKERS = ("sip-edge", "call-actor", "orchestrator", "publisher")
 EXCHANGE = "sentiric_events"
 KINDS = ("call.started", "call.answered", "call.ended")
 TOLD = (*KINDS, "call.dtmf.received")
+TRANSFERS = tuple("call.transfer." + how for how in ("started", "completed", "failed"))
+TOLD = (*TOLD, *TRANSFERS)
 SLOW = 3 if "san" in BUILD else 1  # sanitizers take their time
 
 

@@ -292,8 +292,11 @@ static void names(void **state)
     assert_string_equal(event_key(EVENT_CALL_ANSWERED), "call.answered");
     assert_string_equal(event_key(EVENT_CALL_ENDED), "call.ended");
     assert_string_equal(event_key(EVENT_CALL_DTMF), "call.dtmf.received");
+    assert_string_equal(event_key(EVENT_TRANSFER_STARTED), "call.transfer.started");
+    assert_string_equal(event_key(EVENT_TRANSFER_COMPLETED), "call.transfer.completed");
+    assert_string_equal(event_key(EVENT_TRANSFER_FAILED), "call.transfer.failed");
     for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-        assert_int_equal(event_is_optional((enum event_kind)kind), kind == EVENT_CALL_DTMF);
+        assert_int_equal(event_is_optional((enum event_kind)kind), kind > EVENT_CALL_ENDED);
     assert_string_equal(event_content_type(EVENT_JSON), "application/json");
     assert_string_equal(event_content_type(EVENT_PROTOBUF), "application/protobuf");
 }
