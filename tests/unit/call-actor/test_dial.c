@@ -198,6 +198,23 @@ static void joined_says(struct kit *k, unsigned status, const char *body)
                        &(struct bridge_rsp){.status = status, .tag = "b1", .body = body});
 }
 
+/* The first asks what we have while the second rings: that one has had an offer all the same. */
+static void an_offerless_reinvite_of_the_first_is_none_of_the_seconds(void **state)
+{
+    struct kit *k = ours(state);
+    ask(k, "q1", "sip:bob@example.org", "sip:ann@example.org");
+    bob_is_there(k);
+    kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 20000, "ECHO");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = ANSWER);
+    bridge_rings(k, &ann, 1);
+    bridge_asks(k, 1, "INVITE", 1, "", NULL);
+    kit_assert_reply(k, 200);
+    bridge_asks(k, 1, "ACK", 1, ANSWER, NULL);
+    BRIDGE_SAYS(k, 2, .status = 200, .body = ANSWER);
+    assert_non_null(bridge_request(k, 2, "ACK"));
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+}
+
 /* Until the two are joined what the first says is not for the second: it would take the place of what joins them. */
 static void an_offer_that_meets_ours_waits_until_they_are_joined(void **state)
 {
@@ -257,6 +274,7 @@ int main(void)
         KIT_TEST(nobody_there),
         KIT_TEST(no_port),
         KIT_TEST(from_is_unknown_or_away_then_to_is_called),
+        KIT_TEST(an_offerless_reinvite_of_the_first_is_none_of_the_seconds),
         KIT_TEST(an_offer_that_meets_ours_waits_until_they_are_joined),
         KIT_TEST(what_is_refused_before_there_is_a_call),
     };
