@@ -208,8 +208,9 @@ uint64_t session_deadline(Store__Session *s, const struct session_rules *rules, 
     if (s->interval_s != 0 && s->expires_wall_ms == 0)
         s->expires_wall_ms =
             (uint64_t)now.wall_ms + session_ms(rules, session_lifetime_s(s->interval_s, s->we_refresh));
-    bool waits = s->offers && s->due_wall_ms != 0; /* for its turn */
-    if (is_asking(s) || (pause == 0 && !waits))
+    if (s->offers)
+        pause = 0; /* it has waited for the answer to another request */
+    if (is_asking(s) || (pause == 0 && !s->offers))
         s->due_wall_ms = 0;
     else if (s->due_wall_ms == 0)
         s->due_wall_ms = (uint64_t)now.wall_ms + pause;

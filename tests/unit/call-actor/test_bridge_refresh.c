@@ -98,6 +98,24 @@ static void an_answer_that_is_another_is_passed_on(void **s)
     assert_int_equal(refresh_in_s(k), 45); /* another version of the same */
 }
 
+/* Both sides are refreshed in the same moment, and one takes another port. */
+static void news_for_who_is_being_asked_waits_for_his_answer(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, TIMED "Session-Expires: 1800;refresher=uas\r\n",
+            BOB_CONTACT NO_UPDATE "Session-Expires: 1800;refresher=uac\r\n");
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "UPDATE"));
+    assert_non_null(bridge_request(k, 1, "INVITE"));
+    refresh_says(k, 1, 200, BOB_CONTACT NO_UPDATE "Session-Expires: 1800;refresher=uac\r\n", BRIDGE_EARLY);
+    refresh_says(k, 0, 200, TIMED "Session-Expires: 1800;refresher=uac\r\n", NULL);
+    assert_int_equal(refresh_in_s(k), 0);
+    kit_timer(k, CALL_TMR_SESSION);
+    kit_assert_has(bridge_request(k, 0, "INVITE"), BRIDGE_EARLY);
+    refresh_says(k, 0, 200, TIMED "Session-Expires: 1800;refresher=uac\r\n", KIT_OFFER);
+    assert_int_equal(refresh_in_s(k), 900);
+}
+
 static void both_are_asked_by_options(void **s)
 {
     struct kit *k = *s;
@@ -222,6 +240,7 @@ int main(void)
         KIT_TEST(a_bridged_side_is_refreshed_with_what_the_other_said),
         KIT_TEST(an_answer_that_is_another_is_passed_on),
         KIT_TEST(both_are_asked_by_options),
+        KIT_TEST(news_for_who_is_being_asked_waits_for_his_answer),
         KIT_TEST(news_that_is_refused_is_dropped),
         KIT_TEST(the_trunks_challenge_to_a_refresh_is_answered),
         KIT_TEST(a_422_of_a_callee_is_asked_again),
