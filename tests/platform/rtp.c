@@ -14,7 +14,6 @@
 #define PACKET_MAX 2048
 #define PACKETS_PER_WAKE 16 /* of one socket before the next has its turn */
 #define EVENTS_MAX 64
-#define TRIES_MAX 512 /* ports tried for one allocation: when descriptors are out, none can be opened */
 #define RTP_HEADER_BYTES 12
 #define SILENCE_BYTES 160 /* 20 ms of PCMU */
 #define STOP_EVENT UINT64_MAX
@@ -184,17 +183,19 @@ static struct session *session_open(struct rtp *r, uint16_t port)
     if (s->fd >= 0 && bind(s->fd, (struct sockaddr *)&sin, sizeof sin) == 0 &&
         epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) == 0)
         return s;
+    int why = errno;
     if (s->fd >= 0)
         (void)close(s->fd);
     free(s);
+    errno = why;
     return NULL;
 }
 
 /* A port that can be opened, taken from the pool; those that cannot rest. */
 static int open_free_port(struct rtp *r, struct session **s, int64_t now_ms)
 {
-    int tries = r->next_if_taken ? TRIES_MAX : 1;
-    for (int i = 0; i < tries; i++) {
+    size_t tries = r->next_if_taken ? r->ports.total : 1;
+    for (size_t i = 0; i < tries; i++) {
         uint16_t port = ports_take(&r->ports);
         if (port == 0) {
             r->stats.exhausted++;
@@ -203,8 +204,11 @@ static int open_free_port(struct rtp *r, struct session **s, int64_t now_ms)
         *s = session_open(r, port);
         if (*s != NULL)
             return port;
+        bool is_taken = errno == EADDRINUSE;
         ports_rest(&r->ports, port, now_ms);
         r->stats.bind_failed++;
+        if (!is_taken)
+            break; /* as when descriptors are out: no other port can be opened either */
     }
     return -RTP_EBIND;
 }
