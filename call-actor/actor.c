@@ -20,10 +20,20 @@ static struct stat_series stat_orphans = {.name = "sip_signaling_orphan_answers_
 /* --- one step ------------------------------------------------------------------------------------------------------
  */
 
+/* What a peer counts in seconds must not end, or be forgotten, because somebody sets the clock. */
+static void follow_clock(struct actor *a)
+{
+    int64_t by_ms = calls_follow_clock(&a->calls, loop_now(a->loop));
+    if (by_ms != 0)
+        log_ev(LOG_WARN, "the clock was set: calls go on as they did", log_n("by_ms", by_ms),
+               log_n("calls", (int64_t)calls_count(&a->calls)));
+}
+
 void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
 {
     struct call_effects fx;
     fx.count = 0;
+    follow_clock(a);
     call_handle(e->call, in, &fx, loop_now(a->loop));
     turn_apply(a, e, &fx);
 }

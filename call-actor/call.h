@@ -210,6 +210,9 @@ void call_handle(struct call *c, const struct call_input *in, struct call_effect
  */
 void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now);
 
+/** The wall clock was set, by so much: deadlines in the row stay as far away as they are. (call_clock.c) */
+void call_follow_clock(struct call *c, int64_t by_ms);
+
 void call_effects_clear(struct call_effects *fx); /* frees what the effects own */
 
 static inline enum call_state call_state(const struct call *c)

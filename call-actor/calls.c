@@ -28,6 +28,19 @@ void calls_fini(struct calls *cs)
     map_fini(&cs->by_dial);
 }
 
+int64_t calls_follow_clock(struct calls *cs, struct now now)
+{
+    int64_t clock_ms = now.wall_ms - now.mono_ms;
+    int64_t by_ms = cs->clock_known ? clock_ms - cs->clock_ms : 0;
+    cs->clock_known = true;
+    cs->clock_ms = clock_ms;
+    if (by_ms > -CALLS_STEP_MS && by_ms < CALLS_STEP_MS)
+        return 0;
+    for (struct list *n = cs->all.next; n != &cs->all; n = n->next)
+        call_follow_clock(LIST_ENTRY(n, struct entry, all)->call, by_ms);
+    return by_ms;
+}
+
 uint64_t calls_next_key(struct calls *cs, struct now now)
 {
     uint64_t by_clock = (uint64_t)now.wall_ms << 20;

@@ -31,6 +31,8 @@ struct entry {
     bool gone;                   /* forgotten in this turn; freed after the commit */
 };
 
+#define CALLS_STEP_MS 2000 /* the clock was set when it moved so far by itself; less is its own course */
+
 struct calls {
     struct map by_key;
     struct map by_invite;
@@ -39,6 +41,8 @@ struct calls {
     struct map by_dial;
     struct list all; /* oldest first */
     uint64_t last_key;
+    bool clock_known;
+    int64_t clock_ms; /* the wall clock at monotonic 0, as last seen */
 };
 
 void calls_init(struct calls *cs);
@@ -59,6 +63,10 @@ void calls_remove(struct calls *cs, struct entry *e);
 
 /** Which of its deadlines comes first; CALL_TIMERS: none is armed. */
 enum call_timer calls_next_timer(const struct entry *e);
+
+/** Before any of them looks at `now`. returns by how much the wall clock was set since the last time, and the deadlines
+ * of all calls with it; 0: it was not */
+int64_t calls_follow_clock(struct calls *cs, struct now now);
 
 struct entry *calls_by_key(const struct calls *cs, uint64_t key);
 /** The call one of whose dialogs a request is in (RFC 3261 §12.2.2): our tag, in its To, names the row. */

@@ -116,6 +116,31 @@ static void news_for_who_is_being_asked_waits_for_his_answer(void **s)
     assert_int_equal(refresh_in_s(k), 900);
 }
 
+/* Neither side may be given up, or forgotten, because of that. */
+static void set_the_clock(struct kit *k, int64_t by_ms)
+{
+    int64_t left = refresh_in_s(k);
+    k->now.wall_ms += by_ms;
+    call_follow_clock(k->c, by_ms);
+    assert_int_equal(refresh_in_s(k), left);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "UPDATE"));
+    assert_non_null(bridge_request(k, 1, "UPDATE"));
+    assert_int_equal(refresh_in_s(k), 900);
+    refresh_says(k, 0, 200, TIMED "Session-Expires: 1800;refresher=uac\r\n", NULL);
+    refresh_says(k, 1, 200, TIMED "Session-Expires: 1800;refresher=uac\r\n", NULL);
+    kit_assert_state(k, CALL_ST_ESTABLISHED);
+}
+
+static void a_clock_that_is_set_ends_no_session(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, TIMED "Session-Expires: 1800;refresher=uas\r\n",
+            BOB_CONTACT TIMED "Session-Expires: 1800;refresher=uac\r\n");
+    set_the_clock(k, 7200000);
+    set_the_clock(k, -7200000);
+}
+
 static void both_are_asked_by_options(void **s)
 {
     struct kit *k = *s;
@@ -240,6 +265,7 @@ int main(void)
         KIT_TEST(a_bridged_side_is_refreshed_with_what_the_other_said),
         KIT_TEST(an_answer_that_is_another_is_passed_on),
         KIT_TEST(both_are_asked_by_options),
+        KIT_TEST(a_clock_that_is_set_ends_no_session),
         KIT_TEST(news_for_who_is_being_asked_waits_for_his_answer),
         KIT_TEST(news_that_is_refused_is_dropped),
         KIT_TEST(the_trunks_challenge_to_a_refresh_is_answered),

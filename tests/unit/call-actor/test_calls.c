@@ -30,6 +30,26 @@ static int teardown(void **state)
     return 0;
 }
 
+static void the_clock_is_followed(void **state)
+{
+    struct table *t = *state;
+    struct now now = {.mono_ms = 1000, .wall_ms = 1000000};
+    struct entry *e = calls_add(&t->calls, call_new(&t->kit.conf, 7, now));
+    assert_non_null(e);
+    e->call->row->timers[CALL_TMR_SETUP] = 1010000;
+    assert_int_equal(calls_follow_clock(&t->calls, now), 0);
+    now.mono_ms += 5000;
+    now.wall_ms += 5000 + CALLS_STEP_MS - 1;
+    assert_int_equal(calls_follow_clock(&t->calls, now), 0);
+    now.wall_ms += 3600000;
+    assert_int_equal(calls_follow_clock(&t->calls, now), 3600000);
+    assert_int_equal(e->call->row->timers[CALL_TMR_SETUP], 4610000);
+    assert_int_equal(e->call->row->timers[CALL_TMR_2XX], 0);
+    now.wall_ms -= 3600000;
+    assert_int_equal(calls_follow_clock(&t->calls, now), -3600000);
+    assert_int_equal(e->call->row->timers[CALL_TMR_SETUP], 1010000);
+}
+
 #define TABLE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 /* Builds a message and its transaction key. */
@@ -242,6 +262,7 @@ static void a_forgotten_call_is_not_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TABLE_TEST(the_clock_is_followed),
         TABLE_TEST(what_is_unknown_is_new),
         TABLE_TEST(a_repeat_belongs_to_its_call),
         TABLE_TEST(the_same_by_another_way_is_merged),
