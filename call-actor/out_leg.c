@@ -108,8 +108,8 @@ static enum out_leg_event answer(const struct call *c, const Store__OutLeg *leg,
         return OUT_LEG_EV_ANSWER_UNFIT;
     if (!out_leg_rings(leg) || !dialog_can_answer(in->msg) || sip_caps_check_body(in->msg, &sdp) != 0)
         return OUT_LEG_EV_ANSWER_UNFIT;
-    bool brought = c->row->dial == NULL && c->row->delayed_offer; /* who we call for others always had an offer */
-    bool waits = brought && !rel100_is_offered(c, leg, in->msg->to_tag);
+    bool offers = leg_request_body(leg->invite).len == 0; /* our INVITE had none, which is kept until now */
+    bool waits = offers && !rel100_is_offered(c, leg, in->msg->to_tag);
     return waits ? OUT_LEG_EV_ANSWER_WAITS : OUT_LEG_EV_ANSWER;
 }
 
