@@ -301,7 +301,8 @@ static bool has_moved(const struct call *c)
 
 void dial_take_joined(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
-    bool taken = st->in->status >= 200 && st->in->status < 300 && st->side.id == SIDE_CALLER;
+    bool taken = st->in->status >= 200 && st->in->status < 300 && st->side.id == SIDE_CALLER &&
+                 !session_of(st->side.d)->offers; /* else it answers a request that was out before */
     struct side second = side_of(c, c->row->winner);
     if (!dial_is_at(c, DIAL_JOINING) || !taken)
         return;

@@ -1,7 +1,7 @@
 #include "call-actor/dial.h"
 
 #include "call-actor/call_screen.h"
-#include "call-actor/leg.h"
+#include "call-actor/refresh.h"
 #include "call-actor/ring.h"
 #include "call-actor/session_timer.h"
 #include "common/sip/sip_addr.h"
@@ -154,9 +154,8 @@ void dial_set_step(struct call *c, enum dial_step step)
 enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken)
 {
     unsigned status = st->in->status;
-    bool asked = leg_request_is_out(session_of(st->side.d)->request);
-    if (!dial_is_at(c, DIAL_JOINING) || call_state(c) != CALL_ST_ESTABLISHED || st->side.id != SIDE_CALLER || !asked ||
-        taken != CALL_EV_REFRESHED || status == 491)
+    if (!dial_is_at(c, DIAL_JOINING) || call_state(c) != CALL_ST_ESTABLISHED || st->side.id != SIDE_CALLER ||
+        taken != CALL_EV_REFRESHED || status == 491 || !refresh_is_news(c, &st->side))
         return taken;
     bool ok = status >= 200 && status < 300 && st->sdp.len > 0;
     return ok ? taken : dial_no(c);

@@ -60,6 +60,13 @@ struct span refresh_sdp_for(const struct call *c, const struct side *side)
     return side_is_bridged(c) ? session_sdp(side_other(c, side->id).d) : row_span(c->row->answer);
 }
 
+bool refresh_is_news(const struct call *c, const struct side *side)
+{
+    const Store__ClientTxn *txn = session_of(side->d)->request;
+    return leg_request_is_out(txn) && is_method(txn, "INVITE") &&
+           span_eq(leg_request_body(txn), refresh_sdp_for(c, side));
+}
+
 bool refresh_is_plain(const struct call *c, const struct side *side, struct span sdp)
 {
     bool timed = side->d->session != NULL && side->d->session->interval_s != 0;
@@ -259,7 +266,8 @@ static void note_answer(const struct call *c, const struct call_step *st, struct
     session_note_sdp(st->side.d, st->sdp);
 }
 
-static void take_2xx(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+/* told: he has heard what he was to hear. */
+static void take_2xx(struct call *c, struct call_effects *fx, const struct call_step *st, bool told, struct now now)
 {
     dialog_note_target(st->side.d, st->in->msg);
     session_take_answer(st->side.d, st->in->msg);
@@ -268,7 +276,8 @@ static void take_2xx(struct call *c, struct call_effects *fx, const struct call_
     acknowledge(c, fx, &st->side);
     if (side_is_bridged(c))
         note_answer(c, st, now);
-    session_of(st->side.d)->offers = false;
+    if (told)
+        session_of(st->side.d)->offers = false;
 }
 
 static void take_options(Store__Session *s, unsigned status)
@@ -317,13 +326,18 @@ static bool asks_otherwise(struct call *c, struct call_effects *fx, const struct
     return again;
 }
 
-static void take_refusal(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
+static void take_refusal(struct call *c, struct call_effects *fx, const struct call_step *st, bool told, struct now now)
 {
     Store__Session *s = session_of(st->side.d);
+    bool waits = s->offers && !told; /* for the answer to another request: it is due now */
     if (st->in->status == 491)
         session_retry_glare(s, &c->conf->session, call_key_of(span_cstr(st->side.d->call_id)) == c->row->key, now);
     else if (!asks_otherwise(c, fx, st))
         session_retry_later(s, &c->conf->session, now);
+    if (waits && !leg_request_is_out(s->request) && st->in->status != 491) {
+        s->offers = true;
+        s->due_wall_ms = 0;
+    }
 }
 
 void refresh_take(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
@@ -333,13 +347,14 @@ void refresh_take(struct call *c, struct call_effects *fx, const struct call_ste
         fx_request(fx, "ACK", s->ack, st->side.id);
         return;
     }
+    bool told = refresh_is_news(c, &st->side);
     leg_request_answered(s->request);
     if (is_method(s->request, "OPTIONS"))
         take_options(s, st->in->status);
     else if (is_2xx(st->in->status))
-        take_2xx(c, fx, st, now);
+        take_2xx(c, fx, st, told, now);
     else
-        take_refusal(c, fx, st, now);
+        take_refusal(c, fx, st, told, now);
 }
 
 void refresh_take_late(struct call *c, struct call_effects *fx, const struct call_step *st)

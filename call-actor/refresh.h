@@ -32,6 +32,8 @@ void refresh_take_late(struct call *c, struct call_effects *fx, const struct cal
 struct side refresh_expired(const struct call *c, uint64_t at_wall_ms);
 /** A re-INVITE brings this side what refresh_sdp_for says, as soon as nothing else is under way. Glare repeats it. */
 void refresh_offer(struct call *c, struct call_effects *fx, const struct side *to, struct now now);
+/** The request to this side that is out brings it that. */
+bool refresh_is_news(const struct call *c, const struct side *side);
 /** Whatever is due leaves. */
 void refresh_send_due(struct call *c, struct call_effects *fx, struct now now);
 /** At the end of every step: CALL_TMR_SESSION stands on the earliest deadline of both sides, in ESTABLISHED; terms that

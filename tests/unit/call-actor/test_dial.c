@@ -215,6 +215,31 @@ static void an_offerless_reinvite_of_the_first_is_none_of_the_seconds(void **sta
     assert_non_null(bridge_request(k, 0, "INVITE"));
 }
 
+/* A refresh of the first is out when the second answers: what the first says to it joins nobody. */
+static void what_was_out_before_does_not_join_them(void **state)
+{
+    struct kit *k = ours(state);
+    static const char timed[] = "Contact: <sip:bob@198.51.100.20:5062>\r\nSession-Expires: 90;refresher=uac\r\n";
+    k->conf.session = (struct session_rules){.expires_s = 90, .min_se_s = 90, .t1_ms = KIT_T1};
+    ask(k, "q1", "sip:bob@example.org", "sip:ann@example.org");
+    bob_is_there(k);
+    kit_setup_done(k, PLANE__JOB_DONE__RESULT__OK, 20000, "ECHO");
+    BRIDGE_SAYS(k, 1, .status = 200, .body = ANSWER, .more = timed);
+    bridge_rings(k, &ann, 1);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+    BRIDGE_SAYS(k, 2, .status = 200, .body = ANSWER);
+    assert_null(bridge_request(k, 0, "INVITE")); /* one exchange at a time */
+    joined_says(k, 200, ANSWER);
+    assert_true(dial_is_at(k->c, DIAL_JOINING));
+    assert_false(k->c->row->answered_published);
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 0, "INVITE"));
+    joined_says(k, 200, ANSWER);
+    assert_true(dial_is_at(k->c, DIAL_JOINED));
+    assert_true(k->c->row->answered_published);
+}
+
 /* Until the two are joined what the first says is not for the second: it would take the place of what joins them. */
 static void an_offer_that_meets_ours_waits_until_they_are_joined(void **state)
 {
@@ -275,6 +300,7 @@ int main(void)
         KIT_TEST(no_port),
         KIT_TEST(from_is_unknown_or_away_then_to_is_called),
         KIT_TEST(an_offerless_reinvite_of_the_first_is_none_of_the_seconds),
+        KIT_TEST(what_was_out_before_does_not_join_them),
         KIT_TEST(an_offer_that_meets_ours_waits_until_they_are_joined),
         KIT_TEST(what_is_refused_before_there_is_a_call),
     };
