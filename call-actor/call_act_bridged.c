@@ -87,7 +87,11 @@ void act_callee_bye_early(void *obj, const void *arg, void *fx, struct now now)
 void act_stray_bye(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
+    struct call *c = obj;
     struct out_leg_news news = {.in = NULL};
     leg_reply(obj, fx, st->in, 200, true);
+    if (st->side.id ==
+        c->row->winner) /* a transfer's target, who was about to be: nothing is between the two any more */
+        pass_end(c, fx);
     (void)out_leg_step(obj, st->side.leg, OUT_LEG_EV_BYE, &news, fx, now);
 }

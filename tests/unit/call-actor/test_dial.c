@@ -1,6 +1,7 @@
 /* A call that we place: docs/control.md. */
 #include "tests/unit/call-actor/bridge_kit.h"
 
+#include "call-actor/call_check.h"
 #include "call-actor/control.h"
 #include "call-actor/dial.h"
 
@@ -256,6 +257,30 @@ static void an_offer_that_meets_ours_waits_until_they_are_joined(void **state)
     assert_true(k->c->row->answered_published);
 }
 
+/* What the caller said to a target that hangs up before they are joined has its answer, and the call lives through a
+ * death. */
+static void a_target_that_hangs_up_answers_what_is_open(void **state)
+{
+    struct kit *k = ours(state);
+    kit_invite(k);
+    kit_setup_ok(k);
+    kit_ack(k, 10);
+    Plane__Control m = question("q1", "", "sip:ann@example.org", "key");
+    m.op = PLANE__CONTROL__OP__TRANSFER;
+    kit_step(k, &(struct call_input){.type = CALL_IN_CONTROL, .control = &m, .asker = PLANE__PROC__PROC_ORCH});
+    bridge_rings(k, &ann, 1);
+    BRIDGE_SAYS(k, 1, .status = 200, .body = ANSWER);
+    assert_true(dial_is_at(k->c, DIAL_JOINING));
+    KIT_REQUEST(k, .method = "INFO", .cseq = 11, .body = "x", .type = "text/plain");
+    assert_non_null(bridge_request(k, 1, "INFO"));
+    bridge_asks(k, 1, "BYE", 1, "", NULL);
+    bool answered = bridge_reply(k, 0, 487) != NULL;
+    joined_says(k, 200, ANSWER);
+    assert_int_equal(k->c->row->winner, SIDE_CALLER);
+    assert_true(call_row_is_ours(k->c->row));
+    assert_true(answered);
+}
+
 static void what_is_refused_before_there_is_a_call(void **state)
 {
     struct kit *k = ours(state);
@@ -302,6 +327,7 @@ int main(void)
         KIT_TEST(an_offerless_reinvite_of_the_first_is_none_of_the_seconds),
         KIT_TEST(what_was_out_before_does_not_join_them),
         KIT_TEST(an_offer_that_meets_ours_waits_until_they_are_joined),
+        KIT_TEST(a_target_that_hangs_up_answers_what_is_open),
         KIT_TEST(what_is_refused_before_there_is_a_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
