@@ -9,6 +9,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
 #include "call-actor/refresh.h"
+#include "call-actor/reinvite.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "common/sip/sip_caps.h"
@@ -190,8 +191,10 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
     uint8_t state = (uint8_t)c->row->state;
     struct fsm_step step = fsm_step(&call_machine, &state, (uint8_t)ev, c, st, fx, now);
     c->row->state = step.to;
-    if (step.moved)
+    if (step.moved) {
         refresh_arm(c, fx, now);
+        reinvite_arm(c, fx, now);
+    }
     if (step.moved && c->storable) {
         history_add(c, &heard, &step, fx, first, now);
         c->dirty = c->dirty || is_worth_storing(ev);

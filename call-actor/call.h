@@ -43,6 +43,7 @@ enum call_timer {
     CALL_TMR_PRACK = 6,     /* repeat a reliable provisional, or give it up */
     CALL_TMR_SESSION = 7,   /* a refresh or OPTIONS of ours is due, or a session timer has run out */
     CALL_TMR_EXPIRES = 8,   /* the INVITE has expired: 487 */
+    CALL_TMR_REINVITE = 9,  /* a re-INVITE of ours has no final response: it is cancelled */
     CALL_TIMERS
 };
 

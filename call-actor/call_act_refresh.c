@@ -5,6 +5,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/refresh.h"
+#include "call-actor/reinvite.h"
 #include "call-actor/session_timer.h"
 
 #define EXPIRED "Q.850;cause=102;text=\"session expired\""
@@ -28,6 +29,13 @@ void act_refreshed_late(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     refresh_take_late(obj, fx, arg);
+}
+
+void act_reinvite_overdue(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)arg;
+    (void)now;
+    reinvite_give_up(obj, fx);
 }
 
 /* --- theirs --- */

@@ -319,7 +319,7 @@ static enum call_event timer(const struct call *c, struct call_step *st, enum ca
         [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,   [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
         [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER,
         [CALL_TMR_PRACK] = CALL_EV_TMR_PRACK,     [CALL_TMR_SESSION] = CALL_EV_TMR_SESSION,
-        [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES};
+        [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES, [CALL_TMR_REINVITE] = CALL_EV_TMR_REINVITE};
     if (c->row->timers[t] == 0)
         return CALL_EV_NONE;
     if (t == CALL_TMR_NO_ANSWER && call_state(c) == CALL_ST_ESTABLISHED && c->row->transfer != NULL)

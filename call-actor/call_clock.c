@@ -8,12 +8,19 @@ static void move(uint64_t *wall_ms, int64_t by_ms)
         *wall_ms = to > 0 ? (uint64_t)to : 1;
 }
 
+static void move_request(Store__ClientTxn *txn, int64_t by_ms)
+{
+    if (txn != NULL)
+        move(&txn->until_wall_ms, by_ms);
+}
+
 static void move_session(Store__Dialog *d, int64_t by_ms)
 {
     if (d == NULL || d->session == NULL)
         return;
     move(&d->session->due_wall_ms, by_ms);
     move(&d->session->expires_wall_ms, by_ms);
+    move_request(d->session->request, by_ms);
 }
 
 static void move_early(Store__Early *e, int64_t by_ms)
@@ -34,6 +41,8 @@ void call_follow_clock(struct call *c, int64_t by_ms)
         move_early(row->earlies[i], by_ms);
     for (size_t i = 0; i < row->n_passes; i++)
         move(&row->passes[i]->asked_wall_ms, by_ms);
+    for (size_t i = 0; i < row->n_relays; i++)
+        move_request(row->relays[i]->request, by_ms);
     move_session(row->a, by_ms);
     for (size_t i = 0; i < row->n_out_legs; i++)
         move_session(row->out_legs[i]->dialog, by_ms);

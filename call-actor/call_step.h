@@ -77,7 +77,8 @@
     X(TMR_NO_ANSWER, "no-answer timer")                                                                                \
     X(TMR_PRACK, "PRACK timer")                                                                                        \
     X(TMR_SESSION, "session timer")                                                                                    \
-    X(TMR_EXPIRES, "expires timer")
+    X(TMR_EXPIRES, "expires timer")                                                                                    \
+    X(TMR_REINVITE, "re-INVITE timer")
 
 enum call_event {
 #define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
@@ -140,7 +141,7 @@ fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_r
     act_callee_bye, act_callee_bye_early, act_stray_bye;
 /* call_act_refresh.c */
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
-    act_invite_expired;
+    act_invite_expired, act_reinvite_overdue;
 /* call_act_transfer.c */
 fsm_act_fn act_transfer, act_transfer_failed;
 /* call_act_dial.c */

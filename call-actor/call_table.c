@@ -57,13 +57,13 @@ static const char *const event_names[CALL_EVENTS] = {
 /* Nothing keeps the session alive but in ESTABLISHED. */
 #define NO_SESSION                                                                                                     \
     [CALL_EV_REFRESH] = FSM_NEVER, [CALL_EV_REFRESHED] = FSM_IGNORE, [CALL_EV_SESSION_LOST] = FSM_IGNORE,              \
-    [CALL_EV_EXPIRED] = FSM_NEVER, [CALL_EV_TMR_SESSION] = FSM_NEVER
+    [CALL_EV_EXPIRED] = FSM_NEVER, [CALL_EV_TMR_SESSION] = FSM_NEVER, [CALL_EV_TMR_REINVITE] = FSM_NEVER
 
 /* It is over; a late 2xx to a re-INVITE of ours gets its ACK. */
 #define LATE_REFRESH_IN(state)                                                                                         \
     [CALL_EV_REFRESH] = FSM_NEVER, [CALL_EV_REFRESHED] = FSM_TO(act_refreshed_late, state),                            \
     [CALL_EV_SESSION_LOST] = FSM_TO(act_refreshed_late, state), [CALL_EV_EXPIRED] = FSM_NEVER,                         \
-    [CALL_EV_TMR_SESSION] = FSM_NEVER
+    [CALL_EV_TMR_SESSION] = FSM_NEVER, [CALL_EV_TMR_REINVITE] = FSM_NEVER
 
 /* A call that is asked for begins as NEW, and nobody is waited for twice. */
 #define NO_DIALING                                                                                                     \
@@ -389,6 +389,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_SESSION_LOST]  = FSM_TO(act_session_lost, CALL_ST_ENDING),
         [CALL_EV_EXPIRED]       = FSM_TO(act_session_expired, CALL_ST_ENDING),
         [CALL_EV_TMR_SESSION]   = FSM_TO(act_session_due, CALL_ST_ESTABLISHED),
+        [CALL_EV_TMR_REINVITE]  = FSM_TO(act_reinvite_overdue, CALL_ST_ESTABLISHED),
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
     [CALL_ST_ENDING] = { /* the session ended when our BYE left (§15.1.1) */

@@ -209,9 +209,21 @@ static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Re
 
 /* --- the response --- */
 
+/* RFC 5057 §5.1: it would end the dialog of who asked, or the call in it; but only the other side's is concerned. 405
+ * and 501 are about the method, and he should know. */
+static bool ends_dialog(unsigned status)
+{
+    static const unsigned list[] = {404, 410, 416, 480, 481, 482, 483, 484, 485, 489, 502, 604};
+    for (size_t i = 0; i < COUNT(list); i++) {
+        if (list[i] == status)
+            return true;
+    }
+    return false;
+}
+
 /*
- * What is between us and who answers is nothing who asked could do anything about, and must not end his dialog (RFC
- * 5057 §5.1): no answer is 504, for RFC 4320 §4.2 has no 408 here; a challenge is refused; 503 would speak of us.
+ * What is between us and who answers is nothing who asked could do anything about, and must not end his dialog: no
+ * answer is 504, for RFC 4320 §4.2 has no 408 here; a challenge is refused; 503 would speak of us.
  */
 static unsigned status_for_asker(unsigned status)
 {
@@ -219,7 +231,7 @@ static unsigned status_for_asker(unsigned status)
         return 504;
     if (status == 401 || status == 407)
         return 403;
-    return (status >= 300 && status < 400) || status == 503 || status > 699 ? 500 : status;
+    return (status >= 300 && status < 400) || status == 503 || status > 699 || ends_dialog(status) ? 500 : status;
 }
 
 /* m: NULL: there is none. Its transaction goes on among those that are kept for repeats. */

@@ -43,16 +43,29 @@ struct side refresh_side_of(const struct call *c, struct span branch)
     return (struct side){.d = NULL};
 }
 
-bool refresh_is_exchange(const struct call *c)
+Store__ClientTxn *refresh_invite_out(const struct call *c, uint32_t *to)
 {
     struct side sides[SIDES_MAX];
     size_t cnt = sides_of(c, sides);
     for (size_t i = 0; i < cnt; i++) {
-        const Store__ClientTxn *txn = session_of(sides[i].d)->request;
+        Store__ClientTxn *txn = session_of(sides[i].d)->request;
+        *to = sides[i].id;
         if (leg_request_is_out(txn) && is_method(txn, "INVITE"))
-            return true;
+            return txn;
     }
-    return false;
+    return NULL;
+}
+
+bool refresh_is_exchange(const struct call *c)
+{
+    uint32_t to;
+    return refresh_invite_out(c, &to) != NULL;
+}
+
+bool refresh_is_updating(const Store__Dialog *d)
+{
+    const Store__ClientTxn *txn = d->session != NULL ? d->session->request : NULL;
+    return leg_request_is_out(txn) && is_method(txn, "UPDATE");
 }
 
 struct span refresh_sdp_for(const struct call *c, const struct side *side)
@@ -75,11 +88,12 @@ bool refresh_is_plain(const struct call *c, const struct side *side, struct span
 
 /* --- asking --- */
 
-/* Two of one kind may not be out together (RFC 3261 §14.1, RFC 3311 §5.1). One that is passed on refreshes as well. */
-static bool must_wait(const struct call *c, const char *method)
+/* Two of one kind may not be out together (RFC 3261 §14.1, RFC 3311 §5.1). An UPDATE of ours is no offer: it may leave
+ * beside a re-INVITE, whose answer can take longer than the session lasts. */
+static bool must_wait(const struct call *c, uint32_t to, const char *method)
 {
     if (strcmp(method, "INVITE") != 0)
-        return relay_is_out(c);
+        return relay_updates(c, to);
     return relay_glare(c, SIDE_CALLER) != 0 || refresh_is_exchange(c) || leg_txn_pending(c) != NULL ||
            leg_txn_unacked(c) != NULL;
 }
@@ -124,7 +138,7 @@ static const char *method_for(const struct call *c, const struct side *to)
 static void send_one(struct call *c, struct call_effects *fx, const struct side *to, struct now now)
 {
     const char *method = method_for(c, to);
-    if (must_wait(c, method))
+    if (must_wait(c, to->id, method))
         session_of(to->d)->due_wall_ms = (uint64_t)now.wall_ms + session_ms(&c->conf->session, 1);
     else
         ask(c, fx, to, method, SPAN(""));
@@ -160,6 +174,8 @@ void refresh_ask_again(const struct call *c, struct call_effects *fx)
                    : is_method(txn, "UPDATE") ? "UPDATE"
                                               : "OPTIONS",
                    txn, sides[i].id);
+        if (txn->overdue)
+            fx_cancel(fx, row_span(txn->branch), SPAN(""), sides[i].id);
     }
 }
 
@@ -232,7 +248,9 @@ enum refresh_news refresh_classify(const struct side *side, const struct call_in
         return is_2xx(in->status) && s->ack != NULL ? REFRESH_DONE : REFRESH_NOTHING;
     if (is_method(s->request, "OPTIONS"))
         return to_options(s, in);
-    return in->status == 481 || is_silence(in) ? REFRESH_LOST : REFRESH_DONE;
+    bool gone =
+        is_silence(in) && !s->request->overdue; /* who has sent a provisional is there, whatever he makes of CANCEL */
+    return in->status == 481 || gone ? REFRESH_LOST : REFRESH_DONE;
 }
 
 static void acknowledge(struct call *c, struct call_effects *fx, const struct side *side)
@@ -305,7 +323,7 @@ static bool asks_otherwise(struct call *c, struct call_effects *fx, const struct
     unsigned status = st->in->status;
     bool unknown = is_method(s->request, "UPDATE") && (status == 405 || status == 501);
     struct buf line;
-    if (s->tries >= SESSION_TRIES_MAX)
+    if (s->tries >= SESSION_TRIES_MAX || s->request->overdue)
         return false;
     if (unknown)
         st->side.d->allows_update = false;
@@ -316,7 +334,7 @@ static bool asks_otherwise(struct call *c, struct call_effects *fx, const struct
     buf_init(&line, SIP_LINE_BYTES_MAX);
     const char *method = method_for(c, &st->side);
     bool again = (unknown && strcmp(method, "INVITE") == 0) || longer || answers_challenge(c, st, &line);
-    if (again && !must_wait(c, method)) {
+    if (again && !must_wait(c, st->side.id, method)) {
         s->tries++;
         ask(c, fx, &st->side, method, buf_span(&line));
     } else {

@@ -21,6 +21,10 @@ enum refresh_news {
 
 /** A re-INVITE of ours has no final answer yet, on either side. */
 bool refresh_is_exchange(const struct call *c);
+/** That one, and to whom; or NULL. */
+Store__ClientTxn *refresh_invite_out(const struct call *c, uint32_t *to);
+/** An UPDATE of ours in this dialog has no final answer yet. */
+bool refresh_is_updating(const Store__Dialog *d);
 /** The side to whom we sent the request with this branch; d is NULL when it is none of these. */
 struct side refresh_side_of(const struct call *c, struct span branch);
 enum refresh_news refresh_classify(const struct side *side, const struct call_input *in);

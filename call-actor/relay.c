@@ -4,6 +4,7 @@
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/refresh.h"
 #include "common/base/err.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
@@ -22,6 +23,14 @@ static Store__Relay *in_state(const struct call *c, enum relay_state state)
     return r != NULL && r->state == state ? r : NULL;
 }
 
+static const char invite[] = "INVITE", update[] = "UPDATE";
+
+/* What it went on as. */
+static const char *method_of(const Store__Relay *r)
+{
+    return strcmp(r->request->method, update) == 0 ? update : invite;
+}
+
 unsigned relay_glare(const struct call *c, uint32_t from)
 {
     const Store__Relay *r = last(c);
@@ -34,6 +43,21 @@ bool relay_is_updating(const struct call *c, uint32_t from)
 {
     const Store__Relay *r = in_state(c, RELAY_ASKED);
     return r != NULL && r->update && r->from == from;
+}
+
+bool relay_updates(const struct call *c, uint32_t to)
+{
+    const Store__Relay *r = last(c);
+    return r != NULL && r->to == to && leg_request_is_out(r->request) && method_of(r) == update;
+}
+
+Store__ClientTxn *relay_invite_out(const struct call *c, uint32_t *to)
+{
+    const Store__Relay *r = in_state(c, RELAY_ASKED);
+    if (r == NULL || r->cancelled || method_of(r) != invite)
+        return NULL;
+    *to = r->to;
+    return r->request;
 }
 
 bool relay_waits_for_answer(const struct call *c)
@@ -75,20 +99,14 @@ static Store__Relay *open_first(struct call *c)
 
 /* --- the request --- */
 
-static const char invite[] = "INVITE", update[] = "UPDATE";
-
-/* What it went on as. */
-static const char *method_of(const Store__Relay *r)
-{
-    return strcmp(r->request->method, update) == 0 ? update : invite;
-}
-
 /* auth: a header line, or empty. false: it has no room. */
 static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp, struct span auth)
 {
     struct side to = side_of(c, r->to);
     struct buf raw;
-    const char *method = r->update && to.d->allows_update ? update : invite;
+    /* two UPDATEs of ours may not be out together (RFC 3311 §5.1): a refresh and this one */
+    bool updates = r->update && to.d->allows_update && !refresh_is_updating(to.d);
+    const char *method = updates ? update : invite;
     uint32_t cseq = ++to.d->local_cseq;
     buf_init(&raw, SIP_MSG_BYTES_MAX);
     dialog_write_request(&raw, to.d, span_cstr(method), cseq);
@@ -147,12 +165,14 @@ static void acknowledge(struct call *c, struct call_effects *fx, Store__Relay *r
  * What is between us and who answers is nothing who asked could do anything about. An UPDATE that got no answer in time
  * is no 408: that would end his dialog (RFC 3311 §5.1), and RFC 4320 §4.2 has none but for INVITE. One that the other
  * side does not take after all may come again: as a re-INVITE then. A 422 is about our
- * terms, which are others the next time.
+ * terms, which are others the next time. Nor does the dialog end of who asks for what the other one let lie until we
+ * cancelled it.
  */
 static unsigned status_for_asker(const Store__Relay *r, const struct call_input *in)
 {
     unsigned status = in->status;
-    if (r->update && (status == 0 || status == 408 || status == 487))
+    bool given_up = r->request->overdue && !r->cancelled;
+    if ((r->update || given_up) && (status == 0 || status == 408 || status == 487))
         return 504;
     if (method_of(r) == update && (status == 405 || status == 501))
         return 500;
@@ -235,7 +255,7 @@ static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Re
     struct buf line;
     struct span nonce;
     if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) || r->cancelled ||
-        r->auth_tries >= DIGEST_TRIES_MAX)
+        r->request->overdue || r->auth_tries >= DIGEST_TRIES_MAX)
         return false;
     const struct out_leg_challenge q = {.response = in->msg, .uri = leg->dialog->remote_target, .used = r->auth_nonce};
     buf_init(&line, SIP_LINE_BYTES_MAX);
@@ -318,6 +338,6 @@ void relay_ask_again(const struct call *c, struct call_effects *fx)
     if (r == NULL || !leg_request_is_out(r->request))
         return;
     fx_request(fx, method_of(r), r->request, r->to);
-    if (r->cancelled)
+    if (r->cancelled || r->request->overdue)
         fx_cancel(fx, row_span(r->request->branch), SPAN(""), r->to);
 }

@@ -32,6 +32,10 @@ unsigned relay_glare(const struct call *c, uint32_t from);
 bool relay_is_updating(const struct call *c, uint32_t from);
 /** The 2xx that was passed back has the offer; its answer comes with the ACK. */
 bool relay_waits_for_answer(const struct call *c);
+/** Its re-INVITE, when that has no final response yet and nobody has cancelled it, and to whom; or NULL. */
+Store__ClientTxn *relay_invite_out(const struct call *c, uint32_t *to);
+/** An UPDATE that was passed on to this side has no final response yet. */
+bool relay_updates(const struct call *c, uint32_t to);
 /** The relay whose request has this branch, or NULL. */
 Store__Relay *relay_of_response(const struct call *c, struct span branch);
 /** st->in is a re-INVITE, or an UPDATE with an offer, that can be passed on. */

@@ -257,6 +257,76 @@ static void a_relayed_reinvite_refreshes_both(void **s)
     assert_true(span_eq(session_sdp(bridge_leg(k, 1)->dialog), SPAN(BRIDGE_EARLY)));
 }
 
+/* Nobody is lost who has said 180, and the call has its session until that expires. */
+static void a_refresh_that_nobody_answers_is_cancelled(void **s)
+{
+    static const unsigned outcome[] = {487, 408, 0};
+    (void)s;
+    for (size_t i = 0; i < sizeof(outcome) / sizeof(outcome[0]); i++) {
+        struct kit k;
+        kit_init(&k);
+        bridged(&k, NULL, BOB_CONTACT NO_UPDATE "Session-Expires: 1800\r\n");
+        assert_int_equal(refresh_in_s(&k), 300);
+        kit_timer(&k, CALL_TMR_SESSION); /* OPTIONS to the caller */
+        refresh_says(&k, 0, 200, "", NULL);
+        while (bridge_request(&k, 1, "INVITE") == NULL) {
+            kit_timer(&k, CALL_TMR_SESSION);
+            if (leg_request_is_out(refresh_session(&k, 0)->request) && bridge_request(&k, 1, "INVITE") == NULL)
+                refresh_says(&k, 0, 200, "", NULL);
+        }
+        refresh_says(&k, 1, 180, "", NULL);
+        kit_timer(&k, CALL_TMR_REINVITE);
+        assert_non_null(bridge_cancel(&k, 1));
+        struct span branch = row_span(refresh_session(&k, 1)->request->branch);
+        if (outcome[i] == 0)
+            bridge_fails(&k, branch, false);
+        else
+            refresh_says(&k, 1, outcome[i], "", NULL);
+        kit_assert_state(&k, CALL_ST_ESTABLISHED);
+        assert_int_equal(k.c->row->timers[CALL_TMR_REINVITE], 0);
+        KIT_REQUEST(&k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
+        assert_non_null(bridge_request(&k, 1, "INVITE"));
+        kit_fini(&k);
+    }
+}
+
+static void an_update_of_ours_leaves_beside_a_relayed_reinvite(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, NULL, BOB_CONTACT TIMED "Session-Expires: 90;refresher=uac\r\n");
+    KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD);
+    assert_non_null(bridge_request(k, 1, "INVITE"));
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 1, "UPDATE"));
+    refresh_says(k, 1, 200, BOB_CONTACT TIMED "Session-Expires: 90;refresher=uac\r\n", NULL);
+    bridge_response_to(k, row_span(k->c->row->relays[0]->request->branch), side_of(k->c, 1).d->call_id,
+                       &(struct bridge_rsp){.status = 200, .tag = "b1", .body = BRIDGE_EARLY, .more = BOB_CONTACT});
+    assert_non_null(bridge_reply(k, 0, 200));
+}
+
+/* RFC 3311 §5.2: the second would get 500. */
+static void two_updates_of_ours_are_never_out_together(void **s)
+{
+    struct kit *k = *s;
+    bridged(k, NULL, BOB_CONTACT TIMED "Session-Expires: 90;refresher=uac\r\n");
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_non_null(bridge_request(k, 1, "UPDATE"));
+    KIT_REQUEST(k, .method = "UPDATE", .cseq = 11, .body = KIT_HOLD);
+    assert_null(bridge_request(k, 1, "UPDATE"));
+    kit_assert_has(bridge_request(k, 1, "INVITE"), KIT_HOLD);
+    refresh_says(k, 1, 200, BOB_CONTACT TIMED "Session-Expires: 90;refresher=uac\r\n", NULL);
+    bridge_response_to(k, row_span(k->c->row->relays[0]->request->branch), side_of(k->c, 1).d->call_id,
+                       &(struct bridge_rsp){.status = 200,
+                                            .tag = "b1",
+                                            .body = BRIDGE_EARLY,
+                                            .more = BOB_CONTACT TIMED "Session-Expires: 90;refresher=uac\r\n"});
+    assert_non_null(bridge_reply(k, 0, 200));
+    KIT_REQUEST(k, .method = "UPDATE", .cseq = 12, .body = KIT_OFFER);
+    assert_non_null(bridge_request(k, 1, "UPDATE"));
+    kit_timer(k, CALL_TMR_SESSION);
+    assert_null(bridge_request(k, 1, "UPDATE")); /* and the other way round */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +343,9 @@ int main(void)
         KIT_TEST(a_422_and_a_challenge_are_both_answered),
         KIT_TEST(a_422_to_what_is_passed_on_is_ours_to_mend),
         KIT_TEST(a_relayed_reinvite_refreshes_both),
+        KIT_TEST(a_refresh_that_nobody_answers_is_cancelled),
+        KIT_TEST(an_update_of_ours_leaves_beside_a_relayed_reinvite),
+        KIT_TEST(two_updates_of_ours_are_never_out_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,7 @@ static void numbers_of_states_and_timers_stay(void **s)
     assert_int_equal(CALL_TMR_NO_ANSWER, 5);
     assert_int_equal(CALL_TMR_SESSION, 7);
     assert_int_equal(CALL_TMR_EXPIRES, 8);
+    assert_int_equal(CALL_TMR_REINVITE, 9);
     assert_string_equal(call_state_name(CALL_ST_CLOSING), "closing");
     assert_string_equal(call_state_name(CALL_STATES), "?");
 }
