@@ -266,4 +266,21 @@ static inline void bridge_to_trunk(struct kit *k)
     BRIDGE_SAYS(k, 1, .status = 200, .body = BRIDGE_OFFER);
 }
 
+/* --- a death --- */
+
+static inline void come_back(struct kit *k)
+{
+    ProtobufCBinaryData row;
+    row.len = store__call_row__get_packed_size(k->c->row);
+    row.data = malloc(row.len);
+    assert_non_null(row.data);
+    (void)store__call_row__pack(k->c->row, row.data);
+    call_effects_clear(&k->fx);
+    call_free(k->c);
+    k->c = call_from_row(&k->conf, store__call_row__unpack(NULL, row.len, row.data));
+    free(row.data);
+    assert_non_null(k->c);
+    call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
+}
+
 #endif

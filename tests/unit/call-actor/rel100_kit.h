@@ -68,21 +68,4 @@ static inline void prack_answered(struct kit *k, unsigned status, const char *bo
                        &(struct bridge_rsp){.status = status, .method = "PRACK", .tag = "b1", .body = body});
 }
 
-/* --- a death --- */
-
-static inline void come_back(struct kit *k)
-{
-    ProtobufCBinaryData row;
-    row.len = store__call_row__get_packed_size(k->c->row);
-    row.data = malloc(row.len);
-    assert_non_null(row.data);
-    (void)store__call_row__pack(k->c->row, row.data);
-    call_effects_clear(&k->fx);
-    call_free(k->c);
-    k->c = call_from_row(&k->conf, store__call_row__unpack(NULL, row.len, row.data));
-    free(row.data);
-    assert_non_null(k->c);
-    call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
-}
-
 #endif

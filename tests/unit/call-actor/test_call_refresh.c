@@ -290,20 +290,6 @@ static void without_settings_nothing_is_asked(void **s)
 
 /* --- after a death --- */
 
-static void come_back(struct kit *k)
-{
-    size_t len = store__call_row__get_packed_size(k->c->row);
-    uint8_t *bytes = malloc(len);
-    assert_non_null(bytes);
-    (void)store__call_row__pack(k->c->row, bytes);
-    call_free(k->c);
-    k->c = call_from_row(&k->conf, store__call_row__unpack(NULL, len, bytes));
-    free(bytes);
-    assert_non_null(k->c);
-    call_effects_clear(&k->fx);
-    call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
-}
-
 static void a_refresh_is_asked_again(void **s)
 {
     struct kit *k = *s;
