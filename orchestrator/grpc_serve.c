@@ -2,6 +2,7 @@
 #include "common/base/err.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "orchestrator/rpc_code.h"
 #include "orchestrator/text.h"
 #include <grpc/byte_buffer_reader.h>
@@ -186,7 +187,7 @@ static bool take_name(void *user, struct span name)
 static void read_peer(struct serve_call *c)
 {
     each_name(c, take_name, c);
-    text_mend_utf8(c->peer);
+    utf8_mend(c->peer);
 }
 
 static void read_key(struct serve_call *c, const grpc_metadata_array *metadata)
@@ -197,7 +198,7 @@ static void read_key(struct serve_call *c, const grpc_metadata_array *metadata)
             (void)snprintf(c->key, sizeof c->key, "%.*s", (int)GRPC_SLICE_LENGTH(value),
                            (const char *)GRPC_SLICE_START_PTR(value));
     }
-    text_mend_utf8(c->key);
+    utf8_mend(c->key);
 }
 
 struct asked_right {

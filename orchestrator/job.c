@@ -1,7 +1,7 @@
 #include "orchestrator/job.h"
 #include "common/base/err.h"
+#include "common/base/utf8.h"
 #include "orchestrator/svc.h"
-#include "orchestrator/text.h"
 #include <stdlib.h>
 
 const char *job_step_name(enum job_step s)
@@ -32,7 +32,7 @@ static const char *put_text(char **at, const char *z)
     char *to = *at;
     size_t n = strlen(z) + 1;
     memcpy(to, z, n);
-    text_mend_utf8(to);
+    utf8_mend(to);
     *at = to + n;
     return to;
 }

@@ -26,17 +26,6 @@ bool text_is_utf8(struct span s)
     return true;
 }
 
-void text_mend_utf8(char *z)
-{
-    size_t n = strlen(z);
-    for (size_t i = 0; i < n;) {
-        size_t len = char_len(span_of(z + i, n - i));
-        if (len == 0)
-            z[i] = '?';
-        i += len > 0 ? len : 1;
-    }
-}
-
 /* --- decoded messages -------------------------------------------------------------------------------------------- */
 
 /* `at`: a char * or a ProtobufCMessage * as protobuf-c keeps them. */

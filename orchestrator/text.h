@@ -10,8 +10,6 @@
 
 /** Well-formed UTF-8 (RFC 3629 §4) without a NUL: what a proto3 string may hold and a C string can. */
 bool text_is_utf8(struct span s);
-/** Replaces in place every byte that is not part of well-formed UTF-8 by '?', so that no server refuses the message. */
-void text_mend_utf8(char *z);
 /**
  * All strings of a decoded message and of the messages in it are well-formed UTF-8. protobuf-c does not look at that;
  * everybody who reads our events later does.

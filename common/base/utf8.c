@@ -44,6 +44,18 @@ bool utf8_is_valid(struct span s)
     return true;
 }
 
+void utf8_mend(char *z)
+{
+    uint32_t code;
+    size_t n = strlen(z);
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_char(span_of(z + i, n - i), &code);
+        if (len == 0)
+            z[i] = '?';
+        i += len > 0 ? len : 1;
+    }
+}
+
 bool utf8_is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code <= 0x9f) || (code >= 0x200e && code <= 0x200f) ||

@@ -17,6 +17,8 @@
 size_t utf8_char(struct span s, uint32_t *code);
 /** Well-formed from end to end. Nothing is. */
 bool utf8_is_valid(struct span s);
+/** Replaces in place every byte that is not part of well-formed text by '?', for readers who refuse a whole message. */
+void utf8_mend(char *z);
 /** Would end a line, drive a terminal or turn the text around: C0, DEL, C1, line separators, direction marks. */
 bool utf8_is_control(uint32_t code);
 

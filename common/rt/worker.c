@@ -1,6 +1,7 @@
 #include "common/rt/worker.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
+#include "common/base/utf8.h"
 #include "common/rt/metrics.h"
 #include "common/rt/priv.h"
 #include <errno.h>
@@ -119,6 +120,8 @@ static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
         buf_puts(&out, "{\"error\":\"unknown_command\"}");
     }
     const char *z = buf_cstr(&out);
+    if (z != NULL)
+        utf8_mend(out.p); /* Call-IDs and names are a stranger's bytes, and cJSON passes them on */
     r.json = (char *)(out.failed || z == NULL ? "{\"error\":\"reply_too_large\"}" : z);
     (void)bus_send(w->sup, PLANE_SUP_CTL_REPLY, &r.base);
     buf_fini(&out);

@@ -20,7 +20,7 @@ FILE_KB = 10000
 FILTER = (f"udp src portrange {SIP_PORTS[0]}-{SIP_PORTS[-1]} or tcp src portrange {SIP_PORTS[0]}-{SIP_PORTS[-1]} or "
           f"tcp dst portrange {LISTENERS[0]}-{LISTENERS[-1]} or (tcp portrange {SIP_PORTS[0]}-{LISTENERS[-1]} and tcp[tcpflags] & tcp-syn != 0)")
 # All that the dissectors of SIP and SDP complain about; a datagram, or a part of a stream whose begin is in the same file, that is no SIP.
-FAULTS = """_ws.malformed or sip.unrecognized_header or sip.header_no_colon or sip.header_not_terminated or sip.sec_mechanism.malformed or
+FAULTS = """(_ws.malformed and not (tcp and sip.continuation and not tcp.completeness & 3)) or sip.unrecognized_header or sip.header_no_colon or sip.header_not_terminated or sip.sec_mechanism.malformed or
 sip.Via.sent-by.port.invalid or sip.content_length.invalid or sip.retry_after.invalid or sip.Status-Code.invalid or
 sip.authorization.invalid or sip.Session-ID.sess_id.invalid or sdp.invalid_key_param or sdp.invalid_line.no_equal or
 sdp.invalid_line.missing_fields or sdp.invalid_line.extra_space or sdp.invalid_conversion or sdp.invalid_media_port or
@@ -35,7 +35,7 @@ IN_VIA = "Invalid SIP Via sent-by-port"
 class Fault:
     def __init__(self, line):
         self.time, udp, tcp, self.status, self.cseq, self.call_id, self.experts, self.info = (line.split("\t") + [""] * len(FIELDS))[:len(FIELDS)]
-        self.port = udp or tcp
+        self.port = f"{udp or tcp} ({'UDP' if udp else 'TCP'})"
 
     def is_copied(self):
         """It was the other one's fault: what our response had to repeat."""

@@ -157,14 +157,21 @@ class TestControl(OneCall):
         call.bye()
         self.ended(call, "normal_clearing")
 
-    def test_what_is_for_later(self):
+    def test_half_a_command(self):
         self.assertEqual(self.stack.ctl("registrations")["registrations"], [])
         call = Call(self.ua)
         call.answered()
-        refused = self.stack.ctl_raw("transfer", call.call_id, "sip:another@127.0.0.1")
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("cannot transfer", refused.stderr)
         self.assertEqual(self.stack.ctl_raw("transfer", call.call_id).returncode, EX_BADUSE)
+        call.bye()
+        self.ended(call, "normal_clearing")
+
+    def test_a_name_that_is_no_text(self):
+        call = Call(self.ua)
+        call.from_value = call.from_value.replace("Caller", "Ca\udcffller")
+        call.answered()
+        shown = self.stack.ctl("calls")["calls"][0]["from"]
+        self.assertIn('"Ca?ller" <sip:', shown)
+        self.assertIn("Ca?ller", self.stack.ctl_raw("call", call.call_id).stdout)
         call.bye()
         self.ended(call, "normal_clearing")
 

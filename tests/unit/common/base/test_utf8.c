@@ -105,6 +105,14 @@ static void test_control_characters(void **state)
         assert_false(utf8_is_control(no[i]));
 }
 
+static void test_mending(void **state)
+{
+    (void)state;
+    char z[] = "x\xed\xa0\x80y\xc3\xa7\xc3";
+    utf8_mend(z);
+    assert_string_equal(z, "x???y\xc3\xa7?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +121,7 @@ int main(void)
         cmocka_unit_test(test_every_number),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_mending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
