@@ -376,19 +376,6 @@ static void a_bye_answers_all_of_them(void **s)
 
 /* --- after a death --- */
 
-static void come_back(struct kit *k)
-{
-    size_t n = store__call_row__get_packed_size(k->c->row);
-    uint8_t *packed = malloc(n);
-    (void)store__call_row__pack(k->c->row, packed);
-    call_effects_clear(&k->fx);
-    call_free(k->c);
-    k->c = call_from_row(&k->conf, store__call_row__unpack(NULL, n, packed));
-    free(packed);
-    assert_non_null(k->c);
-    call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
-}
-
 static void they_are_asked_again_in_order(void **s)
 {
     struct kit *k = *s;
