@@ -27,8 +27,8 @@ sdp.invalid_line.missing_fields or sdp.invalid_line.extra_space or sdp.invalid_c
 sdp.invalid_sample_rate or sdp.invalid_media_format or sdp.invalid_crypto_tag or sdp.invalid_crypto_mki_length or
 (udp and not sip and udp.length > 12) or (sip.continuation and (udp or tcp.completeness & 3))""".replace("\n", " ")
 FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "_ws.col.Info")
-# A response copies Via and CSeq of the request (RFC 3261 §8.2.6.2), and tshark reads a method of at most this length.
-READABLE_CSEQ = re.compile(r"\d{1,10} \S{1,15}")
+# A response copies Via and CSeq of the request (RFC 3261 §8.2.6.2); of other methods than such words ("2 0") tshark reads no CSeq.
+READABLE_CSEQ = re.compile(r"\d{1,10} [A-Z]{3,15}")
 IN_VIA = "Invalid SIP Via sent-by-port"
 
 
