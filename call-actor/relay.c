@@ -311,6 +311,8 @@ void relay_end(struct call *c, struct call_effects *fx)
     if (r->state == RELAY_ANSWERED && r->delayed_offer)
         acknowledge(c, fx, r, SPAN(""));
     Store__ServerTxn *txn = leg_txn_find(c, row_span(r->key));
+    if (leg_request_is_out(r->request) && !r->cancelled && !r->request->overdue && method_of(r) != update)
+        relay_cancel(c, fx, SPAN("")); /* who is gone has no final response for it */
     if (r->state == RELAY_ASKED && txn != NULL && txn->status == 0) {
         struct buf out;
         leg_begin_kept(&out, txn, 487);

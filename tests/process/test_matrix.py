@@ -60,7 +60,7 @@ ELSEWHERE = {
 
 
 class TestMatrix(BridgeTest):
-    settings = {"SIP_T1_MS": 50, "NO_ANSWER_S": 3, "SETUP_S": 5}
+    settings = {"SIP_T1_MS": 50, "NO_ANSWER_S": 4, "SETUP_S": 5}  # 64*T1, after which who says nothing is gone, comes first
 
     # --- stages ---
 

@@ -314,9 +314,9 @@ static const struct want wanted[STAGES][CAUSES] =
         [ST_RELAYING] =
             {
                 [BY_CANCEL] = {"200 CANCEL, 487 INVITE", "CANCEL", "", ALL_THREE, 0, GOES_ON},
-                [BY_BYE_CALLER] = {"200 BYE, 487 INVITE", "BYE", "", ALL_THREE, 0,
+                [BY_BYE_CALLER] = {"200 BYE, 487 INVITE", "CANCEL, BYE", "", ALL_THREE, 0,
                                    "normal_clearing caller established 200 16"},
-                [BY_BYE_CALLEE] = {"BYE, 487 INVITE", "200 BYE", "", ALL_THREE, 0,
+                [BY_BYE_CALLEE] = {"BYE, 487 INVITE", "200 BYE, CANCEL", "", ALL_THREE, 0,
                                    "normal_clearing callee established 200 16"},
                 [BY_TIMEOUT] = {"408 INVITE", "", "", ALL_THREE, 0, GOES_ON},
                 [BY_LOSS_CALLER] = {"200 INVITE+, BYE", "ACK, BYE", "", ALL_THREE, 0,
@@ -325,7 +325,7 @@ static const struct want wanted[STAGES][CAUSES] =
                 [BY_KILL_ACTOR] = {"", "INVITE", "", ALL_THREE, 0, GOES_ON},
                 [BY_KILL_EDGE] = {"", "INVITE", "", ALL_THREE, 0, GOES_ON},
                 [BY_KILL_ORCH] = {"", "", "", ALL_THREE, 0, GOES_ON},
-                [BY_OPERATOR] = {"BYE, 487 INVITE", "BYE", "", ALL_THREE, 0,
+                [BY_OPERATOR] = {"BYE, 487 INVITE", "CANCEL, BYE", "", ALL_THREE, 0,
                                  "system_terminated operator established 200 16"},
             },
         [ST_BRIDGED_CLOSING] =
