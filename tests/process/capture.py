@@ -27,9 +27,10 @@ sdp.invalid_line.missing_fields or sdp.invalid_line.extra_space or sdp.invalid_c
 sdp.invalid_sample_rate or sdp.invalid_media_format or sdp.invalid_crypto_tag or sdp.invalid_crypto_mki_length or
 (udp and not sip and udp.length > 12) or (sip.continuation and (udp or tcp.completeness & 3))""".replace("\n", " ")
 FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "_ws.col.Info")
-# A response copies Via and CSeq of the request (RFC 3261 §8.2.6.2); of other methods than such words ("2 0") tshark reads no CSeq.
+# A response copies Via, From, To and CSeq of the request (RFC 3261 §8.2.6.2). Of other methods than such words ("2 0") tshark reads no CSeq; a
+# number in From or To it reads as E.164 has it, "+" and digits, which is no matter of SIP.
 READABLE_CSEQ = re.compile(r"\d{1,10} [A-Z]{3,15}")
-IN_VIA = "Invalid SIP Via sent-by-port"
+OF_COPIES = {"Invalid SIP Via sent-by-port", "Country Code contains non-decimal digits"}
 
 
 class Fault:
@@ -40,7 +41,7 @@ class Fault:
     def is_copied(self):
         """It was the other one's fault: what our response had to repeat."""
         unreadable = not all(READABLE_CSEQ.fullmatch(value) for value in self.cseq.split("|"))
-        return self.status != "" and (unreadable or set(self.experts.split("|")) == {IN_VIA})
+        return self.status != "" and (unreadable or set(self.experts.split("|")) <= OF_COPIES)
 
     def __str__(self):
         return f"{self.time} from port {self.port}: {self.info} ({self.experts}) Call-ID {self.call_id}"
