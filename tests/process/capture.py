@@ -14,11 +14,12 @@ import time
 import unittest
 
 import harness
-from ports import LISTENERS, SIP_PORTS
+from ports import LISTENERS, SIP_PORTS, SPOILT_LISTENERS, SPOILT_SIP_PORTS
 
 FILE_KB = 10000
-FILTER = (f"udp src portrange {SIP_PORTS[0]}-{SIP_PORTS[-1]} or tcp src portrange {SIP_PORTS[0]}-{SIP_PORTS[-1]} or "
-          f"tcp dst portrange {LISTENERS[0]}-{LISTENERS[-1]} or (tcp portrange {SIP_PORTS[0]}-{LISTENERS[-1]} and tcp[tcpflags] & tcp-syn != 0)")
+FROM, TO = f"{SIP_PORTS[0]}-{SPOILT_SIP_PORTS[-1]}", f"{SPOILT_LISTENERS[0]}-{LISTENERS[-1]}"
+EVERYTHING = f"{SIP_PORTS[0]}-{LISTENERS[-1]}"
+FILTER = f"udp src portrange {FROM} or tcp src portrange {FROM} or tcp dst portrange {TO} or (tcp portrange {EVERYTHING} and tcp[tcpflags] & tcp-syn != 0)"
 # All that the dissectors of SIP and SDP complain about; a datagram, or a part of a stream whose begin is in the same file, that is no SIP.
 FAULTS = """(_ws.malformed and not (tcp and sip.continuation and not tcp.completeness & 3)) or sip.unrecognized_header or sip.header_no_colon or sip.header_not_terminated or sip.sec_mechanism.malformed or
 sip.Via.sent-by.port.invalid or sip.content_length.invalid or sip.retry_after.invalid or sip.Status-Code.invalid or
@@ -50,8 +51,7 @@ class Fault:
 def look_at(path, ports):
     """returns how many packets with SIP of these ports are in it, and the faults among them. Others may run tests beside us."""
     ours = "(" + " or ".join(f"{field} == {port}" for port in ports or (0,) for field in ("udp.srcport", "tcp.srcport", "tcp.dstport")) + ")"
-    everything = f"{SIP_PORTS[0]}-{LISTENERS[-1]}"
-    r = subprocess.run(["nice", "-n", "19", "tshark", "-n", "-r", path, "-d", f"udp.port=={everything},sip", "-d", f"tcp.port=={everything},sip",
+    r = subprocess.run(["nice", "-n", "19", "tshark", "-n", "-r", path, "-d", f"udp.port=={EVERYTHING},sip", "-d", f"tcp.port=={EVERYTHING},sip",
                         "-z", f"io,stat,0,sip and {ours}", "-Y", f"{ours} and ({FAULTS})", "-T", "fields", "-E", "aggregator=|",
                         *(arg for name in FIELDS for arg in ("-e", name))],
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", check=True)

@@ -5,8 +5,10 @@ import socket
 import tempfile
 
 given_ports = set()
-SIP_PORTS = range(10000, 11500)  # where the services listen, and
-LISTENERS = range(11500, 12000)  # who listens to their connections; what they say from here and to there is looked at by capture.py
+SIP_PORTS = range(10000, 11450)  # where the services listen, and
+SPOILT_SIP_PORTS = range(11450, 11500)  # where test_capture says what no service may say; so that nobody takes it for what one said
+SPOILT_LISTENERS = range(11500, 11550)  # the same for
+LISTENERS = range(11550, 12000)  # who listens to their connections; what they say from here and to there is looked at by capture.py
 PORTS = range(12000, 20000)  # below what the kernel gives to anybody who asks for none, and below the platform's RTP
 CLAIMS = os.open(os.path.join(tempfile.gettempdir(), f"sig-ports-{os.getuid()}"), os.O_CREAT | os.O_RDWR, 0o600)
 

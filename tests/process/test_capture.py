@@ -4,7 +4,7 @@ import unittest
 
 from capture import Capture
 from harness import wait_for
-from ports import LISTENERS, SIP_PORTS, free_port
+from ports import SPOILT_LISTENERS, SPOILT_SIP_PORTS, free_port
 from ua import OFFER
 
 BODY = OFFER.format(port=40000)
@@ -21,6 +21,8 @@ SPOILT = {
 }
 COPIED_VIA = ("SIP/2.0 400 Malformed Via\r\nVia: SIP/2.0/UDP 127.0.0.1:99999;branch=z9hG4bKx\r\nTo: <sip:a@b>\r\nCall-ID: copied\r\nCSeq: 1 OPTIONS\r\n"
               "Content-Length: 0\r\n\r\n")
+COPIED_FROM = ("SIP/2.0 400 Malformed Header: Call-ID\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKx\r\nFrom: <sip:+4%39@b>;tag=1\r\nTo: <sip:a@b>\r\n"
+               "Call-ID: copied\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
 COPIED = "SIP/2.0 400 Malformed CSeq\r\nTo: <sip:a@b>\r\nCall-ID: copied\r\nCSeq: x\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -30,7 +32,7 @@ def spoilt(name):
 
 class CaptureTest(unittest.TestCase):
     def setUp(self):
-        self.port, self.listener = free_port(socket.SOCK_DGRAM, SIP_PORTS), free_port(among=LISTENERS)
+        self.port, self.listener = free_port(socket.SOCK_DGRAM, SPOILT_SIP_PORTS), free_port(among=SPOILT_LISTENERS)
         self.capture = Capture(lambda: {self.port, self.listener})
         if not self.capture.works():
             self.skipTest("dumpcap: " + self.capture.said.strip())
@@ -51,7 +53,7 @@ class CaptureTest(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
             there.bind(("127.0.0.1", 0))
             here.bind(("127.0.0.1", self.port))
-            for text in (*map(spoilt, names), GOOD, COPIED, COPIED_VIA, "\r\n\r\n", "no SIP at all"):
+            for text in (*map(spoilt, names), GOOD, COPIED, COPIED_VIA, COPIED_FROM, "\r\n\r\n", "no SIP at all"):
                 here.sendto(self.said(text), there.getsockname())
             there.sendto(spoilt(names[0]).encode(), here.getsockname())  # said to us, not by us
         self.assert_found([*names, ""])
