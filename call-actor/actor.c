@@ -283,6 +283,8 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
         where_serve(a, (const void *)m);
     else if (type == PLANE_ORCH_WHEREABOUTS)
         where_on_told(a, (const void *)m);
+    else if (type == PLANE_CALL_PORTS)
+        actor_ports(a, (const void *)m);
 }
 
 static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)

@@ -13,6 +13,7 @@
  *   actor_ctl.c  what operators ask
  *   actor_say.c  what people read in the log, and its counters
  *   actor_gauge.c  what metrics show of the state
+ *   actor_ports.c  which RTP ports have a call
  */
 #ifndef CALL_ACTOR_ACTOR_H
 #define CALL_ACTOR_ACTOR_H
@@ -137,6 +138,10 @@ bool stop_is_settled(struct actor *a);
 void recover_load(struct actor *a);
 /** Ask a neighbour again for all it owes: it came back, or our link to it was full. */
 void recover_ask(struct actor *a, Plane__Proc peer);
+
+/* actor_ports.c */
+/** The orchestrator asks which of some ports have a call. */
+void actor_ports(struct actor *a, const Plane__PortsQuestion *m);
 
 /* actor_say.c */
 void say_init(void);

@@ -12,6 +12,7 @@ static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     (void)peer;
     struct shard *s = bus_link_user(k);
     orch_deps_send(s->orch, s);
+    orch_recon_up(s);
     if (fresh)
         orch_asks_again(s);
 }
@@ -41,6 +42,9 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
     case PLANE_CALL_WHEREABOUTS:
         orch_where_told(s, (const void *)m);
         break;
+    case PLANE_CALL_PORTS_HELD:
+        orch_recon_told(s, (const void *)m);
+        break;
     default:
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
     }
@@ -55,6 +59,7 @@ static int open_shards(struct orch *o)
         worker_link_path(o->worker, i, "orchestrator", path);
         struct shard *s = &o->shards[i];
         *s = (struct shard){.orch = o, .no = i};
+        orch_recon_shard(s);
         struct bus_link_args a = {
             .path = path, .peer = PLANE__PROC__PROC_CALL, .on_up = on_up, .on_msg = on_msg, .user = s};
         s->link = bus_link_open(worker_bus(o->worker), &a);
@@ -155,6 +160,8 @@ int orch_start(struct worker *w)
     if (rc != EX_OK)
         return rc;
     orch_deps_open(o);
+    orch_recon_init();
+    orch_probe_init(o);
     timer_init(&o->tick, on_tick, o);
     loop_timer_in(o->loop, &o->tick, ORCH_TICK_MS);
     return open_shards(o);

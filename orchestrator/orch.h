@@ -9,6 +9,7 @@
 #include "orchestrator/grpc_link.h"
 #include "orchestrator/grpc_serve.h"
 #include "orchestrator/job.h"
+#include "orchestrator/port_book.h"
 #include "orchestrator/svc.h"
 
 #define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
@@ -36,10 +37,73 @@ enum orch_right {
 
 struct orch;
 
+#define RECON_ASKED_MAX 4096
+#define RECON_HELD_MAX 1024
+#define PROBE_FOUND_MAX 1024u
+#define PROBE_RPCS 32
+
+struct recon_port {
+    uint16_t port;
+    uint64_t call;
+};
+
+/* The book against the calls of one shard: orch_recon.c. */
+struct recon {
+    struct timer timer;
+    int64_t up_ms; /* when its link came up */
+    uint64_t no;   /* of the last question */
+    uint32_t next; /* port to be looked at next */
+    struct recon_port asked[RECON_ASKED_MAX];
+    size_t cnt;
+};
+
+typedef void recon_done_fn(struct orch *o, const uint32_t *held, size_t held_cnt);
+
+/* A question to every shard. */
+struct recon_all {
+    uint64_t no;
+    uint32_t waiting; /* bit a shard */
+    uint32_t held[RECON_HELD_MAX];
+    size_t held_cnt;
+    recon_done_fn *done; /* NULL: nobody waits */
+};
+
+enum probe_at {
+    PROBE_IDLE = 0, /* until the timer */
+    PROBE_CONTROL,  /* does this server answer as it should? */
+    PROBE_SCAN,     /* the whole range */
+    PROBE_AGAIN,    /* what was found, one by one, while no AllocatePort is out */
+    PROBE_CALLS,    /* the call-actors are asked about the rest */
+};
+
+struct probe_rpc {
+    struct orch *orch; /* NULL: free */
+    uint32_t port;
+};
+
+/* What became of an AllocatePort without an answer: orch_probe.c. */
+struct orch_probe {
+    enum probe_at at;
+    struct timer timer;
+    struct probe_rpc rpc[PROBE_RPCS];
+    uint32_t out; /* of them */
+    uint32_t next, high;
+    uint32_t found[PROBE_FOUND_MAX];
+    size_t found_cnt;
+    size_t looked; /* of them, looked at once more */
+    unsigned tries;
+    uint64_t allocations; /* begun, when the one under way was sent */
+    unsigned clean;       /* rounds without a stranger */
+    size_t stranger_cnt;  /* the first of `found` after the last round: nobody's */
+    bool told;            /* in the log */
+    bool unable;          /* this media-service cannot be asked */
+};
+
 struct shard {
     struct orch *orch;
     uint32_t no;
     struct bus_link *link;
+    struct recon recon;
 };
 
 /* An RPC of a job. */
@@ -59,11 +123,13 @@ struct orch_job {
     struct list node;            /* in orch->jobs */
     struct list quiet;           /* in orch->quiet until its steps are told */
     struct list gather;          /* in orch->gathered until it is begun */
-    struct list wait;            /* in orch->ports.waiting until AllocatePort may go out */
+    struct list wait;            /* in orch->ports.waiting until AllocatePort may go out, or in .known */
     struct list release;         /* in orch->ports.releases from when its port is to be given back */
     bool unsent;                 /* the ReleasePort of JOB_ST_FREEING has not gone out */
     bool goes_first;             /* before new ports are taken */
     uint64_t release_generation; /* of the channel, when ReleasePort went out */
+    uint32_t book_mark;          /* of its AllocatePort */
+    uint32_t known_port;         /* in .known: what came in an earlier life */
     struct timer timer;
     struct orch *orch;
     struct shard *shard; /* NULL: our own release */
@@ -88,12 +154,15 @@ struct orch_ports {
     enum ports_phase phase;
     struct timer timer; /* ends SETTLING and RELEASING */
     int64_t away_since_ms;
-    uint64_t generation; /* of the channel, when it was last seen to be ready */
-    uint32_t allocating; /* AllocatePort under way */
-    uint32_t first_cnt;  /* jobs with goes_first */
-    struct list waiting; /* jobs in JOB_ST_WAIT */
+    uint64_t generation;  /* of the channel, when it was last seen to be ready */
+    uint32_t allocating;  /* AllocatePort under way */
+    uint64_t allocations; /* begun so far */
+    uint32_t first_cnt;   /* jobs with goes_first */
+    struct list waiting;  /* jobs in JOB_ST_WAIT */
     struct list releases[ORCH_PORT_BUCKETS];
-    uint64_t *owner; /* by port number: hash of the call that was given it last; 0: none that we know of */
+    struct list known; /* jobs whose number stands in the book, given to them by known_timer */
+    struct timer known_timer;
+    struct port_book *book;
 };
 
 struct orch {
@@ -118,6 +187,8 @@ struct orch {
     struct timer quiet_timer;
     struct answers answers;
     struct orch_ports ports;
+    struct recon_all recon_all;
+    struct orch_probe probe;
     enum svc_layout layout_set;     /* by the setting */
     enum svc_layout layout_learned; /* of the server behind this generation of the channel */
     uint64_t layout_generation;
@@ -149,6 +220,8 @@ bool orch_jobs_at_stake(const struct orch *o);
 typedef struct fsm_step orch_event_fn(struct job *j, struct job_effects *fx, struct now now);
 /** The event, in place of the job's timer if that runs; performs its effects. The job may be gone after this. */
 void orch_job_feed(struct orch_job *x, orch_event_fn *event);
+/** A release that no actor asked for. false: memory is out */
+bool orch_job_release_own(struct orch *o, uint32_t port);
 /** Begins a job, gathered or not. */
 void orch_job_go(struct orch_job *x);
 /** Nobody waits for its end. */
@@ -176,14 +249,15 @@ void orch_keep_quiet(struct orch_job *x);
 void orch_ports_init(struct orch *o);
 void orch_ports_fini(struct orch *o);
 /** The call a job belongs to, as ports know it; 0: none is named. */
-uint64_t orch_ports_owner_of(const struct job *j);
+uint64_t orch_ports_owner_of(const struct orch *o, const struct job *j);
 /** State or generation of the channel to media-service may be another. */
 void orch_ports_media_changed(struct orch *o);
 /** May AllocatePort go out now? */
 enum job_media orch_ports_media(const struct orch *o);
 /** The job waits until it may. */
 void orch_ports_await(struct orch_job *x);
-void orch_ports_allocate_begins(struct orch *o);
+/** Writes it down and starts AllocatePort; or, when its number came before our predecessor died, takes that. */
+void orch_ports_allocate(struct orch_job *x, const struct job_effect *e);
 /** Before the job hears of it. */
 void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r);
 /** The port of this release job has been given to another call since; logged. */
@@ -195,6 +269,24 @@ void orch_ports_release(struct orch_job *x);
 /** After the job has heard of it. */
 void orch_ports_release_ended(struct orch_job *x, const struct job_result *r);
 void orch_ports_forget(struct orch_job *x);
+
+/** The gauges of the book are what it says. */
+void orch_ports_show(const struct orch *o);
+
+/* orch_recon.c: the book of ports against the calls */
+void orch_recon_init(void);
+void orch_recon_shard(struct shard *s);
+/** Its link is up: soon it is asked. */
+void orch_recon_up(struct shard *s);
+void orch_recon_told(struct shard *s, const Plane__PortsHeld *m);
+/** Nobody has this port: ReleasePort. */
+void orch_recon_reclaim(struct orch *o, uint32_t port);
+/** Which of these (at most RECON_HELD_MAX) have a call, in any shard? done runs when all have answered, or never.
+ * returns false when one of them cannot be asked */
+bool orch_recon_ask_all(struct orch *o, const uint32_t *ports, size_t cnt, recon_done_fn *done);
+
+/* orch_probe.c: what became of AllocatePort without an answer */
+void orch_probe_init(struct orch *o);
 
 /* orch_rpc.c: the RPC of a job: encode, start, decode */
 void orch_rpc_init(void);

@@ -30,7 +30,7 @@ static struct answer *keep(struct orch_job *x, const Plane__JobDone *d)
         .body = span_of((const char *)bytes, n),
         .asker = x->shard->no,
         .port = d->rtp_port,
-        .owner = orch_ports_owner_of(x->job),
+        .owner = orch_ports_owner_of(x->orch, x->job),
     };
     struct answer *kept = answers_put(&x->orch->answers, &a, loop_now(x->orch->loop).mono_ms);
     free(bytes);

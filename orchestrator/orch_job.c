@@ -90,8 +90,7 @@ static void perform_one(struct orch_job *x, const struct job_effect *e)
         orch_ports_release(x);
         break;
     case JOB_EFF_ALLOCATE:
-        orch_ports_allocate_begins(x->orch);
-        orch_rpc_start(x, e);
+        orch_ports_allocate(x, e);
         break;
     case JOB_EFF_LATE:
         orch_ports_release_begins(x);
@@ -219,18 +218,24 @@ static void on_gather_timer(struct timer *t, int64_t now_ms)
         orch_send_waiting(&o->shards[i]);
 }
 
+bool orch_job_release_own(struct orch *o, uint32_t port)
+{
+    struct now now = loop_now(o->loop);
+    struct orch_job *x = job_begin(o, NULL, job_new_release(port, &o->limits, now), (struct span){0});
+    if (x != NULL)
+        orch_job_go(x);
+    return x != NULL;
+}
+
 /* A port whose set-up answer reached nobody: the actor, when it asks again, gets a new one. */
 static void on_orphan(void *user, uint32_t port, uint64_t owner)
 {
     struct orch *o = user;
-    if (o->ports.owner[port] != owner)
+    if (port_book_owner(o->ports.book, port).call != owner)
         return; /* it has been given to another call since */
-    struct now now = loop_now(o->loop);
-    struct orch_job *x = job_begin(o, NULL, job_new_release(port, &o->limits, now), (struct span){0});
-    if (x == NULL)
-        return;
-    note_port(x, &ports_late, "a port whose call never heard of it is given back");
-    orch_job_go(x);
+    stat_inc(&ports_late);
+    log_ev(LOG_WARN, "a port whose call never heard of it is given back", log_n("port", port));
+    (void)orch_job_release_own(o, port);
 }
 
 /* --- what the actor says ----------------------------------------------------------------------------------------- */

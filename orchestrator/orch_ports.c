@@ -10,14 +10,23 @@
  *
  * Owner. Who was given a number last owns it. When AllocatePort gives out a number that an earlier call still holds or
  * is giving back, media-service has lost the earlier one: that call's ReleasePort, now or later, is not sent.
+ *
+ * Both what is asked for and what came stand in the book (port_book.h), which outlives this process.
  */
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "orchestrator/orch.h"
-#include <stdlib.h>
 
-#define NUMBERS 65536
-
+static struct stat_series ports_open = {
+    .name = "sip_signaling_ports_open", .help = "ports that belong to calls, by the book", .kind = STAT_GAUGE};
+static struct stat_series ports_unanswered = {
+    .name = "sip_signaling_ports_unanswered",
+    .help = "AllocatePort without an answer of which nobody knows yet whether it took a port",
+    .kind = STAT_GAUGE};
+static struct stat_series ports_recovered = {
+    .name = "sip_signaling_ports_recovered_total",
+    .help = "ports whose set-up was asked for again after a death of ours, and got the same one",
+    .kind = STAT_COUNTER};
 static struct stat_series ports_taken = {
     .name = "sip_signaling_ports_taken_total",
     .help = "ports not given back because media-service had given them to another call meanwhile",
@@ -25,12 +34,15 @@ static struct stat_series ports_taken = {
 
 /* --- owners ------------------------------------------------------------------------------------------------------ */
 
-uint64_t orch_ports_owner_of(const struct job *j)
+uint64_t orch_ports_owner_of(const struct orch *o, const struct job *j)
 {
-    if (j->call_id[0] == '\0')
-        return 0;
-    uint64_t h = map_hash(span_cstr(j->call_id)) ^ map_hash(span_cstr(j->trace_id)) << 1;
-    return h != 0 ? h : 1;
+    return j->call_id[0] != '\0' ? port_book_hash(o->ports.book, span_cstr(j->call_id), span_cstr(j->trace_id)) : 0;
+}
+
+void orch_ports_show(const struct orch *o)
+{
+    stat_set(&ports_open, port_book_count(o->ports.book));
+    stat_set(&ports_unanswered, port_book_unanswered(o->ports.book).cnt);
 }
 
 static struct list *releases_of(struct orch_ports *p, uint32_t port)
@@ -59,7 +71,10 @@ static void has_new_owner(struct orch_job *owner, uint32_t port)
 {
     struct orch_ports *p = &owner->orch->ports;
     struct list *bucket = releases_of(p, port);
-    p->owner[port] = orch_ports_owner_of(owner->job);
+    const struct port_owner o = {.call = orch_ports_owner_of(owner->orch, owner->job),
+                                 .since_ms = loop_now(owner->orch->loop).mono_ms,
+                                 .shard = owner->shard->no};
+    port_book_came(p->book, owner->book_mark, port, &o);
     for (struct list *n = bucket->next, *next; n != bucket; n = next) {
         struct orch_job *x = LIST_ENTRY(n, struct orch_job, release);
         next = n->next;
@@ -70,8 +85,8 @@ static void has_new_owner(struct orch_job *owner, uint32_t port)
 
 bool orch_ports_is_anothers(const struct orch_job *x)
 {
-    uint64_t owner = x->orch->ports.owner[x->job->rtp_port];
-    uint64_t asker = orch_ports_owner_of(x->job);
+    uint64_t owner = port_book_owner(x->orch->ports.book, x->job->rtp_port).call;
+    uint64_t asker = orch_ports_owner_of(x->orch, x->job);
     if (owner == 0 || asker == 0 || owner == asker)
         return false;
     log_taken(x);
@@ -211,9 +226,60 @@ void orch_ports_release(struct orch_job *x)
         x->unsent = true;
 }
 
-void orch_ports_allocate_begins(struct orch *o)
+/* The number came in an earlier life of ours: it is given in a later turn, as an answer would be. */
+static void take_known(struct orch_job *x, uint32_t port)
 {
-    o->ports.allocating++;
+    struct orch_ports *p = &x->orch->ports;
+    x->known_port = port;
+    list_append(&p->known, &x->wait);
+    stat_inc(&ports_recovered);
+    log_ev(LOG_INFO, "a port from before our death is its call's", log_z("call_id", x->job->call_id),
+           log_n("port", port));
+    if (!timer_is_set(&p->known_timer))
+        loop_timer_in(x->orch->loop, &p->known_timer, 0);
+}
+
+static void on_known_timer(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct orch *o = t->owner;
+    for (struct list *n; (n = list_first(&o->ports.known)) != NULL;) {
+        struct orch_job *x = LIST_ENTRY(n, struct orch_job, wait);
+        list_remove(n);
+        orch_rpc_ended(x,
+                       &(struct job_result){.of = JOB_STEP_MEDIA, .code = RPC_OK, .detail = "", .port = x->known_port});
+    }
+}
+
+void orch_ports_allocate(struct orch_job *x, const struct job_effect *e)
+{
+    struct orch_ports *p = &x->orch->ports;
+    uint32_t port = port_book_find(p->book, x->key, orch_ports_owner_of(x->orch, x->job));
+    p->allocating++;
+    p->allocations++;
+    if (port != 0) {
+        take_known(x, port);
+        return;
+    }
+    x->book_mark = port_book_ask(p->book, x->key);
+    orch_rpc_start(x, e);
+}
+
+/* What media-service itself says took nothing. Anything else may be the connection's word. */
+static bool is_refusal(int code)
+{
+    switch (code) {
+    case RPC_RESOURCE_EXHAUSTED:
+    case RPC_INVALID_ARGUMENT:
+    case RPC_NOT_FOUND:
+    case RPC_PERMISSION_DENIED:
+    case RPC_UNAUTHENTICATED:
+    case RPC_UNIMPLEMENTED:
+    case RPC_FAILED_PRECONDITION:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r)
@@ -221,6 +287,9 @@ void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r)
     struct orch *o = x->orch;
     if (r->code == RPC_OK)
         has_new_owner(x, r->port);
+    else
+        port_book_failed(o->ports.book, x->book_mark, !is_refusal(r->code), loop_now(o->loop).wall_ms);
+    orch_ports_show(o);
     if (--o->ports.allocating == 0 && o->ports.phase == PORTS_SETTLING)
         give_back_first(o);
 }
@@ -228,8 +297,11 @@ void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r)
 void orch_ports_release_ended(struct orch_job *x, const struct job_result *r)
 {
     struct orch_ports *p = &x->orch->ports;
-    if (r->code == RPC_OK && p->owner[x->job->rtp_port] == orch_ports_owner_of(x->job))
-        p->owner[x->job->rtp_port] = 0;
+    bool ours = x->shard == NULL && !x->job->taken; /* nobody's: on_orphan and the reconciler looked before */
+    uint64_t owner = port_book_owner(p->book, x->job->rtp_port).call;
+    if (r->code == RPC_OK && (ours || owner == orch_ports_owner_of(x->orch, x->job)))
+        port_book_forget(p->book, x->job->rtp_port);
+    orch_ports_show(x->orch);
     bool before = x->goes_first && x->release_generation != p->generation;
     if (before && x->job->state == JOB_ST_FREE_WAIT)
         release_now(x); /* what failed was the former connection */
@@ -246,17 +318,36 @@ void orch_ports_forget(struct orch_job *x)
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
+static void open_book(struct orch *o)
+{
+    struct buf why;
+    buf_init(&why, 1024);
+    struct now now = loop_now(o->loop);
+    o->ports.book = port_book_open(conf_str(worker_conf(o->worker), SET_STATE_DIR), now.wall_ms, &why);
+    struct port_unanswered u = port_book_unanswered(o->ports.book);
+    if (why.len > 0)
+        log_ev(
+            LOG_WARN, "the book of ports is kept in memory only", log_z("why", buf_cstr(&why)),
+            log_z("remedy", "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space"));
+    if (u.cnt > 0)
+        log_ev(LOG_WARN, "ports may be taken under numbers that died with us", log_n("at_most", u.cnt));
+    buf_fini(&why);
+}
+
 void orch_ports_init(struct orch *o)
 {
+    static struct stat_series *const stats[] = {&ports_open, &ports_unanswered, &ports_recovered, &ports_taken};
     struct orch_ports *p = &o->ports;
-    stat_register(&ports_taken);
-    p->owner = calloc(NUMBERS, sizeof *p->owner);
-    if (p->owner == NULL)
-        die(EX_INTERNAL, "no memory for the owners of ports");
+    for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++)
+        stat_register(stats[i]);
+    open_book(o);
+    orch_ports_show(o);
     for (size_t i = 0; i < ORCH_PORT_BUCKETS; i++)
         list_init(&p->releases[i]);
     list_init(&p->waiting);
+    list_init(&p->known);
     timer_init(&p->timer, on_timer, o);
+    timer_init(&p->known_timer, on_known_timer, o);
     p->phase = PORTS_AWAY;
     p->away_since_ms = loop_now(o->loop).mono_ms;
 }
@@ -264,6 +355,7 @@ void orch_ports_init(struct orch *o)
 void orch_ports_fini(struct orch *o)
 {
     loop_timer_cancel(o->loop, &o->ports.timer);
-    free(o->ports.owner);
-    o->ports.owner = NULL;
+    loop_timer_cancel(o->loop, &o->ports.known_timer);
+    port_book_close(o->ports.book);
+    o->ports.book = NULL;
 }

@@ -38,6 +38,8 @@
 #define D_RegistrationDone plane__registration_done__descriptor
 #define D_Where plane__where__descriptor
 #define D_Whereabouts plane__whereabouts__descriptor
+#define D_PortsQuestion plane__ports_question__descriptor
+#define D_PortsHeld plane__ports_held__descriptor
 #define D_Event plane__event__descriptor
 #define D_Confirmed plane__confirmed__descriptor
 #define D_Refused plane__refused__descriptor

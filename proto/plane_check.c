@@ -15,6 +15,7 @@
 #define RAW_MAX 65535u
 #define ROW_MAX (1u << 20) /* of a user's bindings */
 #define SHARD_MAX 255u
+#define PORTS_MAX 4096u /* of one question */
 
 static bool key_ok(ProtobufCBinaryData d)
 {
@@ -150,6 +151,16 @@ static const char *check_whereabouts(const Plane__Whereabouts *m)
     return m->asker <= SHARD_MAX ? NULL : "shard out of range";
 }
 
+static const char *check_ports(ProtobufCBinaryData id, const uint32_t *port, size_t cnt)
+{
+    if (!key_ok(id) || cnt > PORTS_MAX)
+        return "id or number of ports out of range";
+    for (size_t i = 0; i < cnt; i++)
+        if (port[i] > 65535)
+            return "port out of range";
+    return NULL;
+}
+
 const char *plane_check(uint16_t type, const ProtobufCMessage *m)
 {
     switch (type) {
@@ -201,6 +212,14 @@ const char *plane_check(uint16_t type, const ProtobufCMessage *m)
     case PLANE_ORCH_WHEREABOUTS:
     case PLANE_CALL_WHEREABOUTS:
         return check_whereabouts((const void *)m);
+    case PLANE_CALL_PORTS: {
+        const Plane__PortsQuestion *q = (const void *)m;
+        return check_ports(q->id, q->ports, q->n_ports);
+    }
+    case PLANE_CALL_PORTS_HELD: {
+        const Plane__PortsHeld *h = (const void *)m;
+        return check_ports(h->id, h->held, h->n_held);
+    }
     case PLANE_PUB_EVENT: {
         const Plane__Event *e = (const void *)m;
         return e->message_id[0] != '\0' && e->routing_key[0] != '\0' && strlen(e->routing_key) < 256

@@ -76,6 +76,18 @@ static inline void rig_on_whereabouts(const Plane__Whereabouts *m)
     (void)snprintf(rig.where_row, sizeof rig.where_row, "%.*s", (int)m->row.len, (const char *)m->row.data);
 }
 
+static inline void rig_on_ports(const Plane__PortsQuestion *m)
+{
+    Plane__PortsHeld h = PLANE__PORTS_HELD__INIT;
+    uint32_t held[64];
+    h.id = m->id;
+    h.held = held;
+    for (size_t i = 0; i < m->n_ports && h.n_held < 64; i++)
+        if (rig.held_port == 0 || rig.held_port == m->ports[i])
+            held[h.n_held++] = m->ports[i];
+    (void)bus_send(rig.actor, PLANE_CALL_PORTS_HELD, &h.base);
+}
+
 static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     (void)k;
@@ -103,6 +115,9 @@ static inline void rig_on_msg(struct bus_link *k, uint16_t type, const ProtobufC
         break;
     case PLANE_ORCH_WHEREABOUTS:
         rig_on_whereabouts((const void *)m);
+        break;
+    case PLANE_CALL_PORTS:
+        rig_on_ports((const void *)m);
         break;
     default:
         break;
@@ -152,8 +167,8 @@ static inline bool rig_actor_down(void)
 
 static inline int rig_slice(void)
 {
-    char env[16][160];
-    char *envp[17] = {NULL};
+    char env[18][160];
+    char *envp[19] = {NULL};
     size_t n = 0;
 #define PUT(...)                                                                                                       \
     do {                                                                                                               \
@@ -170,8 +185,10 @@ static inline int rig_slice(void)
     PUT("MEDIA_SERVICE_TARGET_GRPC_URL=https://127.0.0.1:%u", rig.port);
     PUT("RABBITMQ_URL=amqp://guest:guest@127.0.0.1:1/");
     PUT("SIP_SIGNALING_SERVICE_RUNTIME_DIR=%s", rig.dir);
+    PUT("SIP_SIGNALING_SERVICE_STATE_DIR=%s", rig.dir);
     PUT("SIP_SIGNALING_SERVICE_GRPC_PORT=%u", rig.grpc_port);
     PUT("SIP_SIGNALING_SERVICE_MEDIA_DEADLINE_MS=" RIG_MEDIA_DEADLINE);
+    PUT("SIP_SIGNALING_SERVICE_MEDIA_EXCLUSIVE=%s", rig.exclusive ? "on" : "off");
     PUT("LOG_LEVEL=error");
 #undef PUT
     struct conf c;
@@ -232,7 +249,8 @@ static inline void rig_forget(void)
     rig.step_cnt = 0;
     rig.call_id = "call-1";
     rig.find = rig.credentials = rig.resolve = rig.allocate = rig.release = rig.play = (struct rpc_seen){0};
-    rig.old_layout = false;
+    rig.old_layout = rig.play_knows = rig.exclusive = false;
+    rig.held_port = 0;
     rig.terminated = -1;
     rig.terminate_cnt = 0;
     rig.registered = -1;

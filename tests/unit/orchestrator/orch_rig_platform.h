@@ -59,6 +59,10 @@ static struct rig {
     const char *call_id; /* of the jobs asked for */
     uint32_t released[RIG_KEPT];
     bool old_layout;
+    bool play_knows;               /* PlayAudio tells whether a port is taken: */
+    uint32_t taken[4];             /* these are */
+    uint32_t held_port;            /* the only one that has a call; 0: all have */
+    bool exclusive;                /* MEDIA_EXCLUSIVE of the next orchestrator */
     char play_first[RIG_KEPT][24]; /* begin of text_1 */
     /* the actor */
     unsigned ups, fresh_ups;
@@ -204,11 +208,24 @@ static inline void rig_release(void *user, struct serve_call *c, const ProtobufC
     serve_answer(c, RPC_OK, "", &r.base);
 }
 
+/* A port is looked at: is it taken? */
+static inline void rig_tell_port(struct serve_call *c, uint32_t port)
+{
+    bool taken = false;
+    for (size_t i = 0; i < sizeof rig.taken / sizeof rig.taken[0]; i++)
+        taken = taken || (rig.play_knows && rig.taken[i] == port);
+    serve_answer(c, taken ? RPC_INVALID_ARGUMENT : rig.play_knows ? RPC_NOT_FOUND : RPC_INTERNAL, "a look", NULL);
+}
+
 /* A server of one layout cannot read a URI as a target. */
 static inline void rig_play(void *user, struct serve_call *c, const ProtobufCMessage *m)
 {
     (void)user;
     const Sentiric__Media__V1__PlayAudioRequest *q = (const void *)m;
+    if (strcmp(q->text_1, "none") == 0) {
+        rig_tell_port(c, q->server_rtp_port);
+        return;
+    }
     (void)snprintf(rig.play_first[rig.play.cnt % RIG_KEPT], sizeof rig.play_first[0], "%.20s", q->text_1);
     if (!rig_rpc(&rig.play, c))
         return;

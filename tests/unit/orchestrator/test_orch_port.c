@@ -222,6 +222,75 @@ static void test_late_port_of_a_taken_number(void **state)
     assert_int_equal(rig.release.cnt, 4);
 }
 
+/* --- death -----------------------------------------------------------------------------------------------------------
+ */
+
+/* Its answer was read and is lost with us: whoever asks again gets the same port, and no second one is taken. */
+static void test_port_of_a_former_life(void **state)
+{
+    (void)state;
+    set_up("k1", "call-a", 40400);
+    assert_int_equal(rig.allocate.cnt, 1);
+    rig_kill(SIGKILL);
+    rig_start();
+    rig_wait(rig_actor_up, "the link to the actor");
+    rig_forget_answers();
+    rig.next_port = 40402; /* what a second AllocatePort would give */
+    rig_setup_job("k1");
+    wait_ok("k1", 40400);
+    assert_int_equal(rig.allocate.cnt, 1);
+    set_up("k2", "call-b", 40402);
+}
+
+/* A port that no call has (its store was lost) is given back; one that has a call is not. */
+static bool reclaimed(void)
+{
+    return rig.released[40500 % RIG_KEPT] == 1;
+}
+
+static void test_port_without_call(void **state)
+{
+    (void)state;
+    set_up("v1", "call-a", 40500);
+    set_up("v2", "call-b", 40502);
+    rig.held_port = 40502;
+    rig_kill(SIGKILL);
+    rig_start();
+    rig_wait(reclaimed, "the port that nobody has is given back");
+    rig_cancel("unknown");
+    rig_wait(rig_one_done, "an answer");
+    assert_int_equal(rig.released[40502 % RIG_KEPT], 0);
+}
+
+/* Its answer never came: no number is known. The server is asked what is taken, and what it is was nobody's. */
+static bool stranger_is_free(void)
+{
+    return rig.released[40604 % RIG_KEPT] == 1;
+}
+
+static void test_port_whose_answer_was_lost(void **state)
+{
+    (void)state;
+    set_up("n1", "call-a", 40600);
+    set_up("n2", "call-b", 40608);
+    rig.held_port = 40600;
+    rig.play_knows = true;
+    rig.taken[0] = 40600;
+    rig.taken[1] = 40608;
+    rig.taken[2] = 40604; /* by the AllocatePort below */
+    rig.allocate.hold = true;
+    rig.call_id = "call-c";
+    rig_setup_job("n3");
+    rig_wait(allocate_held, "AllocatePort");
+    rig_kill(SIGKILL);
+    serve_answer(rig.allocate.held, RPC_UNAVAILABLE, "nobody is there", NULL);
+    rig.allocate.held = NULL;
+    rig.exclusive = true;
+    rig_start();
+    rig_wait(stranger_is_free, "the port without a number is given back");
+    assert_int_equal(rig.released[40600 % RIG_KEPT], 0);
+}
+
 /* --- stop ------------------------------------------------------------------------------------------------------------
  */
 
@@ -261,6 +330,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_release_of_a_taken_port_under_way, fresh),
         cmocka_unit_test_setup(test_former_owner_releases_nothing, fresh),
         cmocka_unit_test_setup(test_late_port_of_a_taken_number, fresh),
+        cmocka_unit_test_setup(test_port_of_a_former_life, fresh),
+        cmocka_unit_test_setup(test_port_without_call, fresh),
+        cmocka_unit_test_setup(test_port_whose_answer_was_lost, fresh),
         cmocka_unit_test_setup(test_stop_does_not_wait_for_media, fresh),
     };
     return cmocka_run_group_tests(tests, open_rig, rig_close);
