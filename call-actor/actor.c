@@ -254,7 +254,9 @@ static void on_terminate(struct actor *a, struct bus_link *from, const Plane__Te
 static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct actor *a = bus_link_user(k);
-    if (type == PLANE_EDGE_RX_REQUEST)
+    if (type == PLANE_PEER_PROBE)
+        bus_answer_probe(k, m);
+    else if (type == PLANE_EDGE_RX_REQUEST)
         on_request(a, (const void *)m);
     else if (type == PLANE_EDGE_RX_RESPONSE)
         on_response(a, (const void *)m);
@@ -267,7 +269,9 @@ static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
 static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct actor *a = bus_link_user(k);
-    if (type == PLANE_ORCH_JOB_STEP)
+    if (type == PLANE_PEER_PROBE)
+        bus_answer_probe(k, m);
+    else if (type == PLANE_ORCH_JOB_STEP)
         on_job_step(a, (const void *)m);
     else if (type == PLANE_ORCH_JOB_DONE)
         on_job_done(a, (const void *)m);
@@ -290,7 +294,9 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
 static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct actor *a = bus_link_user(k);
-    if (type == PLANE_PUB_CONFIRMED) {
+    if (type == PLANE_PEER_PROBE) {
+        bus_answer_probe(k, m);
+    } else if (type == PLANE_PUB_CONFIRMED) {
         const Plane__Confirmed *c = (const void *)m;
         for (size_t i = 0; i < c->n_seq; i++)
             outbox_confirmed(a->outbox, c->seq[i]);

@@ -21,6 +21,9 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct shard *s = bus_link_user(k);
     switch (type) {
+    case PLANE_PEER_PROBE:
+        bus_answer_probe(k, m);
+        break;
     case PLANE_ORCH_RUN_JOB:
         orch_run_job(s, (const void *)m);
         break;
@@ -61,7 +64,7 @@ static int open_shards(struct orch *o)
         *s = (struct shard){.orch = o, .no = i};
         orch_recon_shard(s);
         struct bus_link_args a = {
-            .path = path, .peer = PLANE__PROC__PROC_CALL, .on_up = on_up, .on_msg = on_msg, .user = s};
+            .path = path, .peer = PLANE__PROC__PROC_CALL, .instance = i, .on_up = on_up, .on_msg = on_msg, .user = s};
         s->link = bus_link_open(worker_bus(o->worker), &a);
         if (s->link == NULL) {
             log_ev(LOG_ERROR, "cannot open the link to a call-actor", log_z("path", path));

@@ -9,6 +9,7 @@
 
 /* Body names of the catalogue -> descriptors of protoc-c. */
 #define D_Hello plane__hello__descriptor
+#define D_Probe plane__probe__descriptor
 #define D_Heartbeat plane__heartbeat__descriptor
 #define D_Drain plane__drain__descriptor
 #define D_Stop plane__stop__descriptor

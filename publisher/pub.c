@@ -126,7 +126,9 @@ static void on_event(struct pub_shard *s, const Plane__Event *e)
 static void on_actor_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct pub_shard *s = bus_link_user(k);
-    if (type == PLANE_PUB_EVENT)
+    if (type == PLANE_PEER_PROBE)
+        bus_answer_probe(k, m);
+    else if (type == PLANE_PUB_EVENT)
         on_event(s, (const Plane__Event *)(const void *)m);
     else if (type == PLANE_CALL_TERMINATED)
         asks_answer(s->pub->asks, s->no, (const Plane__Terminated *)(const void *)m);
@@ -322,6 +324,7 @@ static bool open_shard(struct pub *p, uint32_t no)
     struct bus_link_args a = {
         .path = path,
         .peer = PLANE__PROC__PROC_CALL,
+        .instance = no,
         .on_up = on_actor_up,
         .on_down = on_actor_down,
         .on_msg = on_actor_msg,

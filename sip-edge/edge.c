@@ -171,6 +171,9 @@ void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const Protobuf
     struct edge_shard *s = &e->shard[shard];
     e->now = now;
     switch (type) {
+    case PLANE_PEER_PROBE:
+        (void)e->out.say(e->out.user, shard, PLANE_PEER_ALIVE, m);
+        break;
     case PLANE_EDGE_SEND_REPLY:
         edge_on_send_reply(s, (const void *)m);
         break;

@@ -140,6 +140,7 @@ static bool open_link(struct worker *w, unsigned shard)
     worker_link_path(w, shard, edge_worker_kind.name, path);
     struct bus_link_args a = {.path = path,
                               .peer = PLANE__PROC__PROC_CALL,
+                              .instance = shard,
                               .on_up = on_up,
                               .on_down = on_down,
                               .on_msg = on_msg,

@@ -15,7 +15,7 @@
 #define CHILD_CALM_MS 1000 /* ready for this long: its death is no sign that starting it is useless */
 #define CHILD_EARLY_MAX 8  /* early deaths in a row; then it is `failed` */
 #define CHILD_FAILED_RETRY_MS 30000
-#define CHILD_HANG_MS 3000       /* no heartbeat for this long: its loop no longer turns */
+#define CHILD_HANG_MS 2000       /* no heartbeat for this long: its loop no longer turns, or it reads nothing */
 #define CHILD_ABORT_MS 1000      /* from SIGABRT to SIGKILL */
 #define CHILD_GRACE_EXTRA_MS 500 /* what a stopping worker gets on top of its grace before SIGKILL */
 
@@ -60,6 +60,7 @@ enum child_event {
     CHILD_EV_KILL = 8,    /* an operator asks; kill -9 */
     CHILD_EV_STOP = 9,    /* the service stops */
     CHILD_EV_HURRY = 10,  /* the service stops now */
+    CHILD_EV_DEAF = 11,   /* its loop turns and its neighbours get no answer (deaf.h) */
     CHILD_EVENTS
 };
 
@@ -90,6 +91,7 @@ struct child_life {
     unsigned early_cnt;   /* early deaths in a row */
     uint64_t restart_cnt; /* starts but the first */
     struct backoff backoff;
+    bool cores; /* one that hangs may leave a core: SIGABRT first */
 };
 
 extern const struct fsm child_fsm;

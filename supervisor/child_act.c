@@ -97,13 +97,13 @@ void act_give_up(void *obj, const void *arg, void *fx, struct now now)
     put(fx, EFF_TIMER, CHILD_FAILED_RETRY_MS);
 }
 
-/* SIGABRT first: it leaves a core and, where the build has one, a trace of where it hung. */
+/* Where cores may be left SIGABRT leaves one of where it hung; a stopped process hears nothing but SIGKILL. */
 void act_abort(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)obj;
+    const struct child_life *c = obj;
     (void)arg;
     (void)now;
-    put(fx, EFF_SIGNAL, SIGABRT);
+    put(fx, EFF_SIGNAL, c->cores ? SIGABRT : SIGKILL);
     put(fx, EFF_TIMER, CHILD_ABORT_MS);
 }
 

@@ -10,7 +10,7 @@ static const char *const event_names[CHILD_EVENTS] = {
     [CHILD_EV_START] = "start",         [CHILD_EV_HELLO] = "hello",         [CHILD_EV_BEAT] = "beat",
     [CHILD_EV_TIMER] = "timer",         [CHILD_EV_EXIT_CALM] = "exit-calm", [CHILD_EV_EXIT_EARLY] = "exit-early",
     [CHILD_EV_EXIT_LAST] = "exit-last", [CHILD_EV_RESTART] = "restart",     [CHILD_EV_KILL] = "kill",
-    [CHILD_EV_STOP] = "stop",           [CHILD_EV_HURRY] = "hurry",
+    [CHILD_EV_STOP] = "stop",           [CHILD_EV_HURRY] = "hurry",         [CHILD_EV_DEAF] = "deaf",
 };
 
 /*
@@ -25,7 +25,7 @@ static const char *const event_names[CHILD_EVENTS] = {
  *  stopping                                 kill -9   stopped        stopped      stopped
  *  stopped
  *
- * STOP and HURRY lead to stopping where there is a process, else to stopped.
+ * STOP and HURRY lead to stopping where there is a process, else to stopped. DEAF leads from running to aborting.
  */
 #define GO(e, act, next) [CHILD_EV_##e] = FSM_TO(act, CHILD_ST_##next)
 #define IGNORED(e) [CHILD_EV_##e] = FSM_IGNORE
@@ -46,6 +46,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 IGNORED(KILL),
                 GO(STOP, act_rest, STOPPED),
                 GO(HURRY, act_rest, STOPPED),
+                IGNORED(DEAF),
             },
         [CHILD_ST_STARTING] =
             {
@@ -60,6 +61,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_kill, RESTARTING),
                 GO(STOP, act_stop_young, STOPPING),
                 GO(HURRY, act_kill, STOPPING),
+                IGNORED(DEAF),
             },
         [CHILD_ST_RUNNING] =
             {
@@ -74,6 +76,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_kill, RESTARTING),
                 GO(STOP, act_stop, STOPPING),
                 GO(HURRY, act_kill, STOPPING),
+                GO(DEAF, act_abort, ABORTING),
             },
         [CHILD_ST_RESTARTING] =
             {
@@ -88,6 +91,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_kill, RESTARTING),
                 GO(STOP, NULL, STOPPING), /* the timer of the restart goes on */
                 GO(HURRY, act_kill, STOPPING),
+                IGNORED(DEAF),
             },
         [CHILD_ST_ABORTING] =
             {
@@ -102,6 +106,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_kill, RESTARTING),
                 GO(STOP, act_kill, STOPPING),
                 GO(HURRY, act_kill, STOPPING),
+                IGNORED(DEAF),
             },
         [CHILD_ST_BACKOFF] =
             {
@@ -116,6 +121,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_respawn, STARTING),
                 GO(STOP, act_rest, STOPPED),
                 GO(HURRY, act_rest, STOPPED),
+                IGNORED(DEAF),
             },
         [CHILD_ST_FAILED] =
             {
@@ -130,6 +136,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_respawn, STARTING),
                 GO(STOP, act_rest, STOPPED),
                 GO(HURRY, act_rest, STOPPED),
+                IGNORED(DEAF),
             },
         [CHILD_ST_STOPPING] =
             {
@@ -144,6 +151,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 GO(KILL, act_kill, STOPPING),
                 IGNORED(STOP),
                 GO(HURRY, act_kill, STOPPING),
+                IGNORED(DEAF),
             },
         [CHILD_ST_STOPPED] =
             {
@@ -158,6 +166,7 @@ static const struct fsm_cell cells[CHILD_STATES][CHILD_EVENTS] =
                 IGNORED(KILL),
                 IGNORED(STOP),
                 IGNORED(HURRY),
+                IGNORED(DEAF),
             },
 };
 

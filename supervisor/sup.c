@@ -339,6 +339,7 @@ static void open_bus(struct sup *s)
     me.version = (char *)SIG_VERSION;
     me.plane_version = PLANE_VERSION;
     me.pid = getpid();
+    me.probes = true;
     s->bus = bus_new(s->loop, &me);
 }
 
@@ -365,6 +366,7 @@ int sup_run(struct sup *s)
         open_bus(s);
         open_children(s);
         add_stats(s);
+        watch_probe(s);
         each_child(s, CHILD_EV_START);
         loop_run(s->loop);
         code = s->exit_code;

@@ -14,7 +14,9 @@
 #include "common/rt/priv.h"
 #include "common/rt/worker.h"
 #include "supervisor/child.h"
+#include "supervisor/deaf.h"
 #include "supervisor/listen.h"
+#include "supervisor/patience.h"
 
 #define SUP_CHILDREN_MAX 32 /* CALL_ACTORS's maximum and the others */
 #define SUP_NAME_MAX WORKER_NAME_SIZE
@@ -42,6 +44,13 @@ struct dependency {
     int64_t since_wall_ms;
 };
 
+/* How long a worker has heard nothing of another. */
+struct neighbour {
+    Plane__Proc proc;
+    uint32_t instance;
+    uint32_t silent_ms;
+};
+
 /* What its last heartbeat said. */
 struct beat {
     bool known; /* this process has sent one */
@@ -52,6 +61,8 @@ struct beat {
     uint64_t calls, registrations, outbox;
     struct dependency dep[SUP_DEPS_MAX];
     size_t dep_cnt;
+    struct neighbour near[SUP_CHILDREN_MAX];
+    size_t near_cnt;
 };
 
 struct child {
@@ -59,11 +70,15 @@ struct child {
     struct child_life life;
     char name[SUP_NAME_MAX];
     uint32_t instance;
-    int pid;           /* 0: none */
-    const char *cause; /* why we are ending it, for the death history; NULL: it goes by itself */
-    bool roll;         /* waits for its turn in a restart of all shards */
-    bool roll_kill;    /* which is to be by SIGKILL */
-    struct timer timer;
+    int pid;              /* 0: none */
+    const char *cause;    /* why we are ending it, for the death history; NULL: it goes by itself */
+    bool roll;            /* waits for its turn in a restart of all shards */
+    bool roll_kill;       /* which is to be by SIGKILL */
+    struct timer timer;   /* the next slice of … */
+    struct patience wait; /* … what the machine's timer stands for */
+    uint64_t heard;       /* the probe of ours that its last heartbeat had heard */
+    int64_t beat_ms;      /* when that came; monotonic */
+    int64_t steady_ms;    /* since when they come as they should; 0: they do not */
     struct bus_link *link;
     struct loop_child *reaper;
     struct beat beat;
@@ -102,6 +117,8 @@ struct sup {
     int exit_code;
     struct now started;
     struct timer stop_timer; /* end of the drain, then end of patience */
+    struct timer probe_timer;
+    struct deaf deaf;
     struct ask_table *asks;
     struct ctl_sock *ctl;
     struct http *health;
@@ -129,6 +146,8 @@ void watch_event(struct child *c, enum child_event ev);
 /** Its state, in a word; "unknown" never happens. */
 const char *watch_state(const struct child *c);
 bool watch_is_up(const struct child *c); /* its Hello has come and it is not on the way out */
+/** Ask every worker for a sign of life, WORKER_HEARTBEAT_MS apart, from now on. */
+void watch_probe(struct sup *s);
 
 /* --- spawn.c --- */
 /** fork and exec. returns the pid, or -1 with errno when it could not be started. */

@@ -1,11 +1,12 @@
 /*
  * One child: performs what its machine (child_table.c) asks for and turns what happens to the process into events.
- * Ready is what the worker says by its Hello; alive is what its heartbeats show.
+ * Ready is what the worker says by its Hello; that it works is what its heartbeats and its neighbours show (deaf.h).
  */
 #include "supervisor/sup.h"
 
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/rt/procstat.h"
 #include "supervisor/ctl_ask.h"
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +14,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define WATCH_LATE_MS 1000 /* a timer this late says that we did not turn, so it proves nothing about the worker */
+#define WATCH_LATE_MS 1000 /* a slice this much too long is worth a line: we did not turn */
+#define STEADY_GAP_MS 1250 /* between heartbeats, at most */
+#define STEADY_MS 1500     /* a worker that was held up has answered its neighbours after this */
 #define LINK_PATH_SIZE 108
 
 static_assert(CHILD_HANG_MS >= 4 * WORKER_HEARTBEAT_MS, "a lost heartbeat or two is no hang");
@@ -133,7 +136,7 @@ static void perform(struct child *c, const struct child_fx *fx)
             ask_to_stop(c, (uint32_t)arg);
             break;
         case EFF_TIMER:
-            loop_timer_in(l, &c->timer, arg);
+            loop_timer_in(l, &c->timer, patience_begin(&c->wait, arg, loop_now(l).mono_ms));
             break;
         case EFF_TIMER_OFF:
             loop_timer_cancel(l, &c->timer);
@@ -153,8 +156,10 @@ static const char *cause_of(const struct child *c, enum child_event ev)
     switch (ev) {
     case CHILD_EV_TIMER:
         return c->life.state == CHILD_ST_STARTING  ? "no Hello in time"
-               : c->life.state == CHILD_ST_RUNNING ? "no heartbeat, its loop does not turn"
+               : c->life.state == CHILD_ST_RUNNING ? "no heartbeat: it hangs, or hears nothing"
                                                    : NULL;
+    case CHILD_EV_DEAF:
+        return c->life.state == CHILD_ST_RUNNING ? "deaf: its neighbours get no answer" : NULL;
     case CHILD_EV_RESTART:
         return "restart asked for";
     case CHILD_EV_KILL:
@@ -188,17 +193,24 @@ void watch_event(struct child *c, enum child_event ev)
     perform(c, &fx);
 }
 
+/* A worker that is watched gets what patience.h grants; whoever is on the way out, or waits to be started, is spared
+ * nothing. */
 static void on_timer(struct timer *t, int64_t now_ms)
 {
     struct child *c = t->owner;
     bool watching = c->life.state == CHILD_ST_STARTING || c->life.state == CHILD_ST_RUNNING;
-    if (watching && now_ms - t->at_ms > WATCH_LATE_MS) {
-        log_ev(LOG_WARN, "we were held up: the watch starts anew", log_z("worker", c->name),
-               log_n("late_ms", now_ms - t->at_ms));
-        loop_timer_in(c->sup->loop, t, CHILD_HANG_MS);
-        return;
-    }
-    watch_event(c, CHILD_EV_TIMER);
+    struct procstat use = {.cpu_ms = 0};
+    int64_t late_ms;
+    if (watching)
+        (void)procstat_read(c->pid, &use);
+    int64_t more_ms = patience_go_on(&c->wait, &use, now_ms, &late_ms);
+    if (watching && late_ms > WATCH_LATE_MS)
+        log_ev(LOG_WARN, "we were held up: that time counts against nobody", log_z("worker", c->name),
+               log_n("late_ms", late_ms));
+    if (more_ms > 0)
+        loop_timer_in(c->sup->loop, t, more_ms);
+    else
+        watch_event(c, CHILD_EV_TIMER);
 }
 
 /* --- what it says --- */
@@ -227,6 +239,8 @@ static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
         return;
     }
     stat_set(&c->up, 1);
+    c->heard = 0;
+    c->steady_ms = 0;
     watch_event(c, CHILD_EV_HELLO);
     tell_mode(c);
 }
@@ -257,6 +271,98 @@ static void take_beat(struct child *c, const Plane__Heartbeat *hb)
         d->required = from->required;
         d->since_wall_ms = (int64_t)from->since_wall_ms;
     }
+    b->near_cnt = hb->n_neighbours < SUP_CHILDREN_MAX ? hb->n_neighbours : SUP_CHILDREN_MAX;
+    for (size_t i = 0; i < b->near_cnt; i++) {
+        const Plane__Neighbour *from = hb->neighbours[i];
+        b->near[i] = (struct neighbour){.proc = from->proc, .instance = from->instance, .silent_ms = from->silent_ms};
+    }
+}
+
+/* --- do they work --- */
+
+/* Its loop turns, its timers fire, and it reads what we say. */
+static bool hears_us(struct child *c, const Plane__Heartbeat *hb)
+{
+    bool asked = bus_link_peer(c->link)->probes;
+    bool heard = !asked || hb->heard > c->heard;
+    c->heard = hb->heard;
+    return heard;
+}
+
+static void note_steady(struct child *c)
+{
+    int64_t now_ms = loop_now(c->sup->loop).mono_ms;
+    if (c->steady_ms == 0 || now_ms - c->beat_ms > STEADY_GAP_MS)
+        c->steady_ms = now_ms;
+    c->beat_ms = now_ms;
+}
+
+/* Only such a worker's words count, and only such a one is accused: any other is the watch timer's. */
+static bool is_steady(const struct child *c, int64_t now_ms)
+{
+    return watch_is_up(c) && c->steady_ms != 0 && now_ms - c->steady_ms >= STEADY_MS &&
+           now_ms - c->beat_ms <= STEADY_GAP_MS;
+}
+
+static int find_neighbour(const struct sup *s, const struct neighbour *n)
+{
+    for (size_t i = 0; i < s->child_cnt; i++)
+        if (s->child[i].life.kind->proc == n->proc && s->child[i].instance == n->instance)
+            return (int)i;
+    return DEAF_NOBODY;
+}
+
+static size_t add_words(const struct sup *s, int by, struct deaf_word *out, int64_t now_ms)
+{
+    const struct child *c = &s->child[by];
+    size_t cnt = 0;
+    for (size_t i = 0; i < c->beat.near_cnt && is_steady(c, now_ms); i++) {
+        int about = find_neighbour(s, &c->beat.near[i]);
+        if (about != DEAF_NOBODY && is_steady(&s->child[about], now_ms))
+            out[cnt++] = (struct deaf_word){.by = by, .about = about, .silent_ms = c->beat.near[i].silent_ms};
+    }
+    return cnt;
+}
+
+/* child_kinds.c has call-actor last: of two that may be deaf it is the dearer one to replace. */
+static void look_for_the_deaf(struct sup *s)
+{
+    static struct deaf_word words[SUP_CHILDREN_MAX * SUP_CHILDREN_MAX];
+    int64_t now_ms = loop_now(s->loop).mono_ms;
+    size_t cnt = 0;
+    for (size_t i = 0; i < s->child_cnt; i++)
+        cnt += add_words(s, (int)i, &words[cnt], now_ms);
+    int who = deaf_judge(&s->deaf, words, cnt, now_ms);
+    if (who == DEAF_NOBODY)
+        return;
+    log_ev(LOG_WARN, "a worker is deaf", log_z("worker", s->child[who].name),
+           log_z("neighbour", s->child[s->deaf.other].name));
+    watch_event(&s->child[who], CHILD_EV_DEAF);
+}
+
+static void on_heartbeat(struct child *c, const Plane__Heartbeat *hb)
+{
+    take_beat(c, hb);
+    if (!hears_us(c, hb))
+        return;
+    note_steady(c);
+    watch_event(c, CHILD_EV_BEAT);
+    if (c->sup->phase == SUP_SERVING || c->sup->phase == SUP_DRAINING)
+        look_for_the_deaf(c->sup);
+}
+
+static void on_probe(struct timer *t, int64_t now_ms)
+{
+    struct sup *s = t->owner;
+    (void)now_ms;
+    bus_probe(s->bus, 0); /* who is silent shows in its heartbeats */
+    loop_timer_in(s->loop, t, WORKER_HEARTBEAT_MS);
+}
+
+void watch_probe(struct sup *s)
+{
+    timer_init(&s->probe_timer, on_probe, s);
+    loop_timer_in(s->loop, &s->probe_timer, WORKER_HEARTBEAT_MS);
 }
 
 static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
@@ -266,8 +372,7 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
         return; /* last words of a predecessor */
     switch (type) {
     case PLANE_SUP_HEARTBEAT:
-        take_beat(c, (const void *)m);
-        watch_event(c, CHILD_EV_BEAT);
+        on_heartbeat(c, (const void *)m);
         break;
     case PLANE_SUP_CTL_REPLY:
         ask_on_reply(c->sup->asks, c, (const void *)m);
@@ -301,6 +406,7 @@ void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, u
     c->sup = s;
     c->instance = instance;
     child_life_init(&c->life, kind);
+    c->life.cores = conf_is(&s->conf, SET_CORE_DUMPS, "true");
     timer_init(&c->timer, on_timer, c);
     worker_name(kind->name, instance, kind->sharded ? conf_u32(&s->conf, SET_CALL_ACTORS) : 1, c->name);
     add_stats(c);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define BUS_LINKS_MAX 64
+#define BUS_LINKS_MAX BUS_NEIGHBOURS_MAX
 
 struct bus_link {
     struct bus *bus;
@@ -20,6 +20,7 @@ struct bus_link {
     Plane__Hello *peer;
     uint64_t peer_epoch;
     bool peer_known;
+    uint32_t silent_ms; /* since its last PEER_ALIVE, its Hello, or since the link was opened */
 };
 
 struct bus {
@@ -28,6 +29,7 @@ struct bus {
     char *version;
     struct bus_link *links[BUS_LINKS_MAX];
     size_t link_cnt;
+    uint64_t probe_seq;
 };
 
 static struct stat_series stat_bad = {.name = "sip_signaling_plane_bad_total", .help = "messages refused"};
@@ -87,6 +89,7 @@ static void take_hello(struct bus_link *k, const Plane__Hello *h)
     k->peer_epoch = h->epoch;
     k->up = true;
     k->down_since = 0;
+    k->silent_ms = 0;
     log_ev(LOG_DEBUG, "link up", log_z("peer", plane_proc_name(k->args.peer)), log_n("pid", h->pid));
     if (k->args.on_up != NULL)
         k->args.on_up(k, h, fresh);
@@ -113,7 +116,10 @@ static void take_record(struct bus_link *k, const struct plane_record *rec)
         take_hello(k, k->peer);
         return;
     }
-    k->args.on_msg(k, rec->type, m);
+    if (rec->type == PLANE_PEER_ALIVE)
+        k->silent_ms = 0; /* however late: who is slow is not deaf */
+    else
+        k->args.on_msg(k, rec->type, m);
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
@@ -174,6 +180,42 @@ int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMess
     else if (!k->urgent && !timer_is_set(&k->due))
         loop_timer_in(k->bus->loop, &k->due, BUS_LATER_MS);
     return rc;
+}
+
+/* --- is anybody there -------------------------------------------------------------------------------------------- */
+
+void bus_probe(struct bus *b, uint32_t passed_ms)
+{
+    Plane__Probe m = PLANE__PROBE__INIT;
+    m.seq = ++b->probe_seq;
+    for (size_t i = 0; i < b->link_cnt; i++) {
+        struct bus_link *k = b->links[i];
+        if (k->up && !k->peer->probes)
+            continue; /* of a version that would not know the question */
+        k->silent_ms += passed_ms;
+        (void)bus_send(k, PLANE_PEER_PROBE, &m.base); /* a link that is down or full has no answer either */
+    }
+}
+
+void bus_answer_probe(struct bus_link *k, const ProtobufCMessage *probe)
+{
+    (void)bus_send(k, PLANE_PEER_ALIVE, probe);
+}
+
+size_t bus_neighbours(const struct bus *b, Plane__Neighbour out[BUS_NEIGHBOURS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->link_cnt; i++) {
+        const struct bus_link *k = b->links[i];
+        if (k->args.peer == PLANE__PROC__PROC_SUP)
+            continue;
+        out[n] = (Plane__Neighbour)PLANE__NEIGHBOUR__INIT;
+        out[n].proc = k->args.peer;
+        out[n].instance = k->args.instance;
+        out[n].silent_ms = k->silent_ms;
+        n++;
+    }
+    return n;
 }
 
 void bus_finish(struct bus *b)

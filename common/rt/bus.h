@@ -27,9 +27,10 @@ struct bus *bus_new(struct loop *l, const Plane__Hello *me);
 void bus_free(struct bus *b);
 
 struct bus_link_args {
-    const char *path; /* file of the ipc socket */
-    bool listen;      /* else dial, and dial again for ever */
-    Plane__Proc peer; /* what the other side must say it is */
+    const char *path;  /* file of the ipc socket */
+    bool listen;       /* else dial, and dial again for ever */
+    Plane__Proc peer;  /* what the other side must say it is */
+    uint32_t instance; /* which of them: for bus_neighbours alone */
     /* A Hello came: `fresh` when its epoch is not the one last seen (first contact included). Ask again here. */
     void (*on_up)(struct bus_link *k, const Plane__Hello *peer, bool fresh);
     void (*on_down)(struct bus_link *k);
@@ -53,6 +54,20 @@ size_t bus_link_queued(const struct bus_link *k);
  * copied (encoded) at once. returns 0, -BUS_EDOWN or -BUS_EFULL; saying what the catalogue does not allow is a BUG
  */
 int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
+
+/**
+ * Asks every peer that answers such questions whether somebody is there (PEER_PROBE). Its handler answers with
+ * bus_answer_probe, so that the question takes the way of all others: through both queues and whoever serves them.
+ * passed_ms   time since the last call that may be counted against who has not answered: none that we stood still in
+ */
+void bus_probe(struct bus *b, uint32_t passed_ms);
+/** The handler's answer to PEER_PROBE. */
+void bus_answer_probe(struct bus_link *k, const ProtobufCMessage *probe);
+
+#define BUS_NEIGHBOURS_MAX 64
+
+/** One row a link but the supervisor's: how long its other end has been silent. returns how many; out: so many fit. */
+size_t bus_neighbours(const struct bus *b, Plane__Neighbour out[BUS_NEIGHBOURS_MAX]);
 
 #define BUS_LATER_MS 20              /* what nobody waits for leaves at most this much later */
 #define BUS_LATER_BYTES (128u << 10) /* ... or when this much has gathered */

@@ -40,6 +40,8 @@ static uint64_t boot_s(void)
 
 static void parse(const char *text, struct procstat *out)
 {
+    const char *name_end = strrchr(text, ')');
+    out->state = name_end != NULL && name_end[1] == ' ' ? name_end[2] : '\0';
     uint64_t ticks = field(text, FIELD_UTIME) + field(text, FIELD_STIME);
     out->cpu_ms = ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
     out->vsize_bytes = field(text, FIELD_VSIZE);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 struct procstat {
+    char
+        state; /* of its main thread: 'R' runs or would, 'S' sleeps, 'D' waits for a disk, 'T' stopped … 0: not known */
     uint64_t cpu_ms; /* user and system, all threads */
     uint64_t rss_kb;
     uint64_t vsize_bytes;

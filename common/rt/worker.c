@@ -14,6 +14,7 @@
 
 #define WORKER_SOCKETS_MAX 16
 #define WORKER_STOP_GRACE_MS 5000 /* for a SIGTERM of its own */
+#define BLAME_MAX_MS ((int64_t)2 * WORKER_HEARTBEAT_MS)
 
 struct handed_down {
     char name[32];
@@ -32,7 +33,9 @@ struct worker {
     struct handed_down sockets[WORKER_SOCKETS_MAX];
     size_t socket_cnt;
     struct timer beat;
+    int64_t beat_ms; /* when it last went */
     uint64_t beat_seq;
+    uint64_t heard; /* the supervisor's latest PEER_PROBE */
     void *state;
     int exit_code;
     char name[WORKER_NAME_SIZE];
@@ -148,6 +151,9 @@ static void on_sup_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
 {
     struct worker *w = bus_link_user(k);
     switch (type) {
+    case PLANE_PEER_PROBE:
+        w->heard = ((const Plane__Probe *)(const void *)m)->seq; /* the next heartbeat says so */
+        break;
     case PLANE_SUP_CTL:
         answer_ctl(w, (const Plane__CtlRequest *)(const void *)m);
         break;
@@ -168,13 +174,29 @@ static void on_sup_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
 
 static void send_beat(struct worker *w)
 {
+    static Plane__Neighbour rows[BUS_NEIGHBOURS_MAX];
+    Plane__Neighbour *list[BUS_NEIGHBOURS_MAX];
     Plane__Heartbeat hb = PLANE__HEARTBEAT__INIT;
     hb.seq = ++w->beat_seq;
     hb.ready = true;
+    hb.heard = w->heard;
+    hb.n_neighbours = bus_neighbours(w->bus, rows);
+    hb.neighbours = list;
+    for (size_t i = 0; i < hb.n_neighbours; i++)
+        list[i] = &rows[i];
     hb.slowest_turn_ms = loop_slowest_ms(w->loop);
     if (w->kind->beat != NULL)
         w->kind->beat(w, &hb);
     (void)bus_send(w->sup, PLANE_SUP_HEARTBEAT, &hb.base);
+}
+
+/* What a neighbour may be blamed for: not the time in which we, and so perhaps the whole machine, stood still. */
+static uint32_t passed_ms(struct worker *w)
+{
+    int64_t now_ms = loop_now(w->loop).mono_ms;
+    int64_t passed = now_ms - w->beat_ms;
+    w->beat_ms = now_ms;
+    return (uint32_t)(passed < BLAME_MAX_MS ? passed : BLAME_MAX_MS);
 }
 
 static void on_beat(struct timer *t, int64_t now_ms)
@@ -186,6 +208,7 @@ static void on_beat(struct timer *t, int64_t now_ms)
         worker_exit(w, EX_ORPHAN);
         return;
     }
+    bus_probe(w->bus, passed_ms(w));
     send_beat(w);
     loop_timer_in(w->loop, t, WORKER_HEARTBEAT_MS);
 }
@@ -272,6 +295,7 @@ static void open_bus(struct worker *w)
     me.version = (char *)SIG_VERSION;
     me.plane_version = PLANE_VERSION;
     me.pid = getpid();
+    me.probes = true;
     w->bus = bus_new(w->loop, &me);
 }
 
@@ -302,6 +326,7 @@ static int run(struct worker *w)
     if (!open_sup_link(w)) /* last: connecting says Hello, and Hello says ready */
         return EX_INTERNAL;
     timer_init(&w->beat, on_beat, w);
+    w->beat_ms = loop_now(w->loop).mono_ms;
     loop_timer_in(w->loop, &w->beat, WORKER_HEARTBEAT_MS);
     loop_run(w->loop);
     bus_finish(w->bus); /* a confirm of the last moment that stays here is an event published twice */

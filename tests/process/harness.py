@@ -346,6 +346,7 @@ class Stack:
             self.settings[name if name in self.settings or "_SERVICE_" in name else P + name] = value
         self.config_path = os.path.join(self.dir, "settings.conf")
         self.log_path = os.path.join(self.dir, "service.log")
+        self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.process = None
 
     def write_config(self):
@@ -365,7 +366,7 @@ class Stack:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen([*WITH_US, binary("supervisor"), "--config", self.config_path],
                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.dir,
-                                        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
+                                        env=self.env)
         log.close()
         return self
 

@@ -133,7 +133,33 @@ static void test_backoff_is_capped(void **state)
     assert_int_equal(last, CHILD_BACKOFF_MAX_MS);
 }
 
-static void test_hung_worker_is_aborted_then_killed_then_replaced(void **state)
+static void test_deaf_worker_is_killed_and_replaced(void **state)
+{
+    (void)state;
+    struct rig r = running("call-actor");
+    raise_at(&r, CHILD_EV_BEAT, CHILD_CALM_MS);
+    raise_at(&r, CHILD_EV_DEAF, 10); /* however steadily its heart beats */
+    assert_int_equal(r.c.state, CHILD_ST_ABORTING);
+    assert_int_equal(effect(&r, EFF_SIGNAL), SIGKILL);
+    raise_at(&r, CHILD_EV_DEAF, 1);
+    assert_int_equal(effect(&r, EFF_SIGNAL), -1);
+    die_at(&r, 1);
+    assert_int_equal(r.c.state, CHILD_ST_STARTING);
+    assert_int_equal(effect(&r, EFF_SPAWN), 0);
+}
+
+static void test_one_that_hangs_leaves_a_core_where_cores_may_be_left(void **state)
+{
+    (void)state;
+    struct rig r = running("call-actor");
+    r.c.cores = true;
+    raise_at(&r, CHILD_EV_TIMER, CHILD_HANG_MS);
+    assert_int_equal(effect(&r, EFF_SIGNAL), SIGABRT);
+    raise_at(&r, CHILD_EV_TIMER, CHILD_ABORT_MS);
+    assert_int_equal(effect(&r, EFF_SIGNAL), SIGKILL);
+}
+
+static void test_hung_worker_is_killed_and_replaced(void **state)
 {
     (void)state;
     struct rig r = running("call-actor");
@@ -142,7 +168,7 @@ static void test_hung_worker_is_aborted_then_killed_then_replaced(void **state)
     assert_int_equal(effect(&r, EFF_TIMER), CHILD_HANG_MS);
     raise_at(&r, CHILD_EV_TIMER, CHILD_HANG_MS);
     assert_int_equal(r.c.state, CHILD_ST_ABORTING);
-    assert_int_equal(effect(&r, EFF_SIGNAL), SIGABRT);
+    assert_int_equal(effect(&r, EFF_SIGNAL), SIGKILL);
     raise_at(&r, CHILD_EV_BEAT, 10); /* too late */
     assert_int_equal(r.c.state, CHILD_ST_ABORTING);
     raise_at(&r, CHILD_EV_TIMER, CHILD_ABORT_MS);
@@ -158,7 +184,7 @@ static void test_worker_without_hello_is_aborted_and_backs_off(void **state)
     struct rig r = started("sip-edge");
     assert_int_equal(effect(&r, EFF_TIMER), r.c.kind->hello_ms);
     raise_at(&r, CHILD_EV_TIMER, r.c.kind->hello_ms);
-    assert_int_equal(effect(&r, EFF_SIGNAL), SIGABRT);
+    assert_int_equal(effect(&r, EFF_SIGNAL), SIGKILL);
     die_at(&r, 1);
     assert_int_equal(r.c.state, CHILD_ST_BACKOFF);
 }
@@ -270,7 +296,9 @@ int main(void)
         cmocka_unit_test(test_deaths_within_a_second_of_ready_back_off),
         cmocka_unit_test(test_crash_loop_doubles_then_fails_then_is_tried_every_30_s),
         cmocka_unit_test(test_backoff_is_capped),
-        cmocka_unit_test(test_hung_worker_is_aborted_then_killed_then_replaced),
+        cmocka_unit_test(test_hung_worker_is_killed_and_replaced),
+        cmocka_unit_test(test_deaf_worker_is_killed_and_replaced),
+        cmocka_unit_test(test_one_that_hangs_leaves_a_core_where_cores_may_be_left),
         cmocka_unit_test(test_worker_without_hello_is_aborted_and_backs_off),
         cmocka_unit_test(test_graceful_restart_blames_nobody),
         cmocka_unit_test(test_kill_restarts_at_once),

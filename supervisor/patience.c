@@ -1,0 +1,52 @@
+#include "supervisor/patience.h"
+
+#define SAMPLE_AT_MS 1000 /* what a worker uses is looked at over the last second of a wait */
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t next_slice(struct patience *p, int64_t now_ms)
+{
+    p->since_ms = now_ms;
+    p->slice_ms = least(p->left_ms, PATIENCE_SLICE_MS);
+    return p->slice_ms;
+}
+
+int64_t patience_begin(struct patience *p, int64_t ms, int64_t now_ms)
+{
+    *p = (struct patience){.left_ms = ms};
+    return next_slice(p, now_ms);
+}
+
+/* A loop that spins has had the CPU for half of the time or more. */
+static bool is_held_up(const struct patience *p, const struct procstat *use, int64_t now_ms)
+{
+    if (use->state == 'D')
+        return true;
+    return use->state == 'R' && p->sampled_ms != 0 && (int64_t)(use->cpu_ms - p->cpu_ms) < (now_ms - p->sampled_ms) / 2;
+}
+
+static void sample(struct patience *p, const struct procstat *use, int64_t now_ms)
+{
+    p->sampled_ms = now_ms;
+    p->cpu_ms = use->cpu_ms;
+}
+
+int64_t patience_go_on(struct patience *p, const struct procstat *use, int64_t now_ms, int64_t *late_ms)
+{
+    int64_t passed = now_ms - p->since_ms;
+    *late_ms = passed > p->slice_ms ? passed - p->slice_ms : 0;
+    p->left_ms -= least(passed, p->slice_ms + PATIENCE_SLICE_MS);
+    if (p->left_ms <= SAMPLE_AT_MS && p->sampled_ms == 0)
+        sample(p, use, now_ms);
+    if (p->left_ms > 0)
+        return next_slice(p, now_ms);
+    if (p->spared_ms >= PATIENCE_SPARED_MS || !is_held_up(p, use, now_ms))
+        return 0;
+    p->left_ms = SAMPLE_AT_MS;
+    p->spared_ms += SAMPLE_AT_MS;
+    sample(p, use, now_ms);
+    return next_slice(p, now_ms);
+}

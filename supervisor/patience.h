@@ -1,0 +1,36 @@
+/*
+ * patience: a wait for a worker's sign of life, cut into slices. Private to supervisor/. Pure.
+ *
+ * Only time in which the supervisor ran itself counts: a machine that was suspended, or so loaded that we did not turn,
+ * proves nothing. Nor does a worker's silence while the machine does not let it run: it wants to (state R) and got next
+ * to no CPU, or waits for a disk (D). That is borne for PATIENCE_SPARED_MS; replacing it would not be faster.
+ */
+#ifndef SUPERVISOR_PATIENCE_H
+#define SUPERVISOR_PATIENCE_H
+
+#include "common/rt/procstat.h"
+#include <stdbool.h>
+
+#define PATIENCE_SLICE_MS 250
+#define PATIENCE_SPARED_MS 10000
+
+struct patience {
+    int64_t left_ms;
+    int64_t since_ms;   /* when the slice began */
+    int64_t slice_ms;   /* its length */
+    int64_t spared_ms;  /* given on top */
+    int64_t sampled_ms; /* when cpu_ms was read; 0: not yet */
+    uint64_t cpu_ms;
+};
+
+/** Begins a wait. returns the length of its first slice */
+int64_t patience_begin(struct patience *p, int64_t ms, int64_t now_ms);
+/**
+ * A slice is over.
+ * use      what the kernel says of the worker now; all zero: not known
+ * late_ms  gets by how much the slice was too long: we stood still
+ * returns  the length of the next slice, or 0 when the wait is over
+ */
+int64_t patience_go_on(struct patience *p, const struct procstat *use, int64_t now_ms, int64_t *late_ms);
+
+#endif

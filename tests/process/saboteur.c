@@ -1,0 +1,104 @@
+/*
+ * Loaded in front of the workers (LD_PRELOAD) by tests/process/test_heart.py: makes one deaf, or lets an input kill it.
+ * What is to be done stands in files beside this library, named for the program:
+ *
+ *   deaf.PROGRAM    part of a socket's path: whatever that process reads from such sockets is gone. Its loop turns, its
+ *                   timers fire, and it speaks. The file is taken away when it takes effect, which is for good
+ *   poison.PROGRAM  a text: taking apart ("unpack TEXT") or putting together ("pack TEXT") a message that holds it is
+ *                   a fault of memory. The file stays
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ORDER_MAX 256
+
+static char deaf_on[ORDER_MAX]; /* empty: hears everything */
+
+static void order_path(const char *kind, char path[ORDER_MAX * 2])
+{
+    Dl_info self;
+    const char *slash = dladdr((void *)order_path, &self) != 0 ? strrchr(self.dli_fname, '/') : NULL;
+    int len = slash != NULL ? (int)(slash - self.dli_fname) : 0;
+    (void)snprintf(path, ORDER_MAX * 2, "%.*s/%s.%s", len, slash != NULL ? self.dli_fname : "", kind,
+                   program_invocation_short_name);
+}
+
+static bool read_order(const char *kind, char text[ORDER_MAX], bool take)
+{
+    char path[ORDER_MAX * 2];
+    order_path(kind, path);
+    FILE *f = fopen(path, "r");
+    bool there = f != NULL && fgets(text, ORDER_MAX, f) != NULL;
+    if (f != NULL)
+        (void)fclose(f);
+    if (there && take)
+        (void)unlink(path);
+    return there;
+}
+
+static bool is_deaf_on(int fd)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNSPEC};
+    socklen_t len = sizeof at - 1;
+    if (deaf_on[0] == '\0' && !read_order("deaf", deaf_on, true))
+        return false;
+    if (getsockname(fd, (struct sockaddr *)&at, &len) == 0 && at.sun_family == AF_UNIX && len > sizeof at.sun_family &&
+        strstr(at.sun_path, deaf_on) != NULL)
+        return true; /* the end that listened */
+    at = (struct sockaddr_un){.sun_family = AF_UNSPEC};
+    len = sizeof at - 1;
+    return getpeername(fd, (struct sockaddr *)&at, &len) == 0 && at.sun_family == AF_UNIX &&
+           strstr(at.sun_path, deaf_on) != NULL;
+}
+
+__attribute__((visibility("default"))) ssize_t read(int fd, void *to, size_t size)
+{
+    static ssize_t (*next)(int, void *, size_t);
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "read");
+    int why = errno;
+    bool deaf = is_deaf_on(fd);
+    errno = why;
+    ssize_t n = next(fd, to, size);
+    if (n <= 0 || !deaf)
+        return n;
+    errno = EAGAIN;
+    return -1;
+}
+
+static void die_of(const char *what, const void *bytes, size_t len)
+{
+    char order[ORDER_MAX];
+    size_t n = strlen(what);
+    if (!read_order("poison", order, false) || strncmp(order, what, n) != 0 || order[n] != ' ')
+        return;
+    if (memmem(bytes, len, order + n + 1, strlen(order + n + 1)) != NULL)
+        __builtin_trap();
+}
+
+__attribute__((visibility("default"))) ProtobufCMessage *
+protobuf_c_message_unpack(const ProtobufCMessageDescriptor *d, ProtobufCAllocator *a, size_t len, const uint8_t *data)
+{
+    static ProtobufCMessage *(*next)(const ProtobufCMessageDescriptor *, ProtobufCAllocator *, size_t, const uint8_t *);
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "protobuf_c_message_unpack");
+    die_of("unpack", data, len);
+    return next(d, a, len, data);
+}
+
+__attribute__((visibility("default"))) size_t protobuf_c_message_pack(const ProtobufCMessage *m, uint8_t *out)
+{
+    static size_t (*next)(const ProtobufCMessage *, uint8_t *);
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "protobuf_c_message_pack");
+    size_t n = next(m, out);
+    die_of("pack", out, n);
+    return n;
+}
