@@ -35,9 +35,16 @@ static const struct dependency *missing_dependency(struct actor *a)
     return NULL;
 }
 
+/* We are new, too, and took calls over: a moment ago everything was there. */
+static bool both_are_new(const struct actor *a)
+{
+    bool just_started = loop_now(a->loop).mono_ms - a->started_ms < ADMIT_GRACE_MS;
+    return !a->deps_known && just_started && calls_count(&a->calls) > 0;
+}
+
 void admit_meet_orchestrator(struct actor *a)
 {
-    bool had_all = a->deps_known && missing_dependency(a) == NULL;
+    bool had_all = both_are_new(a) || (a->deps_known && missing_dependency(a) == NULL);
     a->connect_by_ms = had_all ? loop_now(a->loop).mono_ms + ADMIT_GRACE_MS : 0;
 }
 

@@ -301,7 +301,7 @@ void job_act_taken(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
     (void)now;
-    set_outcome(obj, RPC_OK, "the port has a new owner");
+    set_outcome(obj, RPC_OK, "the port is not this call's any more");
     put(fx, JOB_EFF_DISARM);
     put_answer(obj, fx, PLANE__JOB_DONE__RESULT__OK);
 }

@@ -260,7 +260,7 @@ void orch_ports_await(struct orch_job *x);
 void orch_ports_allocate(struct orch_job *x, const struct job_effect *e);
 /** Before the job hears of it. */
 void orch_ports_allocate_ended(struct orch_job *x, const struct job_result *r);
-/** The port of this release job has been given to another call since; logged. */
+/** The port of this release job is not its call's any more: given to another call (logged), or given back before. */
 bool orch_ports_is_anothers(const struct orch_job *x);
 /** From now on x is there to give its port back. */
 void orch_ports_release_begins(struct orch_job *x);

@@ -87,6 +87,8 @@ bool orch_ports_is_anothers(const struct orch_job *x)
 {
     uint64_t owner = port_book_owner(x->orch->ports.book, x->job->rtp_port).call;
     uint64_t asker = orch_ports_owner_of(x->orch, x->job);
+    if (port_book_was_freed(x->orch->ports.book, x->job->rtp_port, asker))
+        return true; /* our predecessor did it, and the actor was not told, or died of the same */
     if (owner == 0 || asker == 0 || owner == asker)
         return false;
     log_taken(x);
@@ -299,7 +301,7 @@ void orch_ports_release_ended(struct orch_job *x, const struct job_result *r)
     struct orch_ports *p = &x->orch->ports;
     bool ours = x->shard == NULL && !x->job->taken; /* nobody's: on_orphan and the reconciler looked before */
     uint64_t owner = port_book_owner(p->book, x->job->rtp_port).call;
-    if (r->code == RPC_OK && (ours || owner == orch_ports_owner_of(x->orch, x->job)))
+    if ((r->code == RPC_OK || r->code == RPC_NOT_FOUND) && (ours || owner == orch_ports_owner_of(x->orch, x->job)))
         port_book_forget(p->book, x->job->rtp_port);
     orch_ports_show(x->orch);
     bool before = x->goes_first && x->release_generation != p->generation;

@@ -87,6 +87,11 @@ static void make(struct book_file *f)
     memcpy(f->magic, MAGIC, sizeof f->magic);
 }
 
+static bool is_owned(const struct port_owner *o)
+{
+    return o->call != 0 && o->freed == 0;
+}
+
 static void lose(struct book_file *f, int64_t wall_ms)
 {
     if (f->unanswered++ == 0)
@@ -107,7 +112,7 @@ static void take_over(struct port_book *b, int64_t wall_ms)
             j->is = JOB_FREE;
     }
     for (uint32_t i = 0; i < PORT_BOOK_NUMBERS; i++)
-        b->count += b->f->owner[i].call != 0;
+        b->count += is_owned(&b->f->owner[i]);
 }
 
 struct port_book *port_book_open(const char *dir, int64_t wall_ms, struct buf *why)
@@ -176,11 +181,13 @@ uint32_t port_book_ask(struct port_book *b, struct span key)
 static void give(struct port_book *b, uint32_t port, const struct port_owner *o)
 {
     struct port_owner *have = &b->f->owner[port];
-    b->count += have->call == 0;
+    b->count += !is_owned(have);
     have->since_ms = o->since_ms;
     have->shard = o->shard;
     in_order();
     have->call = o->call;
+    in_order();
+    have->freed = 0;
     if (b->f->low == 0 || port < b->f->low)
         b->f->low = port;
     if (port > b->f->high)
@@ -211,7 +218,7 @@ uint32_t port_book_find(const struct port_book *b, struct span key, uint64_t cal
 {
     const struct map_node *n = map_get(&b->by_key, key);
     const struct book_job *j = n != NULL ? &b->f->jobs[n - b->node] : NULL;
-    return j != NULL && b->f->owner[j->port].call == call ? j->port : 0;
+    return j != NULL && port_book_owner(b, j->port).call == call ? j->port : 0;
 }
 
 /* --- numbers -------------------------------------------------------------------------------------------------------
@@ -220,14 +227,23 @@ uint32_t port_book_find(const struct port_book *b, struct span key, uint64_t cal
 struct port_owner port_book_owner(const struct port_book *b, uint32_t port)
 {
     BUG_ON(port >= PORT_BOOK_NUMBERS);
-    return b->f->owner[port];
+    struct port_owner o = b->f->owner[port];
+    if (!is_owned(&o))
+        o.call = 0;
+    return o;
 }
 
 void port_book_forget(struct port_book *b, uint32_t port)
 {
     BUG_ON(port >= PORT_BOOK_NUMBERS);
-    b->count -= b->f->owner[port].call != 0;
-    b->f->owner[port].call = 0;
+    b->count -= is_owned(&b->f->owner[port]);
+    b->f->owner[port].freed = 1;
+}
+
+bool port_book_was_freed(const struct port_book *b, uint32_t port, uint64_t call)
+{
+    BUG_ON(port >= PORT_BOOK_NUMBERS);
+    return call != 0 && b->f->owner[port].call == call && b->f->owner[port].freed != 0;
 }
 
 uint32_t port_book_count(const struct port_book *b)

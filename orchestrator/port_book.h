@@ -29,6 +29,7 @@ struct port_owner {
     uint64_t call;    /* port_book_hash of the call; 0: nobody that we know of */
     int64_t since_ms; /* monotonic; of an earlier boot it may lie ahead */
     uint32_t shard;   /* of its call-actor */
+    uint32_t freed;   /* it was given back: the book's own, nobody else sets it */
 };
 
 /* AllocatePort that got no answer, or none that says whether a port was taken. */
@@ -61,6 +62,8 @@ uint32_t port_book_find(const struct port_book *b, struct span key, uint64_t cal
 struct port_owner port_book_owner(const struct port_book *b, uint32_t port);
 /** It was given back. */
 void port_book_forget(struct port_book *b, uint32_t port);
+/** This call had it last, and gave it back: a second ReleasePort would be one too many. */
+bool port_book_was_freed(const struct port_book *b, uint32_t port, uint64_t call);
 /** Numbers with an owner. */
 uint32_t port_book_count(const struct port_book *b);
 /** The lowest and the highest number ever seen. false: none was */

@@ -64,6 +64,14 @@ static void what_came_is_found_by_the_next_life(void **state)
     port_book_forget(b, 40002);
     assert_int_equal(port_book_find(b, SPAN("job-1"), hash), 0);
     assert_int_equal(port_book_count(b), 0);
+    port_book_forget(b, 40002);
+    assert_int_equal(port_book_count(b), 0);
+    assert_true(port_book_was_freed(b, 40002, hash));
+    assert_false(port_book_was_freed(b, 40002, call_of(b, "call-b")));
+    assert_false(port_book_was_freed(b, 40004, 0));
+    came(b, 0, 40002, "call-a"); /* the same call, again */
+    assert_false(port_book_was_freed(b, 40002, hash));
+    assert_int_equal(port_book_count(b), 1);
     port_book_close(b);
 }
 
