@@ -86,7 +86,7 @@ static struct taken transfer(struct actor *a, Plane__Proc asker, const Plane__Co
         return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
     if (!known && result != PLANE__CONTROLLED__RESULT__OK)
         return refused(result, why);
-    why = transfer_check(e->call);
+    why = transfer_check(e->call, transfer_side(e->call, m));
     if (!known && why != NULL)
         return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
     stat_inc(&stat_transferred);
@@ -149,7 +149,7 @@ static int print_outcome(const struct taken *t, struct buf *out)
     cJSON *o = cJSON_CreateObject();
     bool ok = t->result == PLANE__CONTROLLED__RESULT__OK;
     if (ok)
-        cJSON_AddStringToObject(o, "call_id", t->e->call->row->a->call_id);
+        cJSON_AddStringToObject(o, "call_id", call_name(t->e->call));
     else
         cJSON_AddStringToObject(o, "error", word_of(t->result));
     if (!ok)

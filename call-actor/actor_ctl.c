@@ -24,7 +24,7 @@ static cJSON *call_summary(const struct call *c)
 {
     const Store__CallRow *row = c->row;
     cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "call_id", row->a != NULL ? row->a->call_id : "");
+    cJSON_AddStringToObject(o, "call_id", call_name(c));
     cJSON_AddStringToObject(o, "trace_id", row->trace_id);
     cJSON_AddStringToObject(o, "state", call_state_shown(c));
     cJSON_AddStringToObject(o, "direction", row->direction);

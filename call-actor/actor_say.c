@@ -131,13 +131,14 @@ static void add_ended(struct fields *f, const Store__CallRow *row)
     add_text(f, "detail", e.detail);
 }
 
-static void put_line(const Store__CallRow *row, const struct call_effect *f)
+static void put_line(const struct call *c, const struct call_effect *f)
 {
+    const Store__CallRow *row = c->row;
     static const char *const events[] = {
         [CALL_SAY_BEGUN] = "call begun", [CALL_SAY_ANSWERED] = "call answered", [CALL_SAY_ENDED] = "call ended"};
     struct fields out = {.cnt = 0};
     char text[LOG_VALUE_MAX + 1] = "";
-    add(&out, log_z("call_id", row->a != NULL ? row->a->call_id : ""));
+    add(&out, log_z("call_id", call_name(c)));
     add_text(&out, "trace_id", row->trace_id);
     if (f->say == CALL_SAY_BEGUN)
         add_begun(&out, row);
@@ -173,5 +174,5 @@ void say(const struct call *c, const struct call_effect *f, int64_t mono_ms)
     if (f->say == CALL_SAY_REFUSED)
         say_refused(span_of(f->raw, f->raw_len), f->status, f->method, f->peer.addr, mono_ms);
     else if ((enum log_level)f->level <= log_get_level())
-        put_line(c->row, f);
+        put_line(c, f);
 }

@@ -113,8 +113,17 @@ bool call_is_live(const struct call *c)
     return call_state(c) != CALL_ST_NEW && call_state(c) != CALL_ST_ENDED;
 }
 
+const char *call_name(const struct call *c)
+{
+    if (c->row->name != NULL)
+        return c->row->name->call_id;
+    return c->row->a != NULL ? c->row->a->call_id : "";
+}
+
 const char *call_from(const struct call *c)
 {
+    if (c->row->name != NULL)
+        return c->row->name->from;
     if (c->row->dial != NULL)
         return c->row->dial->from;
     return c->row->a != NULL ? c->row->a->remote_value : "";
@@ -122,6 +131,8 @@ const char *call_from(const struct call *c)
 
 const char *call_to(const struct call *c)
 {
+    if (c->row->name != NULL)
+        return c->row->name->to;
     if (c->row->dial != NULL)
         return c->row->dial->to;
     return c->row->a != NULL ? c->row->a->local_value : "";
@@ -134,8 +145,9 @@ bool call_has_dialog(const struct call *c, const struct sip_msg *request)
 
 bool call_has_leg(const struct call *c, struct span call_id)
 {
-    for (size_t i = 0; i < c->row->n_out_legs; i++) {
-        if (span_eq(span_cstr(c->row->out_legs[i]->dialog->call_id), call_id))
+    for (uint32_t id = 0; id <= c->row->n_out_legs; id++) {
+        const struct side s = side_of(c, id);
+        if (s.d != NULL && span_eq(span_cstr(s.d->call_id), call_id))
             return true;
     }
     return false;
@@ -185,7 +197,7 @@ static void forget_when_free(struct call *c, struct call_effects *fx)
 static void do_step(struct call *c, enum call_event ev, const struct call_step *st, struct call_effects *fx,
                     size_t first, struct now now)
 {
-    struct history_heard heard = history_hear(st->in, st->leg != NULL ? st->leg->id : st->side.id);
+    struct history_heard heard = history_hear(st->in, side_party(c, st->leg != NULL ? st->leg->id : st->side.id));
     if (st->in->type == CALL_IN_TIMER)
         c->row->timers[st->in->timer] = 0;
     uint8_t state = (uint8_t)c->row->state;
@@ -220,7 +232,7 @@ static void do_leg(struct call *c, Store__OutLeg *leg, const struct call_input *
         do_step(c, ev, &st, fx, first, now);
         return;
     }
-    struct history_heard heard = history_hear(in, leg->id);
+    struct history_heard heard = history_hear(in, side_party(c, leg->id));
     if (step.moved)
         history_add(c, &heard, NULL, fx, first, now);
     forget_when_free(c, fx);

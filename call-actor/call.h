@@ -224,7 +224,7 @@ static inline enum call_state call_state(const struct call *c)
 bool call_knows(const struct call *c, struct span txn);
 /** A request is in one of its dialogs (RFC 3261 §12.2.2): Call-ID, From tag and To tag are that dialog's. */
 bool call_has_dialog(const struct call *c, const struct sip_msg *request);
-/** It placed a leg with this Call-ID. */
+/** One of its dialogs has this Call-ID. */
 bool call_has_leg(const struct call *c, struct span call_id);
 /** "new", "setup" …, "ended"; static text. */
 const char *call_state_name(enum call_state s);
@@ -237,6 +237,8 @@ bool call_is_busy(const struct call *c);
 bool call_awaits_answers(const struct call *c);
 /** Counts as a call in progress for `status`, `calls` and drain (not NEW, not ENDED). */
 bool call_is_live(const struct call *c);
+/** What the world knows it by: the Call-ID it began with; "" before it has one. Borrowed. */
+const char *call_name(const struct call *c);
 /** Whole From and To value of the first INVITE, without our tag; "" once the call has ended. Borrowed. */
 const char *call_from(const struct call *c);
 const char *call_to(const struct call *c);

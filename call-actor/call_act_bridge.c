@@ -8,15 +8,17 @@
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
+#include "call-actor/transfer.h"
 #include <stdlib.h>
 
 /* --- who is rung --- */
 
 struct route_caller bridge_caller(const struct call *c)
 {
+    const Store__Transfer *t = c->row->transfer; /* only who asks for one rings anybody after it */
+    bool wanted = c->row->dial != NULL || (t != NULL && t->by == TRANSFER_BY_PLATFORM);
     return (struct route_caller){.destination = c->row->destination,
-                                 .may_leave =
-                                     c->row->auth_user[0] != '\0' || c->row->dial != NULL || c->row->transfer != NULL};
+                                 .may_leave = c->row->auth_user[0] != '\0' || wanted};
 }
 
 void bridge_locate(struct call *c, struct call_effects *fx, struct span who)
@@ -286,10 +288,12 @@ static bool is_held(const struct call *c, const Store__OutLeg *leg)
     return rel100_holds_answer(rel100_of_leg(c, leg, span_cstr(leg->dialog->remote_tag)));
 }
 
-/* Of who is rung second in a call that we place. */
+/* Of who is rung second in a call that we place, or as target of a transfer. */
 static enum call_event second_event(const struct call *c, enum out_leg_event ev)
 {
     switch (ev) {
+    case OUT_LEG_EV_PROVISIONAL:
+        return c->row->transfer != NULL ? CALL_EV_TRANSFER_RINGS : CALL_EV_NONE;
     case OUT_LEG_EV_ANSWER:
         return CALL_EV_DIAL_JOIN;
     case OUT_LEG_EV_ANSWER_UNFIT:

@@ -61,7 +61,9 @@ void act_second_invite(void *obj, const void *arg, void *fx, struct now now)
 static void take_bye(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
     struct out_leg_news news = {.in = NULL};
-    struct call_end why = {.reason = "normal_clearing", .by = "callee", .q850 = end_q850_of(st->in->msg)};
+    bool called_us = side_party(c, st->side.id) == SIDE_CALLER;
+    struct call_end why = {
+        .reason = "normal_clearing", .by = called_us ? "caller" : "callee", .q850 = end_q850_of(st->in->msg)};
     if (why.q850 == 0)
         why.q850 = Q850_NORMAL;
     leg_reply(c, fx, st->in, 200, true);
@@ -90,8 +92,7 @@ void act_stray_bye(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     struct out_leg_news news = {.in = NULL};
     leg_reply(obj, fx, st->in, 200, true);
-    if (st->side.id ==
-        c->row->winner) /* a transfer's target, who was about to be: nothing is between the two any more */
+    if (st->side.id == c->row->winner) /* a transfer's target, who was about to be */
         pass_end(c, fx);
     (void)out_leg_step(obj, st->side.leg, OUT_LEG_EV_BYE, &news, fx, now);
 }

@@ -9,6 +9,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
 #include "call-actor/number.h"
+#include "call-actor/onward.h"
 #include "call-actor/refresh.h"
 #include "call-actor/ring.h"
 #include "call-actor/session_timer.h"
@@ -208,6 +209,14 @@ static void tell_answered(struct call *c, struct call_effects *fx, struct now no
     events_answered(c, fx, now);
 }
 
+static void ring_second(struct call *c, struct call_effects *fx, struct now now)
+{
+    struct route way = route_wanted(&c->conf->route, span_cstr(c->row->dial->to));
+    dial_second(c, fx, &way, now);
+    if (way.target != NULL)
+        store__target__free_unpacked(way.target, NULL);
+}
+
 void act_dial_answer(void *obj, const void *arg, void *fx, struct now now)
 {
     struct call *c = obj;
@@ -222,54 +231,44 @@ void act_dial_answer(void *obj, const void *arg, void *fx, struct now now)
     row->dial->answered = true;
     row->answered_wall_ms = (uint64_t)now.wall_ms;
     row_text(&row->caller_rtp, span_cstr(rtp));
-    row_bytes(&row->offer, row->dial->joins ? st->sdp : SPAN(""));
+    dial_set_offer(c, row->dial->joins ? st->sdp : SPAN(""));
     session_note_sdp(row->a, st->sdp);
     job_punch(c, fx);
     if (row->dial->joins)
-        dial_second(c, fx, row->dial->to, now);
+        ring_second(c, fx, now);
     else
         tell_answered(c, fx, now);
 }
 
 /* --- the second party --- */
 
-void dial_second(struct call *c, struct call_effects *fx, const char *to, struct now now)
+void dial_set_offer(struct call *c, struct span sdp)
+{
+    struct buf fresh;
+    buf_init(&fresh, SDP_BYTES_MAX);
+    onward_put_fresh(&fresh, sdp);
+    row_bytes(&c->row->offer, buf_span(&fresh));
+    buf_fini(&fresh);
+}
+
+void dial_second(struct call *c, struct call_effects *fx, const struct route *way, struct now now)
 {
     Store__CallRow *row = c->row;
-    struct route way = route_wanted(&c->conf->route, span_cstr(to));
     dial_set_step(c, DIAL_SECOND);
     row->ring_first = (uint32_t)row->n_out_legs;
     row->best_status = 0;
     row->best_q850 = 0;
     row->ring_q = 0;
     row->delayed_offer = false;
-    session_note_sdp(row->a, row_span(row->offer));
     /* A way that there is no more, after a change of settings, is nobody who answers. */
-    uint64_t patience_ms = way.way == ROUTE_REFUSE ? 0 : c->conf->no_answer_ms;
+    uint64_t patience_ms = way->way == ROUTE_REFUSE ? 0 : c->conf->no_answer_ms;
     fx_arm(c, fx, CALL_TMR_NO_ANSWER, (uint64_t)now.wall_ms + patience_ms);
-    if (way.way == ROUTE_USER)
-        bridge_locate(c, fx, span_cstr(way.user));
-    if (way.target == NULL)
+    if (way->way == ROUTE_USER)
+        bridge_locate(c, fx, span_cstr(way->user));
+    if (way->target == NULL)
         return;
-    ring_add(c, &way.target, 1);
+    ring_add(c, (Store__Target *const *)&way->target, 1);
     ring_next(c, fx);
-    store__target__free_unpacked(way.target, NULL);
-}
-
-void dial_own_origin(struct buf *out, struct call *c, struct span sdp)
-{
-    const char *addr = c->conf->media_addr;
-    size_t at = span_starts(sdp, SPAN("o=")) ? 0 : span_find_span(sdp, SPAN("\no=")) + 1;
-    struct span rest = span_from(sdp, at);
-    if (rest.len == 0) { /* no session description that we know: as it is */
-        buf_put_span(out, sdp);
-        return;
-    }
-    size_t line = span_find(rest, '\n') + 1;
-    buf_put_span(out, span_of(sdp.p, at));
-    buf_printf(out, "o=- %llu %u IN %s %s\r\n", (unsigned long long)c->row->sdp_session, ++c->row->sdp_version,
-               strchr(addr, ':') != NULL ? "IP6" : "IP4", addr);
-    buf_put_span(out, span_from(rest, line));
 }
 
 /* To the first it is one session with us from beginning to end, so what the second says of his goes on as ours. */
@@ -278,25 +277,14 @@ void act_dial_join(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     struct side first = side_of(c, SIDE_CALLER);
-    struct buf sdp;
-    buf_init(&sdp, SDP_BYTES_MAX + SIP_LINE_BYTES_MAX);
-    dial_own_origin(&sdp, c, st->sdp);
-    session_note_sdp(st->leg->dialog, buf_span(&sdp));
-    buf_fini(&sdp);
+    onward_hold(first.d, refresh_sdp_for(c, &first));
+    session_note_sdp(st->leg->dialog, st->sdp);
     c->row->winner = st->leg->id;
     dial_set_step(c, DIAL_JOINING);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     ring_forget(c);
     ring_cancel(c, fx, st->leg, SPAN(BRIDGE_ELSEWHERE), now);
     refresh_offer(c, fx, &first, now);
-}
-
-/* Where the first wants his media now, if that is not what the second was told. */
-static bool has_moved(const struct call *c)
-{
-    char told[OFFER_RTP_MAX] = "", now[OFFER_RTP_MAX] = "";
-    bool known = screen_sdp(c, row_span(c->row->offer), told) && screen_sdp(c, session_sdp(c->row->a), now);
-    return known && strcmp(told, now) != 0;
 }
 
 void dial_take_joined(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
@@ -310,13 +298,14 @@ void dial_take_joined(struct call *c, struct call_effects *fx, const struct call
         transfer_undo(c, fx, now);
         return;
     }
+    bool moved = onward_has_moved(row_span(c->row->offer), session_sdp(c->row->a));
     dial_set_step(c, DIAL_JOINED);
     if (c->row->transfer != NULL)
         transfer_done(c, fx, now);
     else
         tell_answered(c, fx, now);
     job_release_own(c, fx, now);
-    if (has_moved(c))
+    if (moved)
         refresh_offer(c, fx, &second, now);
     row_bytes(&c->row->offer, SPAN(""));
 }
@@ -340,16 +329,17 @@ void act_dial_failed(void *obj, const void *arg, void *fx, struct now now)
             .reason = "failure", .by = "service", .detail = SPAN("the first party did not take the second's media")};
         refresh_take_late(c, fx, st);
     }
+    transfer_lost(c, fx, st, now);
     end_first(c, fx, &why, now);
 }
 
 void act_dial_no_answer(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)arg;
     struct call_end why = {.reason = "no_answer",
                            .by = "timer",
                            .status = 480,
                            .q850 = Q850_NO_ANSWER,
                            .detail = SPAN("it rang long enough")};
+    transfer_lost(obj, fx, arg, now);
     end_first(obj, fx, &why, now);
 }

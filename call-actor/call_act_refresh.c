@@ -51,7 +51,7 @@ void act_refresh(void *obj, const void *arg, void *fx, struct now now)
     Store__ServerTxn *txn = leg_txn_open(c, st->in);
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, st->side.d, txn->source);
-    leg_send(c, fx, txn, &out, 200, refresh_sdp_for(c, &st->side));
+    leg_send_onward(c, fx, txn, &out, refresh_sdp_for(c, &st->side));
     leg_2xx_sent(c, fx, now);
 }
 

@@ -52,7 +52,8 @@ static bool dial_is_ours(const Store__CallRow *row)
 {
     if (row->n_controls > CONTROLS_MAX)
         return false;
-    if (row->ring_first > row->n_out_legs || (row->transfer != NULL && row->transfer->step > DIAL_LOST))
+    if (row->ring_first > row->n_out_legs ||
+        (row->transfer != NULL && (row->transfer->step > DIAL_LOST || row->transfer->old > row->n_out_legs)))
         return false;
     if (row->dial == NULL)
         return true;
@@ -100,10 +101,10 @@ static bool legs_are_ours(const Store__CallRow *row)
     return row->winner <= row->n_out_legs;
 }
 
-/* Between the caller and the one he talks to. */
+/* Between the caller and somebody he talks to, or talked to before a transfer. */
 static bool is_between(const Store__CallRow *row, const Store__Relay *r)
 {
-    return r->from + r->to == row->winner && (r->from == 0 || r->to == 0) && row->winner > 0;
+    return (r->from == 0 || r->to == 0) && r->from != r->to && r->from <= row->n_out_legs && r->to <= row->n_out_legs;
 }
 
 /* Only the first may be under way. */

@@ -64,6 +64,8 @@ static unsigned offer_glare(const struct call *c, const struct side *from)
         return 491;
     if (refresh_is_exchange(c) || dial_is_at(c, DIAL_JOINING)) /* what joins the two comes first */
         return 491;
+    if (transfer_is_alone(c)) /* there is nobody to give it to, yet */
+        return 491;
     if (side_is_bridged(c))
         return relay_glare(c, from->id) != 0 ? relay_glare(c, from->id) : leg_txn_unacked(c) != NULL ? 491 : 0;
     return leg_txn_unacked(c) != NULL && c->row->delayed_offer ? 491 : 0;
@@ -91,7 +93,8 @@ static enum call_event reinvite(const struct call *c, struct call_step *st)
         return CALL_EV_REFUSED;
     if (side_is_bridged(c))
         return reinvite_to_relay(c, st);
-    if (call_state(c) == CALL_ST_ESTABLISHED && (leg_txn_unacked(c) != NULL || refresh_is_exchange(c)))
+    if (call_state(c) == CALL_ST_ESTABLISHED &&
+        (leg_txn_unacked(c) != NULL || refresh_is_exchange(c) || transfer_is_alone(c)))
         return refused(st, 491);
     return screen_invite(c, st, SCREEN_US) && screen_answer(c, st, st->sdp, c->row->rtp_port) ? CALL_EV_REINVITE
                                                                                               : CALL_EV_REFUSED;
@@ -152,7 +155,8 @@ static enum call_event message(const struct call *c, struct call_step *st)
 /* A leg the caller does not talk to (any more). */
 static bool is_stray(const struct call *c, const struct side *side)
 {
-    return side->leg != NULL && side->early == NULL && (side->id != c->row->winner || !out_leg_is_up(side->leg));
+    bool talks = side->id == c->row->winner || side->id == transfer_old(c);
+    return side->leg != NULL && side->early == NULL && (!talks || !out_leg_is_up(side->leg));
 }
 
 /* §15: a callee may say none before he has answered. */
@@ -160,9 +164,10 @@ static enum call_event bye(const struct call *c, struct call_step *st)
 {
     if (st->side.leg != NULL && st->side.early != NULL)
         return refused(st, 481);
-    if (st->side.leg != NULL && c->row->transfer != NULL && dial_is_at(c, DIAL_JOINING))
-        return CALL_EV_BYE_STRAY; /* the caller goes on without him */
-    return st->side.leg != NULL ? CALL_EV_BYE_CALLEE : CALL_EV_BYE;
+    if (st->side.leg == NULL)
+        return CALL_EV_BYE;
+    enum call_event amid = transfer_bye(c, &st->side);
+    return amid != CALL_EV_NONE ? amid : CALL_EV_BYE_CALLEE;
 }
 
 /* Of a provisional that somebody waits for no more it is taken all the same (RFC 3262 §3). */
@@ -322,7 +327,7 @@ static enum call_event timer(const struct call *c, struct call_step *st, enum ca
         [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES, [CALL_TMR_REINVITE] = CALL_EV_TMR_REINVITE};
     if (c->row->timers[t] == 0)
         return CALL_EV_NONE;
-    if (t == CALL_TMR_NO_ANSWER && call_state(c) == CALL_ST_ESTABLISHED && c->row->transfer != NULL)
+    if (t == CALL_TMR_NO_ANSWER && call_state(c) == CALL_ST_ESTABLISHED && transfer_can_go_back(c))
         return CALL_EV_TRANSFER_FAILED;
     if (t == CALL_TMR_SESSION)
         return session_timer(c, st);
@@ -415,7 +420,7 @@ enum call_event call_classify(const struct call *c, const struct call_input *in,
         return targets(c, st);
     case CALL_IN_CONTROL:
         if (in->control->op == PLANE__CONTROL__OP__TRANSFER)
-            return transfer_check(c) == NULL ? CALL_EV_TRANSFER : CALL_EV_NONE;
+            return transfer_check(c, transfer_side(c, in->control)) == NULL ? CALL_EV_TRANSFER : CALL_EV_NONE;
         return call_state(c) == CALL_ST_NEW ? CALL_EV_DIAL : CALL_EV_NONE;
     }
     return CALL_EV_NONE;

@@ -67,7 +67,7 @@ static struct event_call about(const struct call *c, struct about_texts *t, stru
 {
     const Store__CallRow *row = c->row;
     return (struct event_call){
-        .call_id = span_cstr(row->a->call_id),
+        .call_id = span_cstr(call_name(c)),
         .trace_id = span_cstr(row->trace_id),
         .from = bracketed(t->from, call_from(c)),
         .to = bracketed(t->to, call_to(c)),
@@ -147,7 +147,7 @@ bool events_dtmf(struct call *c, struct call_effects *fx, const struct sip_dtmf 
     what.plan = &tenant;
     what.digit = key->key;
     what.duration_ms = key->duration_ms;
-    what.party = span_cstr(side == SIDE_CALLER ? "caller" : "callee");
+    what.party = span_cstr(side_party(c, side) == SIDE_CALLER ? "caller" : "callee");
     c->row->dtmf_cnt++;
     publish(c, fx, EVENT_CALL_DTMF, &what);
     return true;

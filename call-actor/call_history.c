@@ -178,17 +178,18 @@ static unsigned event_of(const char *key)
     return kind;
 }
 
-static void put_effect(struct tape *t, const struct call_effect *e)
+static void put_effect(struct tape *t, const struct call *c, const struct call_effect *e)
 {
+    uint32_t to = side_party(c, e->leg);
     switch (e->type) {
     case CALL_EFF_REPLY:
-        put(t, e->leg == SIDE_CALLER ? message(MSG_REPLY, e->status) : leg_message(MSG_LEG_REPLY, e->status, e->leg));
+        put(t, to == SIDE_CALLER ? message(MSG_REPLY, e->status) : leg_message(MSG_LEG_REPLY, e->status, to));
         break;
     case CALL_EFF_REQUEST:
-        put(t, leg_message(MSG_LEG_REQUEST, sip_method_lookup(span_cstr(e->method)), e->leg));
+        put(t, leg_message(MSG_LEG_REQUEST, sip_method_lookup(span_cstr(e->method)), to));
         break;
     case CALL_EFF_CANCEL:
-        put(t, leg_message(MSG_LEG_REQUEST, SIP_M_CANCEL, e->leg));
+        put(t, leg_message(MSG_LEG_REQUEST, SIP_M_CANCEL, to));
         break;
     case CALL_EFF_LOCATE:
         put(t, message(MSG_LOCATE, 0));
@@ -225,7 +226,7 @@ void history_add(struct call *c, const struct history_heard *heard, const struct
     if (step != NULL && is_of_interest(step))
         put(&t, (struct record){.what = step->event, .lo = step->from, .hi = step->to, .detail = heard->method});
     for (size_t i = first; i < fx->count; i++)
-        put_effect(&t, &fx->list[i]);
+        put_effect(&t, c, &fx->list[i]);
     if (t.cnt > 0)
         keep(c, &t, now);
 }

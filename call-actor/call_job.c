@@ -42,7 +42,7 @@ static Plane__RunJob ask_of(const struct call *c, Plane__RunJob__Kind kind, Prot
     Plane__RunJob ask = PLANE__RUN_JOB__INIT;
     ask.id = id;
     ask.kind = kind;
-    ask.call_id = c->row->a->call_id;
+    ask.call_id = (char *)(uintptr_t)call_name(c);
     ask.trace_id = c->row->trace_id;
     return ask;
 }

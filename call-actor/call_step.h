@@ -66,6 +66,8 @@
     X(DIAL_FAILED, "dial failed")         /* he has not, or the two cannot be joined: the step says with what */       \
     X(TRANSFER, "transfer")               /* the platform or an operator wants the caller joined to somebody */        \
     X(TRANSFER_FAILED, "transfer failed") /* … who does not come; the call stays as it was */                        \
+    X(TRANSFER_RINGS, "target rings")     /* the target has said a provisional */                                      \
+    X(BYE_OLD, "BYE amid transfer")       /* of whom the one who stays has talked to: the transfer goes on */          \
     X(DIAL_ANSWER, "dial answer")         /* who was rung first has answered */                                        \
     X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
     X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
@@ -143,7 +145,7 @@ fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_r
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
     act_invite_expired, act_reinvite_overdue;
 /* call_act_transfer.c */
-fsm_act_fn act_transfer, act_transfer_failed;
+fsm_act_fn act_transfer, act_transfer_failed, act_transfer_rings, act_old_bye;
 /* call_act_dial.c */
 fsm_act_fn act_dial, act_dial_on, act_dial_ring, act_dial_answer, act_dial_join, act_dial_failed, act_dial_no_answer;
 /* call_act_end.c */

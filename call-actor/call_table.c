@@ -72,7 +72,7 @@ static const char *const event_names[CALL_EVENTS] = {
 /* `to` is rung in ESTABLISHED only. */
 #define NO_JOINING                                                                                                     \
     [CALL_EV_DIAL_JOIN] = FSM_NEVER, [CALL_EV_DIAL_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER] = FSM_NEVER,                \
-    [CALL_EV_TRANSFER_FAILED] = FSM_NEVER
+    [CALL_EV_TRANSFER_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER_RINGS] = FSM_NEVER, [CALL_EV_BYE_OLD] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
@@ -346,6 +346,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_DIAL_FAILED]   = FSM_TO(act_dial_failed, CALL_ST_ENDING),
         [CALL_EV_TRANSFER]      = FSM_TO(act_transfer, CALL_ST_ESTABLISHED),
         [CALL_EV_TRANSFER_FAILED] = FSM_TO(act_transfer_failed, CALL_ST_ESTABLISHED),
+        [CALL_EV_TRANSFER_RINGS] = FSM_TO(act_transfer_rings, CALL_ST_ESTABLISHED),
+        [CALL_EV_BYE_OLD]       = FSM_TO(act_old_bye, CALL_ST_ESTABLISHED),
         [CALL_EV_INVITE]        = FSM_NEVER,
         [CALL_EV_INVITE_BAD]    = FSM_NEVER,
         [CALL_EV_REINVITE]      = FSM_TO(act_reinvite, CALL_ST_ESTABLISHED),

@@ -85,7 +85,7 @@ static void put_newest(struct map *m, struct map_node *n, struct span key)
 /* The older ones stay within reach: the newest may be the first to be forgotten. */
 static void index_call_id(struct calls *cs, struct entry *e)
 {
-    struct span call_id = span_cstr(e->call->row->a->call_id);
+    struct span call_id = span_cstr(call_name(e->call));
     struct map_node *newest = map_get(&cs->by_call_id, call_id);
     if (newest != NULL)
         list_append(&MAP_ENTRY(newest, struct entry, by_call_id)->namesakes, &e->namesakes);
@@ -101,7 +101,7 @@ static void leave_call_id(struct calls *cs, struct entry *e)
     if (!was_newest || older == NULL)
         return;
     struct entry *next = LIST_ENTRY(older, struct entry, namesakes);
-    put_newest(&cs->by_call_id, &next->by_call_id, span_cstr(next->call->row->a->call_id));
+    put_newest(&cs->by_call_id, &next->by_call_id, span_cstr(call_name(next->call)));
 }
 
 /* Bytes written, 0 when they do not fit. The separator is in none of the three. */

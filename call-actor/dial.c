@@ -4,6 +4,7 @@
 #include "call-actor/refresh.h"
 #include "call-actor/ring.h"
 #include "call-actor/session_timer.h"
+#include "call-actor/transfer.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_limits.h"
 #include "common/sip/sip_uri.h"
@@ -104,7 +105,8 @@ Plane__Controlled__Result dial_read_to(char to[DIAL_URI_BYTES_MAX + 3], const st
 
 const char *dial_party(const struct call *c)
 {
-    return c->row->dial != NULL && !c->row->dial->joins ? "callee" : "caller";
+    bool rung = c->row->dial != NULL && !c->row->dial->joins;
+    return rung || side_party(c, SIDE_CALLER) != SIDE_CALLER ? "callee" : "caller";
 }
 
 bool dial_is_ringing_first(const struct call *c)
@@ -142,7 +144,11 @@ enum call_event dial_setup_done(const struct call *c, struct call_step *st)
 
 /* --- two parties --- */
 
-/* Glare comes again by itself, and a late repeat is only acknowledged. */
+enum call_event dial_no(const struct call *c)
+{
+    return transfer_can_go_back(c) ? CALL_EV_TRANSFER_FAILED : CALL_EV_DIAL_FAILED;
+}
+
 void dial_set_step(struct call *c, enum dial_step step)
 {
     if (c->row->transfer != NULL)
@@ -151,6 +157,7 @@ void dial_set_step(struct call *c, enum dial_step step)
         c->row->dial->step = step;
 }
 
+/* Glare comes again by itself, and a late repeat is only acknowledged. */
 enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken)
 {
     unsigned status = st->in->status;

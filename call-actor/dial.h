@@ -53,24 +53,21 @@ static inline bool dial_is_at(const struct call *c, enum dial_step step)
     return (c->row->dial != NULL && c->row->dial->step == step) || (t != NULL && t->step == step);
 }
 
-/** The first talks: now `to` is looked up and rung. The row's offer is what the first said of his session. */
-void dial_second(struct call *c, struct call_effects *fx, const char *to, struct now now);
+/** What the first says of his session is what the second is to be offered: without the directions that it had. */
+void dial_set_offer(struct call *c, struct span sdp);
+/** The first talks: now the second, to whom this way leads, is looked up and rung. The row's offer is what the first
+ * said of his session. */
+void dial_second(struct call *c, struct call_effects *fx, const struct route *way, struct now now);
 /** Of a call whose second party is rung, or being joined. */
 void dial_set_step(struct call *c, enum dial_step step);
 /** As dial_read reads `to`. */
 Plane__Controlled__Result dial_read_to(char to[DIAL_URI_BYTES_MAX + 3], const struct call_conf *conf, const char *asked,
                                        const char **why);
-/** A session description of somebody else's, as one in a session of ours goes on: with our own o= line, whose version
- * grows (RFC 3264 §8). */
-void dial_own_origin(struct buf *out, struct call *c, struct span sdp);
 /** The answer to our re-INVITE, when one was taken: if it was that of DIAL_JOINING, they are joined. */
 void dial_take_joined(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);
 
 /** What it is to the call that the second party does not come. */
-static inline enum call_event dial_no(const struct call *c)
-{
-    return c->row->transfer != NULL ? CALL_EV_TRANSFER_FAILED : CALL_EV_DIAL_FAILED;
-}
+enum call_event dial_no(const struct call *c);
 
 /* For call_classify: an answer to a look-up of the set-up, its end, and the answer to our re-INVITE (`taken`: what it
  * is in any other call). */

@@ -1,6 +1,7 @@
 #include "call-actor/leg.h"
 
 #include "call-actor/dial.h"
+#include "call-actor/onward.h"
 #include "common/base/id.h"
 #include "common/base/map.h"
 #include "common/sip/sip_caps.h"
@@ -229,6 +230,15 @@ void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, st
     if (is_refreshing(c, txn, status) && to.d != NULL)
         session_put_answer(out, to.d, &c->conf->session);
     leg_send_body(c, fx, txn, out, status, sdp_type, sdp);
+}
+
+void leg_send_onward(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, struct span sdp)
+{
+    struct buf own;
+    buf_init(&own, SIP_MSG_BYTES_MAX);
+    onward_put(&own, side_of(c, txn->leg).d, sdp);
+    leg_send(c, fx, txn, out, 200, buf_span(&own));
+    buf_fini(&own);
 }
 
 void leg_send_once(struct call *c, struct call_effects *fx, const struct call_input *in, struct buf *out,

@@ -58,6 +58,8 @@ void leg_put_sdp(struct buf *out, struct span sdp);
  * A 2xx to an INVITE or UPDATE agrees to a session timer (session_put_answer). */
 void leg_send(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
               struct span sdp);
+/** The same with 200 and what the other side says of its session: onward.h. */
+void leg_send_onward(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, struct span sdp);
 /** The same with another body. */
 void leg_send_body(struct call *c, struct call_effects *fx, Store__ServerTxn *txn, struct buf *out, unsigned status,
                    struct span type, struct span body);

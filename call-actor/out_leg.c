@@ -58,7 +58,7 @@ static Store__OutLeg *leg_of_answer(struct call *c, const struct call_input *in)
         Store__OutLeg *leg = c->row->out_legs[i];
         if (!leg_request_is(leg->invite, in->txn))
             continue;
-        if (span_eq(span_cstr(leg->dialog->remote_tag), in->msg->to_tag))
+        if (span_eq(span_cstr(side_of_party(c, leg->id).d->remote_tag), in->msg->to_tag))
             return leg;
         if (!out_leg_has_dialog(leg))
             waits = leg;
@@ -91,7 +91,8 @@ static bool can_answer(const struct call *c, const Store__OutLeg *leg, const str
         return false;
     buf_init(&line, SIP_LINE_BYTES_MAX);
     const struct out_leg_challenge q = out_leg_challenge_of(leg, in->msg);
-    bool can = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce);
+    bool ours = side_party(c, leg->id) == leg->id; /* nobody else's dialog has come into its place */
+    bool can = ours && out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce);
     buf_fini(&line);
     return can;
 }

@@ -17,12 +17,13 @@
 /* From with our tag, then, for whom they are meant, P-Asserted-Identity and Privacy: a line each. */
 static void write_identity(struct buf *out, const struct call *c, const Store__Target *t, const char *tag)
 {
+    bool called_us = side_party(c, SIDE_CALLER) == SIDE_CALLER; /* what he said of himself is known */
     struct identity_args who = {.from = c->row->a->remote_value,
                                 .tag = tag,
-                                .asserted = c->row->asserted,
-                                .privacy = c->row->privacy,
+                                .asserted = called_us ? c->row->asserted : "",
+                                .privacy = called_us ? c->row->privacy : "",
                                 .domain = call_domain(c->conf),
-                                .from_trusted = c->row->from_trusted,
+                                .from_trusted = called_us && c->row->from_trusted,
                                 .to_trusted = t->trunk};
     buf_init(out, SIP_MSG_BYTES_MAX);
     identity_write(out, &who);
@@ -105,6 +106,8 @@ static void send_invite(struct call *c, struct call_effects *fx, Store__OutLeg *
     leg_put_invite(&raw, c, leg->dialog, &way, rel100_may_offer(c));
     session_put_ask(&raw, leg->dialog, &c->conf->session);
     put_breadth(&raw, leg->max_breadth);
+    if (c->row->transfer != NULL)
+        buf_puts(&raw, c->row->transfer->headers);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
     leg_put_sdp(&raw, row_span(row->offer));
     if (raw.failed)

@@ -191,12 +191,13 @@ static bool send_authorized(struct call *c, struct call_effects *fx, Store__Rela
 /* As relay.c does for offers. false: this one cannot be answered, or was often enough. */
 static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Relay *p, const struct call_input *in)
 {
-    const Store__OutLeg *leg = side_of(c, p->to).leg;
+    const Store__OutLeg *leg = side_placed_for(c, p->to);
     struct buf line;
     struct span nonce;
     if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) || p->auth_tries >= DIGEST_TRIES_MAX)
         return false;
-    const struct out_leg_challenge q = {.response = in->msg, .uri = leg->dialog->remote_target, .used = p->auth_nonce};
+    const struct out_leg_challenge q = {
+        .response = in->msg, .uri = side_of(c, p->to).d->remote_target, .used = p->auth_nonce};
     buf_init(&line, SIP_LINE_BYTES_MAX);
     bool sent = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce) && send_authorized(c, fx, p, buf_span(&line));
     if (sent) {

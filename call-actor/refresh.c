@@ -3,28 +3,38 @@
 #include "call-actor/dialog.h"
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
+#include "call-actor/onward.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/relay.h"
 #include "call-actor/session_timer.h"
+#include "call-actor/transfer.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_write.h"
 
-#define SIDES_MAX 2u
+#define SIDES_MAX 3u
 
 /* --- whom --- */
 
-/* The caller, and whom he talks to: those whose dialogs are confirmed. */
+static size_t add_leg(const struct call *c, struct side out[SIDES_MAX], size_t cnt, uint32_t id)
+{
+    struct side s = side_of(c, id);
+    if (id != SIDE_CALLER && s.leg != NULL && out_leg_is_up(s.leg))
+        out[cnt++] = s;
+    return cnt;
+}
+
+/* The caller, whom he talks to, and whom he talked to when somebody else is being put in his place: those whose dialogs
+ * are confirmed. */
 static size_t sides_of(const struct call *c, struct side out[SIDES_MAX])
 {
     size_t cnt = 0;
-    struct side callee = side_of(c, c->row->winner);
     if (c->row->a != NULL)
         out[cnt++] = side_of(c, SIDE_CALLER);
-    if (c->row->winner != SIDE_CALLER && callee.leg != NULL && out_leg_is_up(callee.leg))
-        out[cnt++] = callee;
-    return cnt;
+    cnt = add_leg(c, out, cnt, c->row->winner);
+    uint32_t old = transfer_old(c);
+    return old != c->row->winner ? add_leg(c, out, cnt, old) : cnt;
 }
 
 static bool is_method(const Store__ClientTxn *txn, const char *method)
@@ -77,7 +87,7 @@ bool refresh_is_news(const struct call *c, const struct side *side)
 {
     const Store__ClientTxn *txn = session_of(side->d)->request;
     return leg_request_is_out(txn) && is_method(txn, "INVITE") &&
-           span_eq(leg_request_body(txn), refresh_sdp_for(c, side));
+           onward_is_same(leg_request_body(txn), refresh_sdp_for(c, side));
 }
 
 bool refresh_is_plain(const struct call *c, const struct side *side, struct span sdp)
@@ -98,6 +108,16 @@ static bool must_wait(const struct call *c, uint32_t to, const char *method)
            leg_txn_unacked(c) != NULL;
 }
 
+static void put_offer(struct buf *raw, const struct call *c, const struct side *to, const char *method)
+{
+    struct buf sdp;
+    buf_init(&sdp, SIP_MSG_BYTES_MAX);
+    if (strcmp(method, "INVITE") == 0)
+        onward_put(&sdp, to->d, refresh_sdp_for(c, to));
+    leg_put_sdp(raw, buf_span(&sdp));
+    buf_fini(&sdp);
+}
+
 /* auth: a header line, or empty. */
 static void ask(struct call *c, struct call_effects *fx, const struct side *to, const char *method, struct span auth)
 {
@@ -115,7 +135,7 @@ static void ask(struct call *c, struct call_effects *fx, const struct side *to, 
         session_put_ask(&raw, to->d, &c->conf->session);
     }
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
-    leg_put_sdp(&raw, strcmp(method, "INVITE") == 0 ? refresh_sdp_for(c, to) : SPAN(""));
+    put_offer(&raw, c, to, method);
     if (raw.failed)
         die(EX_INTERNAL, "a refresh of ours has no room");
     leg_request_put(&s->request, leg_request_new(c, method, to->d, cseq, buf_span(&raw)));
@@ -260,21 +280,13 @@ static void acknowledge(struct call *c, struct call_effects *fx, const struct si
     fx_request(fx, "ACK", s->ack, side->id);
 }
 
-/* Behind its o= line: some count its version up each time they are asked. */
-static struct span media_of(struct span sdp)
-{
-    size_t at = span_find_span(sdp, SPAN("\no="));
-    struct span rest = span_from(sdp, at < sdp.len ? at + 1 : 0);
-    return span_from(rest, span_find(rest, '\n'));
-}
-
 /* An answer with other media than before is news for the other side. What that one answers then is not: they would
  * never be done. */
 static void note_answer(const struct call *c, const struct call_step *st, struct now now)
 {
     Store__Session *s = session_of(st->side.d);
     struct side other = side_other(c, st->side.id);
-    bool other_media = !span_eq(media_of(st->sdp), media_of(row_span(s->sdp)));
+    bool other_media = !onward_is_same(st->sdp, row_span(s->sdp));
     if (st->sdp.len == 0 || !other_media)
         return;
     if (s->sdp.len > 0 && !s->offers && other.d != NULL) {
@@ -310,10 +322,11 @@ static bool answers_challenge(const struct call *c, const struct call_step *st, 
 {
     struct span nonce;
     const struct call_input *in = st->in;
-    if (st->side.leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407))
+    const Store__OutLeg *leg = side_placed_for(c, st->side.id);
+    if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407))
         return false;
     const struct out_leg_challenge q = {.response = in->msg, .uri = st->side.d->remote_target, .used = ""};
-    return out_leg_answer_challenge(line, c->conf, st->side.leg, &q, &nonce);
+    return out_leg_answer_challenge(line, c->conf, leg, &q, &nonce);
 }
 
 /* A refusal about which something can be done at once. returns whether the request left again */

@@ -3,6 +3,7 @@
 #include "call-actor/dialog.h"
 #include "call-actor/digest_client.h"
 #include "call-actor/leg.h"
+#include "call-actor/onward.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/refresh.h"
 #include "common/base/err.h"
@@ -99,6 +100,15 @@ static Store__Relay *open_first(struct call *c)
 
 /* --- the request --- */
 
+static void put_onward(struct buf *raw, Store__Dialog *to, struct span sdp)
+{
+    struct buf own;
+    buf_init(&own, SIP_MSG_BYTES_MAX);
+    onward_put(&own, to, sdp);
+    leg_put_sdp(raw, buf_span(&own));
+    buf_fini(&own);
+}
+
 /* auth: a header line, or empty. false: it has no room. */
 static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *r, struct span sdp, struct span auth)
 {
@@ -114,7 +124,7 @@ static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *
     session_put_ask(&raw, to.d, &c->conf->session); /* its own; the asker's passes no more than other headers do */
     buf_put_span(&raw, auth);
     sip_write_hdr_z(&raw, SIP_H_USER_AGENT, c->conf->agent);
-    leg_put_sdp(&raw, sdp);
+    put_onward(&raw, to.d, sdp);
     bool fits = !raw.failed;
     if (fits) {
         leg_request_put(&r->request, leg_request_new(c, method, to.d, cseq, buf_span(&raw)));
@@ -157,7 +167,12 @@ static void acknowledge(struct call *c, struct call_effects *fx, Store__Relay *r
 {
     if (method_of(r) == update)
         return;
-    leg_request_put(&r->ack, leg_ack_new(c, side_of(c, r->to).d, r->request->cseq, sdp));
+    struct side to = side_of(c, r->to);
+    struct buf own;
+    buf_init(&own, SIP_MSG_BYTES_MAX);
+    onward_put(&own, to.d, sdp);
+    leg_request_put(&r->ack, leg_ack_new(c, to.d, r->request->cseq, buf_span(&own)));
+    buf_fini(&own);
     fx_request(fx, "ACK", r->ack, r->to);
 }
 
@@ -225,7 +240,7 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
         return; /* never: what is pending is kept */
     leg_begin_kept(&out, txn, 200);
     leg_put_dialog(&out, c, from.d, txn->source);
-    leg_send(c, fx, txn, &out, 200, st->sdp);
+    leg_send_onward(c, fx, txn, &out, st->sdp);
     if (!r->update)
         leg_2xx_sent(c, fx, now);
 }
@@ -251,13 +266,14 @@ static bool send_authorized(struct call *c, struct call_effects *fx, Store__Rela
 /* Some carriers challenge every request. false: this one cannot be answered, or was often enough. */
 static bool answers_challenge(struct call *c, struct call_effects *fx, Store__Relay *r, const struct call_input *in)
 {
-    const Store__OutLeg *leg = side_of(c, r->to).leg;
+    const Store__OutLeg *leg = side_placed_for(c, r->to);
     struct buf line;
     struct span nonce;
     if (leg == NULL || in->msg == NULL || (in->status != 401 && in->status != 407) || r->cancelled ||
         r->request->overdue || r->auth_tries >= DIGEST_TRIES_MAX)
         return false;
-    const struct out_leg_challenge q = {.response = in->msg, .uri = leg->dialog->remote_target, .used = r->auth_nonce};
+    const struct out_leg_challenge q = {
+        .response = in->msg, .uri = side_of(c, r->to).d->remote_target, .used = r->auth_nonce};
     buf_init(&line, SIP_LINE_BYTES_MAX);
     bool sent = out_leg_answer_challenge(&line, c->conf, leg, &q, &nonce) && send_authorized(c, fx, r, buf_span(&line));
     if (sent) {

@@ -51,22 +51,30 @@ static Store__Target *copy_of(const Store__Target *t)
     return copy;
 }
 
+/* Of one ringing; the legs of earlier ones stay. Strays have what is left of OUT_LEGS_MAX. */
+static bool has_room_for(const struct call *c, size_t looked_up)
+{
+    const Store__CallRow *row = c->row;
+    return row->n_targets + row->n_out_legs - row->ring_first + looked_up < RING_MAX &&
+           row->n_targets + row->n_out_legs + looked_up < OUT_LEGS_MAX;
+}
+
 bool ring_adds(const struct call *c, Store__Target *const *targets, size_t cnt)
 {
     bool adds = false;
     for (size_t i = 0; i < cnt && !adds; i++)
-        adds = c->row->n_targets + c->row->n_out_legs < RING_MAX && !is_known(c, targets[i]);
+        adds = has_room_for(c, 0) && !is_known(c, targets[i]);
     return adds;
 }
 
 void ring_add(struct call *c, Store__Target *const *targets, size_t cnt)
 {
     Store__CallRow *row = c->row;
-    for (size_t i = 0; i < cnt && row->n_targets + row->n_out_legs < RING_MAX; i++) {
+    for (size_t i = 0; i < cnt && has_room_for(c, 0); i++) {
         if (is_known(c, targets[i]))
             continue;
         Store__Target *t = copy_of(targets[i]);
-        if (row->n_out_legs > 0 && t->depth == 0)
+        if (row->n_out_legs > row->ring_first && t->depth == 0)
             t->q = row->ring_q;
         row_list_add(&row->targets, &row->n_targets, t);
     }
@@ -220,19 +228,13 @@ static bool was_rung(const struct call *c, const char *user)
     return bridge_locates(c, span_cstr(user)) >= 0;
 }
 
-/* Nobody is looked up for whom there would be no room. */
-static bool has_room(const struct call *c)
-{
-    return c->row->n_targets + c->row->n_out_legs + c->row->n_locating < RING_MAX;
-}
-
 /* It takes the place of who redirects; of several, the best come first. */
 static void follow(struct call *c, struct call_effects *fx, const Store__OutLeg *leg, const struct sip_addr *to,
                    int best)
 {
     struct route_caller caller = bridge_caller(c);
     struct route way = route_redirect(&c->conf->route, &caller, leg->target, to->uri);
-    if (way.way == ROUTE_USER && has_room(c) && !was_rung(c, way.user))
+    if (way.way == ROUTE_USER && has_room_for(c, c->row->n_locating) && !was_rung(c, way.user))
         bridge_locate(c, fx, span_cstr(way.user));
     if (way.target == NULL)
         return;

@@ -28,6 +28,80 @@ struct side side_other(const struct call *c, uint32_t id)
     return side_of(c, id == SIDE_CALLER ? c->row->winner : SIDE_CALLER);
 }
 
+/* --- places and who is there --- */
+
+uint32_t side_party(const struct call *c, uint32_t id)
+{
+    const struct side s = side_of(c, id);
+    return s.d != NULL && s.d->party != 0 ? s.d->party - 1 : id;
+}
+
+struct side side_of_party(const struct call *c, uint32_t party)
+{
+    for (uint32_t id = 0; id <= c->row->n_out_legs; id++) {
+        if (side_party(c, id) == party && side_of(c, id).d != NULL)
+            return side_of(c, id);
+    }
+    return side_of(c, party);
+}
+
+Store__OutLeg *side_placed_for(const struct call *c, uint32_t id)
+{
+    return side_of(c, side_party(c, id)).leg;
+}
+
+/* The world goes on calling it what it did. */
+static void keep_name(Store__CallRow *row, const char *from, const char *to)
+{
+    if (row->name != NULL)
+        return;
+    Store__CallName *name = row_alloc(sizeof(*name));
+    store__call_name__init(name);
+    row_text(&name->call_id, span_cstr(row->a->call_id));
+    row_text(&name->from, span_cstr(from));
+    row_text(&name->to, span_cstr(to));
+    row->name = name;
+}
+
+static void exchange(uint32_t *id, uint32_t leg)
+{
+    if (*id == SIDE_CALLER || *id == leg)
+        *id = leg - *id;
+}
+
+static void exchange_ids(Store__CallRow *row, uint32_t leg)
+{
+    for (size_t i = 0; i < row->n_server_txns; i++)
+        exchange(&row->server_txns[i]->leg, leg);
+    for (size_t i = 0; i < row->n_relays; i++) {
+        exchange(&row->relays[i]->from, leg);
+        exchange(&row->relays[i]->to, leg);
+    }
+    for (size_t i = 0; i < row->n_passes; i++) {
+        exchange(&row->passes[i]->from, leg);
+        exchange(&row->passes[i]->to, leg);
+        exchange(&row->passes[i]->asked->leg, leg);
+    }
+}
+
+void side_swap(struct call *c, struct call_effects *fx, uint32_t leg)
+{
+    Store__CallRow *row = c->row;
+    Store__OutLeg *other = side_of(c, leg).leg;
+    keep_name(row, call_from(c), call_to(c));
+    uint32_t a = side_party(c, SIDE_CALLER), b = side_party(c, leg);
+    Store__Dialog *d = row->a;
+    row->a = other->dialog;
+    other->dialog = d;
+    row->a->party = b + 1;
+    other->dialog->party = a + 1;
+    exchange_ids(row, leg);
+    for (size_t i = 0; i < fx->count; i++)
+        exchange(&fx->list[i].leg, leg);
+}
+
+/* --- requests --- */
+
 static bool is_in(const Store__Dialog *d, const struct sip_msg *m)
 {
     return span_eq(span_cstr(d->call_id), m->call_id) && span_eq(span_cstr(d->remote_tag), m->from_tag);

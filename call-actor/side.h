@@ -28,6 +28,17 @@ uint32_t *side_remote_cseq(const struct side *s);
 void side_note_request(const struct side *s, const struct sip_msg *request, const Plane__Endpoint *source);
 /** The other one of an answered call. */
 struct side side_other(const struct call *c, uint32_t id);
+/**
+ * The caller's place and that of a leg that is up change occupants: who was rung is the A leg from now on, and what we
+ * placed for him has the dialog of the A leg. With them go all ids of the two in the row.
+ */
+void side_swap(struct call *c, struct call_effects *fx, uint32_t leg);
+/** Who is there, whichever place he has: 0 the caller, else the id of the leg that was placed for him. */
+uint32_t side_party(const struct call *c, uint32_t id);
+/** The leg that was placed for who is there; NULL: he called us. */
+Store__OutLeg *side_placed_for(const struct call *c, uint32_t id);
+/** The place of whom this leg was placed for: its id, or where he has moved since. */
+struct side side_of_party(const struct call *c, uint32_t party);
 /** The call is bridged: the other party is somebody who was rung, or who is. */
 static inline bool side_is_bridged(const struct call *c)
 {

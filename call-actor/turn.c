@@ -93,7 +93,7 @@ static void do_publish(struct actor *a, const struct entry *e, const struct call
     ev.optional = f->nth > 0;
     Store__OutboxRow o = STORE__OUTBOX_ROW__INIT;
     o.event = &ev;
-    o.call_id = row->a != NULL ? row->a->call_id : (char *)"";
+    o.call_id = (char *)(uintptr_t)call_name(e->call);
     o.call_key = row->key;
     outbox_add(a->outbox, &o, loop_now(a->loop));
 }
@@ -150,7 +150,7 @@ static void do_tell(struct actor *a, const struct entry *e, const struct call_ef
     Plane__Controlled m = PLANE__CONTROLLED__INIT;
     m.id = bytes_of(f->txn, f->txn_len);
     m.result = f->result;
-    m.call_id = e->call->row->a->call_id;
+    m.call_id = (char *)(uintptr_t)call_name(e->call);
     m.detail = f->raw;
     if (k != NULL)
         (void)bus_send(k, PLANE_CALL_CONTROLLED, &m.base);

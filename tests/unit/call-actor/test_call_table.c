@@ -53,6 +53,8 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
         return state != CALL_ST_SETUP;
     case CALL_EV_TRANSFER:
     case CALL_EV_TRANSFER_FAILED:
+    case CALL_EV_TRANSFER_RINGS:
+    case CALL_EV_BYE_OLD:
     case CALL_EV_DIAL_JOIN:
     case CALL_EV_DIAL_FAILED:
         return state != CALL_ST_ESTABLISHED;
