@@ -18,6 +18,7 @@ int main(int argc, char **argv)
     static const struct worker_kind kind = {
         .name = "call-actor",
         .proc = PLANE__PROC__PROC_CALL,
+        .store_schema = STORE_SCHEMA,
         .start = actor_start,
         .beat = beat,
         .measure = actor_measure,

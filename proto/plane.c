@@ -75,6 +75,11 @@ bool plane_may_send(uint16_t type, Plane__Proc from, Plane__Proc to)
     return i != NULL && (i->from == P_ANY || i->from == from) && (i->to == P_ANY || i->to == to);
 }
 
+bool plane_fits(uint32_t version, uint32_t oldest)
+{
+    return version >= PLANE_OLDEST && (oldest > 0 ? oldest : 1) <= PLANE_VERSION;
+}
+
 const char *plane_proc_name(Plane__Proc p)
 {
     return (size_t)p < PROC_COUNT ? proc_names[p] : proc_names[0];

@@ -12,7 +12,10 @@
 #include "proto/plane.pb-c.h"
 
 #define PLANE_MAGIC 0x5350u
+/* What this program speaks: rises with every message or field that is added. A message that came with version N goes
+ * only to a peer whose Hello says N or more; fields need no such care. */
 #define PLANE_VERSION 1u
+#define PLANE_OLDEST 1u /* ... and the oldest version it still works with: rises when something is taken away */
 #define PLANE_BATCH_HEAD 4u
 #define PLANE_RECORD_HEAD 8u
 #define PLANE_BODY_MAX (8u << 20)   /* bytes of one record's body */
@@ -41,6 +44,8 @@ const struct plane_info *plane_info(uint16_t type);
 const char *plane_name(uint16_t type);
 /** May `from` say this to `to`? Unknown types: no. */
 bool plane_may_send(uint16_t type, Plane__Proc from, Plane__Proc to);
+/** Can we work with a peer of that version, which works with `oldest` (0: it does not say, so 1) and younger ones? */
+bool plane_fits(uint32_t version, uint32_t oldest);
 /** "sip-edge" … ; "none". */
 const char *plane_proc_name(Plane__Proc p);
 /** The process of that name, or PLANE__PROC__PROC_NONE. */

@@ -165,6 +165,14 @@ void edge_stat_reply(unsigned status)
     stat_inc(&tx_replies[class_of(status)]);
 }
 
+void edge_stat_finals(uint64_t *finals, uint64_t *failures)
+{
+    *finals = 0;
+    for (unsigned status = 200; status <= 600; status += 100)
+        *finals += (uint64_t)tx_replies[class_of(status)].value;
+    *failures = (uint64_t)tx_replies[class_of(500)].value;
+}
+
 void edge_stat_own_reply(unsigned status)
 {
     size_t i = 0;

@@ -47,6 +47,8 @@ int64_t edge_stat_drops(enum edge_drop why);
 void edge_stat_request(enum sip_method m); /* received */
 void edge_stat_response(unsigned status);  /* received */
 void edge_stat_reply(unsigned status);     /* sent: first time, by an actor or by the edge */
+/** Final responses sent so far, and those of them that say 5xx. */
+void edge_stat_finals(uint64_t *finals, uint64_t *failures);
 void edge_stat_own_reply(unsigned status); /* of these, by the edge itself */
 void edge_stat_sent_request(enum sip_method m);
 void edge_stat_repeat_in(bool is_server);  /* absorbed: request or response seen before */

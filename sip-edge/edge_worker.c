@@ -312,6 +312,7 @@ static void beat(struct worker *w, Plane__Heartbeat *hb)
     (void)span_copy(why, sizeof(why), span_cstr(text));
     hb->not_ready_why = why;
     hb->drained = self.edge.draining && edge_is_idle(&self.edge);
+    edge_stat_finals(&hb->finals, &hb->failures);
 }
 
 static int unblock(const char *args_json, struct buf *out)

@@ -6,6 +6,7 @@
 #include "supervisor/ctl_merge.h"
 #include "supervisor/ctl_pages.h"
 #include "supervisor/ctl_sock.h"
+#include "supervisor/upgrade.h"
 
 #include "common/base/log.h"
 #include "common/rt/metrics.h"
@@ -59,12 +60,31 @@ typedef void run_fn(struct sup *s, struct conn *c, const struct control_request 
 static void run_restart(struct sup *s, struct conn *c, const struct control_request *r)
 {
     struct buf members;
+    if (upgrade_is_under_way(s->upgrade)) {
+        ctl_reply_error(c, CONTROL_EREFUSED, "an upgrade is under way");
+        return;
+    }
     buf_init(&members, SMALL_MAX);
     buf_puts(&members, "\"restarted\":");
     if (sup_restart(s, span_cstr(r->arg[0]), r->flag, &members) > 0)
         ctl_reply(c, &members);
     else
         ctl_reply_error(c, CONTROL_ENOTFOUND, "no worker has that name; status lists them");
+    buf_fini(&members);
+}
+
+/* With a directory it begins; without, it says how the last one stands. sigctl does the one, then the other. */
+static void run_upgrade(struct sup *s, struct conn *c, const struct control_request *r)
+{
+    char why[SUP_TEXT_MAX];
+    struct buf members;
+    if (r->arg[0][0] != '\0' && upgrade_start(s->upgrade, r->arg[0], why) != 0) {
+        ctl_reply_error(c, CONTROL_EREFUSED, why);
+        return;
+    }
+    buf_init(&members, SMALL_MAX);
+    upgrade_print(s->upgrade, &members);
+    ctl_reply(c, &members);
     buf_fini(&members);
 }
 
@@ -297,6 +317,7 @@ static const struct run {
     [CONTROL_TRANSFER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_TOP] = {.done = done_top, .to = PLANE__PROC__PROC_NONE},
     [CONTROL_RESTART] = {.own = run_restart},
+    [CONTROL_UPGRADE] = {.own = run_upgrade},
     [CONTROL_DRAIN] = {.own = run_drain},
     [CONTROL_LOG] = {.own = run_log},
     [CONTROL_METRICS] = {.done = done_metrics, .to = PLANE__PROC__PROC_NONE},

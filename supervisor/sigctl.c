@@ -6,7 +6,10 @@
 #include "supervisor/sigctl_link.h"
 #include "supervisor/sigctl_show.h"
 #include "supervisor/sigctl_top.h"
+#include "supervisor/sigctl_upgrade.h"
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,7 @@
 
 #define TOP_FIRST_MS 1000 /* between the first two looks */
 #define TOP_EVERY_MS 2000
+#define UPGRADE_LOOK_MS 200
 #define HELP_MAX 16384
 
 struct options {
@@ -212,6 +216,54 @@ static int top(const struct options *o)
     return code;
 }
 
+/* --- upgrade --- */
+
+/* Our own directory is not the supervisor's. returns 0, or the exit code */
+static int make_absolute(char dir[CONTROL_ARG_MAX])
+{
+    char real[PATH_MAX];
+    const char *why = realpath(dir, real) == NULL                         ? strerror(errno)
+                      : !span_copy(dir, CONTROL_ARG_MAX, span_cstr(real)) ? "its path is too long"
+                                                                          : NULL;
+    if (why == NULL)
+        return EX_OK;
+    (void)fprintf(stderr, "sigctl: %s: %s\n", dir, why);
+    return EX_REFUSED;
+}
+
+/* Begins it and follows it to its end. */
+static int upgrade(struct options *o)
+{
+    struct upgrade_told told = {.part = {{0}}};
+    struct buf reply;
+    struct buf text;
+    enum upgrade_end end = UPGRADE_GOES_ON;
+    int code = make_absolute(o->request.arg[0]);
+    buf_init(&reply, CONTROL_REPLY_MAX);
+    buf_init(&text, HELP_MAX);
+    while (code == EX_OK && end == UPGRADE_GOES_ON) {
+        buf_reset(&reply);
+        buf_reset(&text);
+        code = sigctl_ask(&o->place, &o->request, &reply) == 0 ? EX_OK : EX_NOPEER;
+        if (code == EX_OK && !sigctl_reply_ok(buf_span(&reply), &text)) {
+            (void)fprintf(stderr, "sigctl: %.*s\n", SPAN_ARG(buf_span(&text)));
+            code = EX_REFUSED;
+        } else if (code == EX_OK) {
+            end = upgrade_show(buf_span(&reply), &told, &text);
+            if (!o->json)
+                (void)fwrite(text.p, 1, text.len, end == UPGRADE_WENT_WRONG ? stderr : stdout);
+            (void)fflush(stdout);
+            o->request.arg[0][0] = '\0'; /* from now on: how does it stand? */
+            (void)poll(NULL, 0, end == UPGRADE_GOES_ON ? UPGRADE_LOOK_MS : 0);
+        }
+    }
+    if (o->json && code != EX_NOPEER)
+        (void)printf("%.*s\n", SPAN_ARG(buf_span(&reply)));
+    buf_fini(&reply);
+    buf_fini(&text);
+    return code != EX_OK ? code : end == UPGRADE_WENT_WELL ? EX_OK : EX_REFUSED;
+}
+
 static int one_command(const struct options *o)
 {
     struct buf reply;
@@ -227,5 +279,9 @@ int main(int argc, char **argv)
     int code = parse_options(&o, argc, argv);
     if (code >= 0)
         return code;
-    return o.request.cmd == CONTROL_TOP ? top(&o) : one_command(&o);
+    if (o.request.cmd == CONTROL_TOP)
+        return top(&o);
+    if (o.request.cmd == CONTROL_UPGRADE && o.request.arg[0][0] != '\0')
+        return upgrade(&o);
+    return one_command(&o);
 }

@@ -150,6 +150,7 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         buf_putc(out, '\n');
         break;
     case CONTROL_CALL:
+    case CONTROL_UPGRADE:
     case CONTROL_TRANSPORTS:
         show_json(reply, out);
         break;

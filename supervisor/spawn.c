@@ -139,10 +139,9 @@ static int make_slice(const struct sup *s, enum conf_who who)
     return fd;
 }
 
-/* In the child. The plane's library has threads: between fork and exec only what is safe in a signal handler. */
-noreturn static void become_worker(const char *exe, const struct arguments *a, char *const *envp, pid_t parent)
+/* In the child, between fork and exec: a clean start, and no other descriptors than those of the arguments. */
+static void prepare_child(const struct arguments *a, pid_t parent)
 {
-    static const char message[] = "supervisor: exec of a worker failed\n";
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -154,6 +153,13 @@ noreturn static void become_worker(const char *exe, const struct arguments *a, c
     (void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     for (size_t i = 0; i < a->fd_cnt; i++)
         (void)fcntl(a->fd[i], F_SETFD, 0);
+}
+
+/* In the child. Libraries may have threads: between fork and exec only what is safe in a signal handler. */
+noreturn static void become_worker(const char *exe, const struct arguments *a, char *const *envp, pid_t parent)
+{
+    static const char message[] = "supervisor: exec of a worker failed\n";
+    prepare_child(a, parent);
     (void)execve(exe, a->argv, envp);
     (void)!write(STDERR_FILENO, message, sizeof message - 1);
     _exit(EXIT_NO_EXEC);
@@ -164,7 +170,7 @@ int spawn_child(const struct sup *s, const struct child *c)
     char exe[SUP_PATH_MAX];
     char *envp[ENV_MAX + 1];
     struct arguments a;
-    if (snprintf(exe, sizeof exe, "%s/%s", s->worker_dir, c->life.kind->name) >= (int)sizeof exe) {
+    if (snprintf(exe, sizeof exe, "%s/%s", c->dir, c->life.kind->name) >= (int)sizeof exe) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -182,5 +188,21 @@ int spawn_child(const struct sup *s, const struct child *c)
     int saved = errno;
     (void)close(conf_fd);
     errno = saved;
+    return pid;
+}
+
+int spawn_version(const struct sup *s, const char *exe, int out_fd)
+{
+    char *envp[ENV_MAX + 1];
+    struct arguments a = {.cnt = 0};
+    add_arg(&a, "%s", strrchr(exe, '/') + 1);
+    add_arg(&a, "--version");
+    fill_env(s->envp, envp);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(out_fd, STDOUT_FILENO);
+        become_worker(exe, &a, envp, parent);
+    }
     return pid;
 }

@@ -9,6 +9,7 @@
 #include "common/rt/crypt.h"
 #include "proto/control.h"
 #include "supervisor/ctl_ask.h"
+#include "supervisor/upgrade.h"
 #include <signal.h>
 #include <unistd.h>
 
@@ -150,6 +151,7 @@ static void begin_stopping(struct sup *s)
     log_line(LOG_INFO, "stopping the workers");
     s->phase = SUP_STOPPING;
     s->draining = true;
+    upgrade_stop(s->upgrade);
     loop_timer_in(s->loop, &s->stop_timer, patience_ms());
     loop_again(s->loop);
 }
@@ -158,6 +160,7 @@ static void begin_draining(struct sup *s)
 {
     uint32_t longest_s = conf_u32(&s->conf, SET_DRAIN_S);
     s->phase = SUP_DRAINING;
+    upgrade_stop(s->upgrade);
     if (!s->draining)
         sup_drain(s, true);
     log_ev(LOG_INFO, "stopping when the calls have ended", log_n("longest_s", longest_s));
@@ -338,6 +341,7 @@ static void open_bus(struct sup *s)
     me.epoch = id_random_u64();
     me.version = (char *)SIG_VERSION;
     me.plane_version = PLANE_VERSION;
+    me.plane_oldest = PLANE_OLDEST;
     me.pid = getpid();
     me.probes = true;
     s->bus = bus_new(s->loop, &me);
@@ -361,6 +365,7 @@ int sup_run(struct sup *s)
     struct loop_signal *hup = loop_signal_new(s->loop, SIGHUP, on_reload_signal, s);
     loop_at_turn_end(s->loop, on_turn_end, s);
     s->asks = ask_table_new(s);
+    s->upgrade = upgrade_new(s);
     int code = start_faces(s);
     if (code == EX_OK) {
         open_bus(s);
@@ -375,6 +380,7 @@ int sup_run(struct sup *s)
     if (s->bus != NULL)
         bus_free(s->bus);
     ask_table_free(s->asks);
+    upgrade_free(s->upgrade);
     loop_signal_free(term);
     loop_signal_free(intr);
     loop_signal_free(hup);

@@ -59,6 +59,7 @@ struct beat {
     char why[SUP_TEXT_MAX];
     uint32_t slowest_turn_ms;
     uint64_t calls, registrations, outbox;
+    uint64_t faults, finals, failures; /* Heartbeat: since the worker's start */
     struct dependency dep[SUP_DEPS_MAX];
     size_t dep_cnt;
     struct neighbour near[SUP_CHILDREN_MAX];
@@ -71,6 +72,7 @@ struct child {
     char name[SUP_NAME_MAX];
     uint32_t instance;
     int pid;              /* 0: none */
+    const char *dir;      /* where its program is; not owned */
     const char *cause;    /* why we are ending it, for the death history; NULL: it goes by itself */
     bool roll;            /* waits for its turn in a restart of all shards */
     bool roll_kill;       /* which is to be by SIGKILL */
@@ -97,6 +99,7 @@ enum sup_phase {
 };
 
 struct ask_table;
+struct upgrade;
 struct ctl_sock;
 struct http;
 
@@ -106,7 +109,7 @@ struct sup {
     struct conf conf;
     const char *conf_file; /* NULL: none */
     char **envp;
-    char worker_dir[SUP_PATH_MAX];
+    char worker_dir[SUP_PATH_MAX]; /* an upgrade changes it */
     struct priv_user user;
     int lock_fd[SUP_LOCKS]; /* -1: not held */
     struct listeners listeners;
@@ -120,6 +123,7 @@ struct sup {
     struct timer probe_timer;
     struct deaf deaf;
     struct ask_table *asks;
+    struct upgrade *upgrade;
     struct ctl_sock *ctl;
     struct http *health;
     struct http *metrics;
@@ -152,6 +156,8 @@ void watch_probe(struct sup *s);
 /* --- spawn.c --- */
 /** fork and exec. returns the pid, or -1 with errno when it could not be started. */
 int spawn_child(const struct sup *s, const struct child *c);
+/** `exe --version` (a path with a slash in it), its standard output to out_fd, killed when we die. Same returns. */
+int spawn_version(const struct sup *s, const char *exe, int out_fd);
 
 /* --- sup.c: called by the commands --- */
 void sup_drain(struct sup *s, bool on);

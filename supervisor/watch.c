@@ -99,7 +99,7 @@ static void start_process(struct child *c)
         return;
     }
     char text[SUP_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "%.128s/%s: %s", s->worker_dir, c->life.kind->name, strerror(errno));
+    (void)snprintf(text, sizeof text, "%.128s/%s: %s", c->dir, c->life.kind->name, strerror(errno));
     c->pid = 0;
     note_death(c, 0, 0, text);
     watch_event(c, child_exit_event(&c->life, loop_now(s->loop)));
@@ -260,6 +260,9 @@ static void take_beat(struct child *c, const Plane__Heartbeat *hb)
     b->calls = hb->calls;
     b->registrations = hb->registrations;
     b->outbox = hb->outbox;
+    b->faults = hb->faults;
+    b->finals = hb->finals;
+    b->failures = hb->failures;
     take_text(b->why, sizeof b->why, hb->not_ready_why);
     b->dep_cnt = hb->n_dependencies < SUP_DEPS_MAX ? hb->n_dependencies : SUP_DEPS_MAX;
     for (size_t i = 0; i < b->dep_cnt; i++) {
@@ -405,6 +408,7 @@ void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, u
     char path[LINK_PATH_SIZE];
     c->sup = s;
     c->instance = instance;
+    c->dir = s->worker_dir;
     child_life_init(&c->life, kind);
     c->life.cores = conf_is(&s->conf, SET_CORE_DUMPS, "true");
     timer_init(&c->timer, on_timer, c);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ static struct {
     bool json;
     enum log_level level;
 } conf = {.proc = "-", .level = LOG_INFO};
+
+static atomic_uint_fast64_t errors;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -49,6 +52,11 @@ int log_level_parse(struct span s)
 const char *log_level_name(enum log_level level)
 {
     return level_names[level];
+}
+
+uint64_t log_errors(void)
+{
+    return atomic_load_explicit(&errors, memory_order_relaxed);
 }
 
 bool log_gate_pass(struct log_gate *g, unsigned per_s, int64_t mono_ms, uint32_t *held)
@@ -196,6 +204,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 {
     int saved = errno;
     struct line l;
+    if (level == LOG_ERROR)
+        atomic_fetch_add_explicit(&errors, 1, memory_order_relaxed);
     l.len = 0;
     l.end = sizeof l.p - LOG_TAIL_MAX;
     l.full = false;

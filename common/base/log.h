@@ -66,6 +66,9 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 /** A line without fields. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** Lines of level error written so far. Any thread. */
+uint64_t log_errors(void);
+
 /* Keeps a kind of line that strangers can cause from filling the disk. Begins all zero. */
 struct log_gate {
     int64_t since_ms; /* when the second at hand began */

@@ -84,6 +84,10 @@ static void take_hello(struct bus_link *k, const Plane__Hello *h)
         refuse(k, PLANE_HELLO, "another process than expected");
         return;
     }
+    if (!plane_fits(h->plane_version, h->plane_oldest)) {
+        refuse(k, PLANE_HELLO, "a message plane of another age: see plane_version");
+        return;
+    }
     bool fresh = !k->peer_known || h->epoch != k->peer_epoch;
     k->peer_known = true;
     k->peer_epoch = h->epoch;
@@ -314,6 +318,11 @@ int64_t bus_link_down_since(const struct bus_link *k)
 const Plane__Hello *bus_link_peer(const struct bus_link *k)
 {
     return k->peer;
+}
+
+uint64_t bus_refused(void)
+{
+    return (uint64_t)stat_bad.value;
 }
 
 size_t bus_link_queued(const struct bus_link *k)

@@ -46,6 +46,8 @@ bool bus_link_is_up(const struct bus_link *k);
 /** Monotonic ms when the link went down or was opened; 0 while it is up. */
 int64_t bus_link_down_since(const struct bus_link *k);
 const Plane__Hello *bus_link_peer(const struct bus_link *k); /* last Hello seen, or NULL */
+/** Messages refused on all links of this process so far. */
+uint64_t bus_refused(void);
 /** Bytes waiting in this process. */
 size_t bus_link_queued(const struct bus_link *k);
 

@@ -185,6 +185,7 @@ static void send_beat(struct worker *w)
     for (size_t i = 0; i < hb.n_neighbours; i++)
         list[i] = &rows[i];
     hb.slowest_turn_ms = loop_slowest_ms(w->loop);
+    hb.faults = log_errors() + bus_refused();
     if (w->kind->beat != NULL)
         w->kind->beat(w, &hb);
     (void)bus_send(w->sup, PLANE_SUP_HEARTBEAT, &hb.base);
@@ -256,6 +257,16 @@ static void usage(const char *name)
            name);
 }
 
+/* The first line is for people; an upgrade looks at the others before it starts the program
+ * (supervisor/upgrade_probe.c).
+ */
+static void print_version(const struct worker_kind *kind)
+{
+    printf("%s %s\nplane %u %u\n", kind->name, SIG_VERSION, PLANE_VERSION, PLANE_OLDEST);
+    if (kind->store_schema != 0)
+        printf("store %u\n", kind->store_schema);
+}
+
 /* returns -1 to go on, else an exit code */
 static int parse_args(struct worker *w, int argc, char **argv)
 {
@@ -271,7 +282,7 @@ static int parse_args(struct worker *w, int argc, char **argv)
             return EX_OK;
         }
         if (o == 'V') {
-            printf("%s %s\n", w->kind->name, SIG_VERSION);
+            print_version(w->kind);
             return EX_OK;
         }
         bool ok = (o == 'i' && span_to_u32(span_cstr(optarg), 1024, &w->instance) == 0) ||
@@ -294,6 +305,8 @@ static void open_bus(struct worker *w)
     me.epoch = w->epoch;
     me.version = (char *)SIG_VERSION;
     me.plane_version = PLANE_VERSION;
+    me.plane_oldest = PLANE_OLDEST;
+    me.store_schema = w->kind->store_schema;
     me.pid = getpid();
     me.probes = true;
     w->bus = bus_new(w->loop, &me);

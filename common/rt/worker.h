@@ -22,6 +22,7 @@ struct worker;
 struct worker_kind {
     const char *name; /* "sip-edge" */
     Plane__Proc proc;
+    uint32_t store_schema; /* of a kind that keeps a store; 0: it has none */
     /* Open links, load state, start. Returning 0 lets the worker say Hello, which the supervisor takes as ready.
      * Anything else is the exit code; the message has been logged. */
     int (*start)(struct worker *w);
