@@ -23,13 +23,18 @@ static bool neighbour_ok(struct actor *a, const struct bus_link *k)
     return was_there && loop_now(a->loop).mono_ms - bus_link_down_since(k) < ADMIT_GRACE_MS;
 }
 
+/* No attempt to connect has failed yet. */
+static bool may_come(const struct dependency *d)
+{
+    return strcmp(d->state, "connecting") == 0 && d->detail[0] == '\0';
+}
+
 static const struct dependency *missing_dependency(struct actor *a)
 {
     bool grace = loop_now(a->loop).mono_ms < a->connect_by_ms;
     for (size_t i = 0; i < a->dep_cnt; i++) {
         const struct dependency *d = &a->deps[i];
-        bool comes = grace && strcmp(d->state, "connecting") == 0 && d->detail[0] == '\0'; /* no attempt has failed */
-        if (d->required && !comes && strcmp(d->state, "ready") != 0)
+        if (d->required && !(grace && may_come(d)) && strcmp(d->state, "ready") != 0)
             return d;
     }
     return NULL;
@@ -87,11 +92,14 @@ static bool has_room(struct actor *a, const char **why)
     return false;
 }
 
-/* Just started, and who must be asked has not spoken yet: a no would refuse calls that a moment later could be taken,
- * and the edge keeps them for us meanwhile. */
+/* Just started, and who must be asked has not spoken yet or connects for the first time, as all do when the whole
+ * service has died: a no would refuse calls that a moment later could be taken, and the edge keeps them for us
+ * meanwhile. */
 static bool is_undecided(struct actor *a)
 {
+    const struct dependency *d = missing_dependency(a);
     bool heard_all = a->deps_known && bus_link_peer(a->orch) != NULL && bus_link_peer(a->pub) != NULL;
+    heard_all = heard_all && (d == NULL || !may_come(d));
     return !heard_all && !a->admit_told && loop_now(a->loop).mono_ms - a->started_ms < ADMIT_GRACE_MS / 2;
 }
 

@@ -25,6 +25,7 @@ struct reg {
     enum state state;
     unsigned status; /* the last final one */
     unsigned tries;
+    unsigned proofs; /* challenges that were taken up */
     int64_t began_us;
     int64_t due_us;
     struct reg *next; /* in the queue of its interval */
@@ -90,7 +91,7 @@ static void transmit(const struct reg *r)
     char user[64];
     char extra[TEXT_MAX / 2];
     unsigned long n = number_of(r);
-    unsigned cseq = r->state == PROVING ? 2 : 1;
+    unsigned cseq = 1 + r->proofs;
     size_t at = 0;
     (void)snprintf(user, sizeof(user), "%s%lu", args.prefix, n % args.users);
     if (!args.query)
@@ -148,10 +149,12 @@ static void on_challenge(struct reg *r, struct span m, int64_t now)
 {
     struct span nonce = load_after(m, "nonce=\"");
     nonce.len = span_find(nonce, '"');
-    if (r->state != ASKED || !span_copy(r->nonce, sizeof(r->nonce), nonce)) {
+    bool is_stale = r->proofs == 1 && load_after(m, "stale=true").len > 0; /* right but late: RFC 7616 §3.3 */
+    if ((r->state != ASKED && !is_stale) || !span_copy(r->nonce, sizeof(r->nonce), nonce)) {
         end(r, FAILED, now);
         return;
     }
+    r->proofs++;
     r->state = PROVING; /* its place in the queues is that of its first request */
     transmit(r);
 }
@@ -170,7 +173,7 @@ static void on_answer(struct span m, int64_t now)
     if (n >= args.count || status < 200)
         return;
     struct reg *r = &regs[n];
-    if ((r->state != ASKED || cseq != 1) && (r->state != PROVING || cseq != 2))
+    if ((r->state != ASKED && r->state != PROVING) || cseq != 1 + r->proofs)
         return; /* a repeat */
     r->status = status;
     if (status == 401) {

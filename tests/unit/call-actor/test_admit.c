@@ -164,6 +164,37 @@ static void what_was_away_before_is_not_waited_for(void **state)
     assert_true(told.calls);
 }
 
+/* The whole service has died and is there again: everybody is new to everybody. */
+static void begin_anew(void)
+{
+    struct actor old = a;
+    a = (struct actor){.calls_max = 10, .edge = old.edge, .orch = old.orch, .pub = old.pub, .started_ms = now.mono_ms};
+    admit_meet_orchestrator(&a);
+    admit_update(&a, false);
+}
+
+static void all_of_us_are_new(void **state)
+{
+    (void)state;
+    begin_anew();
+    now.mono_ms += 100;
+    tell_media("connecting", "");
+    now.mono_ms += 1000;
+    admit_update(&a, false);
+    assert_int_equal(told_cnt, 0); /* neither yes nor no: what comes meanwhile waits */
+    assert_null(admit_refusal(&a));
+    tell_media("ready", "");
+    assert_true(told_cnt == 1 && told.calls);
+    begin_anew();
+    tell_media("connecting", "");
+    now.mono_ms += 1600;
+    admit_update(&a, false);
+    assert_true(told_cnt == 2 && !told.calls); /* but not for long */
+    begin_anew();
+    tell_media("connecting", "connection refused");
+    assert_true(told_cnt == 3 && !told.calls);
+}
+
 static void a_full_store_takes_no_new_calls(void **state)
 {
     (void)state;
@@ -218,9 +249,13 @@ int main(void)
 {
     log_init("test", false, LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        ADMIT_TEST(a_new_orchestrator_may_connect_first), ADMIT_TEST(but_not_for_long),
-        ADMIT_TEST(what_has_failed_is_not_waited_for),    ADMIT_TEST(what_was_away_before_is_not_waited_for),
-        ADMIT_TEST(a_full_store_takes_no_new_calls),      cmocka_unit_test(new_calls_are_turned_away),
+        ADMIT_TEST(a_new_orchestrator_may_connect_first),
+        ADMIT_TEST(but_not_for_long),
+        ADMIT_TEST(what_has_failed_is_not_waited_for),
+        ADMIT_TEST(what_was_away_before_is_not_waited_for),
+        ADMIT_TEST(all_of_us_are_new),
+        ADMIT_TEST(a_full_store_takes_no_new_calls),
+        cmocka_unit_test(new_calls_are_turned_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+/*
+ * callee: the called side of chaos_load: rings, answers after a random moment, takes what comes in a call, and hangs up
+ * when its caller's kind says so. Layer: tests/chaos.
+ */
+#ifndef TESTS_CHAOS_CALLEE_H
+#define TESTS_CHAOS_CALLEE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** own: its port; ring_ms: it answers within that time. returns the socket */
+int callee_begin(uint16_t port, uint16_t own, unsigned long ring_ms);
+/** Takes what has come. */
+void callee_receive(int64_t now_us);
+/** Does what is due. */
+void callee_on_time(int64_t now_us);
+/** No call rings, waits for its ACK or its BYE. */
+bool callee_is_settled(void);
+/** What it counted, as members of a JSON object. */
+void callee_print(void);
+void callee_end(void);
+
+#endif
