@@ -14,6 +14,7 @@
  *   actor_say.c  what people read in the log, and its counters
  *   actor_gauge.c  what metrics show of the state
  *   actor_ports.c  which RTP ports have a call
+ *   actor_doctor.c  what is not as it should be
  */
 #ifndef CALL_ACTOR_ACTOR_H
 #define CALL_ACTOR_ACTOR_H
@@ -79,6 +80,7 @@ struct actor {
     int64_t connect_by_ms; /* until then what is connecting counts as there: the orchestrator is new */
     bool broker_up;
     char broker_detail[256];
+    size_t unreadable_cnt; /* rows of calls */
     size_t live_cnt;
     size_t calls_max;
     bool draining;
@@ -138,6 +140,9 @@ bool stop_is_settled(struct actor *a);
 void recover_load(struct actor *a);
 /** Ask a neighbour again for all it owes: it came back, or our link to it was full. */
 void recover_ask(struct actor *a, Plane__Proc peer);
+
+/* actor_doctor.c */
+void actor_examine(struct worker *w, struct findings *f);
 
 /* actor_ports.c */
 /** The orchestrator asks which of some ports have a call. */

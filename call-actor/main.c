@@ -22,6 +22,7 @@ int main(int argc, char **argv)
         .start = actor_start,
         .beat = beat,
         .measure = actor_measure,
+        .examine = actor_examine,
         .ctl = actor_ctl,
         .drain = actor_drain,
         .stop = actor_stop,

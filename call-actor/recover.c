@@ -18,6 +18,7 @@ static void load_row(void *user, uint64_t key, struct span value)
     struct call *c = row != NULL ? call_from_row(&a->conf, row) : NULL;
     if (c == NULL) {
         log_ev(LOG_ERROR, "a call in the store cannot be read", log_n("key", (int64_t)key));
+        a->unreadable_cnt++;
         return; /* kept on disk for a person to look at */
     }
     struct entry *e = calls_add(&a->calls, c);

@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         .proc = PLANE__PROC__PROC_ORCH,
         .start = orch_start,
         .beat = orch_beat,
+        .examine = orch_examine,
         .ctl = orch_ctl,
         .drain = orch_drain,
         .reload = orch_reload,

@@ -163,6 +163,7 @@ struct orch_ports {
     struct list known; /* jobs whose number stands in the book, given to them by known_timer */
     struct timer known_timer;
     struct port_book *book;
+    bool in_memory; /* it is in no file */
 };
 
 struct orch {
@@ -340,6 +341,9 @@ void orch_control_init(void);
 void orch_where_asked(struct shard *s, const Plane__Where *m);
 /** Its answer: passed back. */
 void orch_where_told(struct shard *s, const Plane__Whereabouts *m);
+
+/* orch_doctor.c */
+void orch_examine(struct worker *w, struct findings *f);
 
 /* orch_ctl.c */
 int orch_ctl(struct worker *w, const char *cmd, const char *args_json, struct buf *out);

@@ -327,7 +327,8 @@ static void open_book(struct orch *o)
     struct now now = loop_now(o->loop);
     o->ports.book = port_book_open(conf_str(worker_conf(o->worker), SET_STATE_DIR), now.wall_ms, &why);
     struct port_unanswered u = port_book_unanswered(o->ports.book);
-    if (why.len > 0)
+    o->ports.in_memory = why.len > 0;
+    if (o->ports.in_memory)
         log_ev(
             LOG_WARN, "the book of ports is kept in memory only", log_z("why", buf_cstr(&why)),
             log_z("remedy", "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space"));

@@ -165,25 +165,6 @@ int control_get_arg(const char *json, const char *key, char out[CONTROL_ARG_MAX]
 
 /* --- text --- */
 
-void control_put_string(struct buf *out, struct span s)
-{
-    buf_putc(out, '"');
-    while (s.len > 0) {
-        uint32_t code = 0;
-        size_t len = utf8_char(s, &code);
-        if (len == 0)
-            buf_puts(out, "\\ufffd");
-        else if (code < 0x20 || code == 0x7f)
-            buf_printf(out, "\\u%04x", code);
-        else if (code == '"' || code == '\\')
-            buf_printf(out, "\\%c", (char)code);
-        else
-            buf_put(out, s.p, len);
-        s = span_from(s, len > 0 ? len : 1);
-    }
-    buf_putc(out, '"');
-}
-
 void control_put_error(struct buf *out, const char *error, const char *message)
 {
     buf_printf(out, "{\"v\":%d,\"ok\":false,\"error\":\"%s\",\"message\":", CONTROL_VERSION, error);
@@ -198,21 +179,5 @@ void control_put_help(struct buf *out)
         int used = (int)(strlen(c->name) + strlen(c->usage) + 1);
         int pad = used < HELP_COLUMN ? HELP_COLUMN - used : 1;
         buf_printf(out, "  %s %s%*s%s\n", c->name, c->usage, pad, "", c->help);
-    }
-}
-
-void control_put_printable(struct buf *out, struct span s)
-{
-    while (s.len > 0) {
-        uint32_t code = 0;
-        size_t len = utf8_char(s, &code);
-        size_t used = len > 0 ? len : 1;
-        if (len > 0 && (code == '\n' || !utf8_is_control(code))) {
-            buf_put(out, s.p, len);
-        } else {
-            for (size_t i = 0; i < used; i++)
-                buf_printf(out, "\\x%02x", (unsigned char)s.p[i]);
-        }
-        s = span_from(s, used);
     }
 }

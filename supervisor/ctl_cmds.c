@@ -3,6 +3,7 @@
  */
 #include "common/base/id.h"
 #include "supervisor/ctl_ask.h"
+#include "supervisor/ctl_doctor.h"
 #include "supervisor/ctl_merge.h"
 #include "supervisor/ctl_pages.h"
 #include "supervisor/ctl_sock.h"
@@ -292,6 +293,17 @@ static void done_top(void *user, const struct ask_result *r)
     buf_fini(&members);
 }
 
+static void done_doctor(void *user, const struct ask_result *r)
+{
+    struct conn *c = user;
+    struct buf members;
+    release(c);
+    buf_init(&members, MEMBERS_MAX);
+    ctl_doctor_put(conn_server_user(c), r, &members);
+    ctl_reply(c, &members);
+    buf_fini(&members);
+}
+
 /* --- the table --- */
 
 static const struct run {
@@ -316,6 +328,7 @@ static const struct run {
     [CONTROL_DIAL] = {.own = run_dial},
     [CONTROL_TRANSFER] = {.done = done_first, .to = PLANE__PROC__PROC_CALL, .first = true},
     [CONTROL_TOP] = {.done = done_top, .to = PLANE__PROC__PROC_NONE},
+    [CONTROL_DOCTOR] = {.done = done_doctor, .to = PLANE__PROC__PROC_NONE},
     [CONTROL_RESTART] = {.own = run_restart},
     [CONTROL_UPGRADE] = {.own = run_upgrade},
     [CONTROL_DRAIN] = {.own = run_drain},

@@ -34,14 +34,15 @@ static void print_help(void)
     buf_puts(&text, "sigctl: asks and commands a running SIP signaling service.\n\n"
                     "  sigctl [--json] [--runtime-dir DIR | --socket PATH] COMMAND [ARGUMENTS]\n\n");
     control_put_help(&text);
-    buf_puts(&text, "\n  --json             the reply as it came, one JSON object\n"
-                    "  --runtime-dir DIR  the service's runtime directory; else " SIGCTL_RUNTIME_ENV ",\n"
-                    "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
-                    "  --socket PATH      the control socket itself\n"
-                    "  --key KEY          dial, transfer: asked again with it, nothing is done twice\n"
-                    "  -n N               top: N times, else until stopped\n"
-                    "  --help, --version\n\n"
-                    "Exit: 0 done, 1 refused or not found, 2 usage, 3 cannot reach the supervisor.\n");
+    buf_puts(&text,
+             "\n  --json             the reply as it came, one JSON object\n"
+             "  --runtime-dir DIR  the service's runtime directory; else " SIGCTL_RUNTIME_ENV ",\n"
+             "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
+             "  --socket PATH      the control socket itself\n"
+             "  --key KEY          dial, transfer: asked again with it, nothing is done twice\n"
+             "  -n N               top: N times, else until stopped\n"
+             "  --help, --version\n\n"
+             "Exit: 0 done, 1 refused, not found, or doctor has findings, 2 usage, 3 cannot reach the supervisor.\n");
     (void)fwrite(text.p, 1, text.len, stdout);
     buf_fini(&text);
 }
@@ -149,7 +150,8 @@ static int show(const struct options *o, const struct buf *reply)
     int rc = fflush(stdout);
     buf_fini(&text);
     buf_fini(&error);
-    return ok && rc == 0 ? EX_OK : EX_REFUSED;
+    bool well = ok && (o->request.cmd != CONTROL_DOCTOR || sigctl_reply_sound(buf_span(reply)));
+    return well && rc == 0 ? EX_OK : EX_REFUSED;
 }
 
 /* --- top --- */

@@ -99,6 +99,26 @@ static void show_json(const cJSON *reply, struct buf *out)
     free(text);
 }
 
+static void show_doctor(const cJSON *reply, struct buf *out)
+{
+    const cJSON *f;
+    int cnt = 0;
+    cJSON_ArrayForEach(f, cJSON_GetObjectItemCaseSensitive(reply, "findings"))
+    {
+        buf_puts(out, cnt++ > 0 ? "\n" : "");
+        show_text(f, "level", out);
+        buf_puts(out, ": ");
+        show_text(f, "process", out);
+        buf_puts(out, ": ");
+        show_text(f, "text", out);
+        buf_puts(out, "\n  remedy: ");
+        show_text(f, "remedy", out);
+        buf_putc(out, '\n');
+    }
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reply, "sound")))
+        buf_puts(out, cnt > 0 ? "\nsound, but for the notes\n" : "sound\n");
+}
+
 static void put_missing(const cJSON *reply, struct buf *out)
 {
     const cJSON *name;
@@ -138,6 +158,9 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         break;
     case CONTROL_BLOCKED:
         table_put(&blocked, reply, out);
+        break;
+    case CONTROL_DOCTOR:
+        show_doctor(reply, out);
         break;
     case CONTROL_METRICS:
         show_text(reply, "metrics", out);
@@ -184,4 +207,12 @@ bool sigctl_reply_ok(struct span reply, struct buf *error)
     }
     cJSON_Delete(root);
     return ok;
+}
+
+bool sigctl_reply_sound(struct span reply)
+{
+    cJSON *root = cJSON_ParseWithLength(reply.p, reply.len);
+    bool sound = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "sound"));
+    cJSON_Delete(root);
+    return sound;
 }

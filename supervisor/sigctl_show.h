@@ -11,5 +11,7 @@ void sigctl_show(enum control_id cmd, struct span reply, struct buf *out);
 
 /** Did it go well? error gets what to tell if not (text for a terminal). */
 bool sigctl_reply_ok(struct span reply, struct buf *error);
+/** Of doctor's reply: nothing but notes. */
+bool sigctl_reply_sound(struct span reply);
 
 #endif

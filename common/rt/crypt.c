@@ -85,6 +85,19 @@ int crypt_check_keypair(const char *cert_path, const char *key_path, const char 
     return rc;
 }
 
+int crypt_days_left(const char *cert_path, int *days)
+{
+    struct buf err;
+    buf_init(&err, 512);
+    X509 *cert = read_cert(cert_path, &err);
+    int seconds = 0;
+    int ok = cert != NULL && ASN1_TIME_diff(days, &seconds, NULL, X509_get0_notAfter(cert)) == 1;
+    X509_free(cert);
+    ERR_clear_error();
+    buf_fini(&err);
+    return ok ? 0 : -1;
+}
+
 /* --- hashes ---------------------------------------------------------------------------------------------------- */
 
 /* Looked up once: a look-up costs more than the hash of a short text. */

@@ -14,6 +14,12 @@
  */
 int crypt_check_keypair(const char *cert_path, const char *key_path, const char *ca_path, struct buf *err);
 
+/**
+ * Whole days until the first certificate in a PEM file ends; negative: since when it has.
+ * returns 0, or -1: it cannot be read
+ */
+int crypt_days_left(const char *cert_path, int *days);
+
 enum crypt_hash { CRYPT_MD5 = 0, CRYPT_SHA256 = 1, CRYPT_SHA512_256 = 2, CRYPT_HASHES };
 
 #define CRYPT_HEX_SIZE 65 /* the longest digest in hex, and a NUL */

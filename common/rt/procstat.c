@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#define FDS_WANTED 4096 /* descriptors below which a busy service would run out */
 #define STAT_TEXT_MAX 1024
 #define FIELD_UTIME 14 /* clock ticks */
 #define FIELD_STIME 15
@@ -77,4 +79,20 @@ uint32_t procstat_open_fds(void)
         count += e->d_name[0] != '.';
     (void)closedir(d);
     return count - 1; /* the one that was open for looking */
+}
+
+void procstat_examine(struct findings *f)
+{
+    struct rlimit r;
+    uint32_t open = procstat_open_fds();
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    if (r.rlim_cur < FDS_WANTED)
+        finding_add(f, FINDING_WARNING, "file_limit", "raise LimitNOFILE of the unit (or ulimit -n) to 65536",
+                    "only %llu files and connections may be open", (unsigned long long)r.rlim_cur);
+    if (open > r.rlim_cur / 5 * 4)
+        finding_add(
+            f, FINDING_ERROR, "files_open",
+            "raise LimitNOFILE of the unit, or lower _CONNECTIONS_MAX; see sigctl transports for who holds them",
+            "%u of %llu files and connections are open", open, (unsigned long long)r.rlim_cur);
 }

@@ -4,6 +4,7 @@
 #ifndef COMMON_RT_PROCSTAT_H
 #define COMMON_RT_PROCSTAT_H
 
+#include "proto/finding.h"
 #include <stdint.h>
 
 struct procstat {
@@ -19,5 +20,7 @@ struct procstat {
 int procstat_read(int pid, struct procstat *out);
 /** Open descriptors of this process, or 0 when they cannot be counted. */
 uint32_t procstat_open_fds(void);
+/** This process's descriptors and their limit, where they are not as they should be. */
+void procstat_examine(struct findings *f);
 
 #endif

@@ -4,6 +4,7 @@
 #include "common/base/utf8.h"
 #include "common/rt/metrics.h"
 #include "common/rt/priv.h"
+#include "common/rt/procstat.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -106,6 +107,16 @@ void worker_sup_path(const char *runtime_dir, const char *name, uint32_t instanc
 
 /* --- what the supervisor says ----------------------------------------------------------------------------------- */
 
+static void put_findings(struct worker *w, struct buf *out)
+{
+    struct findings f = {.out = out};
+    buf_puts(out, "{\"findings\":[");
+    procstat_examine(&f);
+    if (w->kind->examine != NULL)
+        w->kind->examine(w, &f);
+    buf_puts(out, "]}");
+}
+
 static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
 {
     struct buf out;
@@ -116,6 +127,8 @@ static void answer_ctl(struct worker *w, const Plane__CtlRequest *q)
         if (w->kind->measure != NULL)
             w->kind->measure(w);
         metrics_print(&out, w->name); /* text, not JSON: the supervisor passes it on as it is */
+    } else if (strcmp(q->cmd, "doctor") == 0) {
+        put_findings(w, &out);
     } else if (w->kind->ctl != NULL) {
         r.exit = (uint32_t)w->kind->ctl(w, q->cmd, q->args, &out);
     } else {

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/rt/bus.h"
 #include "common/rt/conf.h"
+#include "proto/finding.h"
 
 #define WORKER_HEARTBEAT_MS 500
 
@@ -28,6 +29,8 @@ struct worker_kind {
     int (*start)(struct worker *w);
     /* Fill the heartbeat: ready, counts, dependencies (the array and texts must live until the next call). */
     void (*beat)(struct worker *w, Plane__Heartbeat *hb);
+    /* What is not as it should be, for `sigctl doctor`. */
+    void (*examine)(struct worker *w, struct findings *f);
     void (*measure)(struct worker *w); /* set the gauges that are worked out only when metrics are asked for */
     /* A control command: append one JSON object to `out`; return 0 done, 1 refused or not found. */
     int (*ctl)(struct worker *w, const char *cmd, const char *args_json, struct buf *out);
