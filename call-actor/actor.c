@@ -7,6 +7,7 @@
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/sip/sip_index.h"
+#include "common/sip/sip_refer.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -102,6 +103,25 @@ static struct entry *call_for_cancel(struct actor *a, const Plane__RxRequest *rx
     return calls_match_invite(&a->calls, msg, invite, &e) == INVITE_KNOWN ? e : NULL;
 }
 
+/* RFC 4538: it names a call that its sender is in; whether he is, the call says. */
+static struct entry *call_for_refer(struct actor *a, const struct asked *q, const struct cred *told)
+{
+    struct sip_target_dialog d;
+    if (!q->rx->must_authenticate || !gate_passes(a->gate, q, told)) {
+        if (!q->rx->must_authenticate)
+            answer_refuse(a, q, 403, NULL);
+        return NULL;
+    }
+    bool named = sip_target_dialog_decode(&d, sip_msg_value(q->msg, SIP_H_TARGET_DIALOG)) == 0;
+    struct entry *e = named ? calls_by_key(&a->calls, call_key_of(d.remote_tag)) : NULL;
+    if (named && e == NULL)
+        e = calls_by_key(&a->calls, call_key_of(d.local_tag));
+    if (e != NULL && !e->gone)
+        return e;
+    answer_refuse(a, q, 403, NULL);
+    return NULL;
+}
+
 static struct entry *call_in_dialog(struct actor *a, const struct asked *q)
 {
     bool cancels = q->msg->method == SIP_M_CANCEL && q->rx->cancels.len > 0;
@@ -134,7 +154,8 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
     }
     char user[AOR_USER_MAX + 1];
     bool begins = q->msg->method == SIP_M_INVITE && q->msg->to_tag.len == 0;
-    struct entry *e = begins ? call_for_invite(a, q, told) : call_in_dialog(a, q);
+    bool refers = q->msg->method == SIP_M_REFER && q->msg->to_tag.len == 0;
+    struct entry *e = begins ? call_for_invite(a, q, told) : refers ? call_for_refer(a, q, told) : call_in_dialog(a, q);
     proven_user(user, q);
     struct call_input in = {
         .type = CALL_IN_REQUEST,
@@ -143,6 +164,7 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
         .source = q->rx->source,
         .local_addr = q->rx->local_addr,
         .user = user,
+        .trusted = q->rx->trusted,
         .from_trusted = begins && !q->rx->must_authenticate,
     };
     if (e != NULL)

@@ -8,6 +8,7 @@
 #include "call-actor/control.h"
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
+#include "call-actor/refer.h"
 #include "call-actor/refresh.h"
 #include "call-actor/reinvite.h"
 #include "call-actor/rel100.h"
@@ -99,7 +100,7 @@ static bool has_leg_out(const struct call *c)
 
 bool call_awaits_answers(const struct call *c)
 {
-    return has_leg_out(c) || relay_is_out(c) || pass_is_out(c) || c->row->n_client_txns > 0;
+    return has_leg_out(c) || relay_is_out(c) || pass_is_out(c) || refer_is_out(c) || c->row->n_client_txns > 0;
 }
 
 bool call_is_busy(const struct call *c)
@@ -140,7 +141,7 @@ const char *call_to(const struct call *c)
 
 bool call_has_dialog(const struct call *c, const struct sip_msg *request)
 {
-    return side_of_request(c, request).d != NULL;
+    return side_of_request(c, request).d != NULL || refer_has_dialog(c, request);
 }
 
 bool call_has_leg(const struct call *c, struct span call_id)
@@ -206,6 +207,7 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
     if (step.moved) {
         refresh_arm(c, fx, now);
         reinvite_arm(c, fx, now);
+        refer_arm(c, fx);
     }
     if (step.moved && c->storable) {
         history_add(c, &heard, &step, fx, first, now);
@@ -281,6 +283,7 @@ static void ask_edge_again(struct call *c, struct call_effects *fx, struct now n
     rel100_ask_again(c, fx);
     refresh_ask_again(c, fx);
     pass_ask_again(c, fx, now);
+    refer_ask_again(c, fx, now);
     refuse_again(c, fx);
 }
 

@@ -44,6 +44,7 @@ enum call_timer {
     CALL_TMR_SESSION = 7,   /* a refresh or OPTIONS of ours is due, or a session timer has run out */
     CALL_TMR_EXPIRES = 8,   /* the INVITE has expired: 487 */
     CALL_TMR_REINVITE = 9,  /* a re-INVITE of ours has no final response: it is cancelled */
+    CALL_TMR_REFER = 10,    /* the subscription of a REFER has run out */
     CALL_TIMERS
 };
 
@@ -74,7 +75,9 @@ struct call_input {
     const char *reason;   /* the asker's word; may be empty */
     const char *asked_by; /* "sigctl" is the operator, anybody else the platform */
     enum call_timer timer;
-    const char *user;  /* first INVITE: who its sender has shown to be (digest), unescaped; NULL or "": nobody */
+    const char *user;  /* first INVITE, REFER without a tag of ours: who its sender has shown to be (digest), unescaped;
+                          NULL or "": nobody */
+    bool trusted;      /* request: it came from a trusted peer, in a dialog or not */
     bool from_trusted; /* first INVITE: it came from a trusted peer: its P-Asserted-Identity is believed */
     struct span who;   /* CALL_IN_TARGETS: as it was asked */
     Store__Target *const *targets; /* copied */

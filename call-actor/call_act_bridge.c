@@ -5,6 +5,7 @@
 #include "call-actor/dial.h"
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
+#include "call-actor/refer.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -16,6 +17,8 @@
 struct route_caller bridge_caller(const struct call *c)
 {
     const Store__Transfer *t = c->row->transfer; /* only who asks for one rings anybody after it */
+    if (t != NULL && t->by == TRANSFER_BY_REFER)
+        return refer_caller(c);
     bool wanted = c->row->dial != NULL || (t != NULL && t->by == TRANSFER_BY_PLATFORM);
     return (struct route_caller){.destination = c->row->destination,
                                  .may_leave = c->row->auth_user[0] != '\0' || wanted};

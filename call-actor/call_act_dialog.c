@@ -143,7 +143,7 @@ void act_refuse(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     const struct sip_msg *m = st->in->msg;
-    if (st->side.d != NULL && m->cseq.num > *side_remote_cseq(&st->side))
+    if (st->side.d != NULL && m->to_tag.len > 0 && m->cseq.num > *side_remote_cseq(&st->side))
         *side_remote_cseq(&st->side) = m->cseq.num;
     leg_refuse(c, fx, st->in, &st->no, m->method == SIP_M_INVITE);
 }

@@ -6,6 +6,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/onward.h"
 #include "call-actor/pass.h"
+#include "call-actor/refer.h"
 #include "call-actor/refresh.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -140,13 +141,13 @@ void act_transfer(void *obj, const void *arg, void *fx, struct now now)
 void transfer_progress(struct call *c, struct call_effects *fx, unsigned status, const char *reason, struct now now)
 {
     Store__Transfer *t = c->row->transfer;
-    (void)fx;
-    (void)reason;
     if (status == t->progress || t->done_wall_ms != 0)
         return;
     t->progress = status;
     if (status >= 200)
         t->done_wall_ms = (uint64_t)now.wall_ms;
+    if (t->by == TRANSFER_BY_REFER)
+        refer_progress(c, fx, status, reason, now);
 }
 
 void act_transfer_rings(void *obj, const void *arg, void *fx, struct now now)
@@ -250,6 +251,8 @@ static unsigned status_of(const struct call *c, const struct call_step *st)
 {
     if (st->in->type == CALL_IN_TIMER)
         return 408;
+    if (st->no.status != 0) /* the dialplan knows no way */
+        return st->no.status;
     if (dial_is_at(c, DIAL_JOINING))
         return st->in->status >= 300 ? st->in->status : 488;
     return c->row->best_status != 0 ? c->row->best_status : st->in->status != 0 ? st->in->status : 480;

@@ -10,6 +10,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/pass.h"
+#include "call-actor/refer.h"
 #include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
@@ -184,11 +185,50 @@ static enum call_event prack(const struct call *c, struct call_step *st)
     return call_state(c) == CALL_ST_ANSWERING && rel100_is_last(early, p) ? CALL_EV_PRACK_LAST : CALL_EV_PRACK;
 }
 
+static enum call_event refer(const struct call *c, struct call_step *st)
+{
+    bool outside = st->in->msg->to_tag.len == 0;
+    st->no.status =
+        outside ? dialog_check_invite(st->in->msg, &st->no.reason) : dialog_check_target(st->in->msg, &st->no.reason);
+    if (st->no.status != 0)
+        return CALL_EV_REFUSED;
+    st->no = refer_check(c, st);
+    return st->no.status == 0 ? CALL_EV_REFER : CALL_EV_REFUSED;
+}
+
+/* RFC 6665 §4.2.1: to a dialog's subscription, of which there is no kind but refer. It may outlive every other use of
+ * the dialog. */
+static enum call_event subscribe(const struct call *c, struct call_step *st)
+{
+    struct span event = sip_msg_value(st->in->msg, SIP_H_EVENT);
+    Store__Refer *r = call_state(c) == CALL_ST_ESTABLISHED ? refer_of_subscribe(c, st->in->msg) : NULL;
+    if (!span_caseeq(sip_lex_trim(span_of(event.p, span_find(event, ';'))), SPAN("refer")))
+        return refused(st, 489);
+    if (r == NULL)
+        return refused(st, 481);
+    if (dialog_is_out_of_order(refer_dialog(c, r), st->in->msg->cseq.num))
+        return refused(st, 500);
+    return screen_require(st) ? CALL_EV_SUBSCRIBE : CALL_EV_REFUSED;
+}
+
+/* RFC 4538: outside of the dialog, by somebody who has shown that he is in it. */
+static enum call_event refer_outside(const struct call *c, struct call_step *st)
+{
+    st->side = refer_target_side(c, st->in);
+    if (st->side.d == NULL)
+        return refused(st, 403);
+    return screen_require(st) ? refer(c, st) : CALL_EV_REFUSED;
+}
+
 static enum call_event in_dialog(const struct call *c, struct call_step *st)
 {
     const struct sip_msg *m = st->in->msg;
+    if (m->to_tag.len == 0 && m->method == SIP_M_REFER)
+        return refer_outside(c, st);
     if (m->to_tag.len == 0) /* the first INVITE once more by another way (§8.2.2.2), or of no dialog at all */
         return refused(st, m->method == SIP_M_INVITE ? 482 : 481);
+    if (m->method == SIP_M_SUBSCRIBE)
+        return subscribe(c, st);
     if (st->side.d == NULL)
         return refused(st, 481);
     if (is_stray(c, &st->side))
@@ -212,6 +252,8 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return info(c, st);
     case SIP_M_MESSAGE:
         return message(c, st);
+    case SIP_M_REFER:
+        return refer(c, st);
     case SIP_M_OPTIONS:
         return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
     default:
@@ -302,6 +344,8 @@ static enum call_event job_done(const struct call *c, struct call_step *st)
                                                                                                 : CALL_EV_NONE;
     st->job = (size_t)at;
     const Store__OpenJob *job = c->row->jobs[at];
+    if (job->refer)
+        return refer_plan(c, st);
     if (job->kind != PLANE__RUN_JOB__KIND__SETUP)
         return release_done(done, job);
     return c->row->dial != NULL ? dial_setup_done(c, st) : setup_done(c, st);
@@ -324,7 +368,8 @@ static enum call_event timer(const struct call *c, struct call_step *st, enum ca
         [CALL_TMR_NO_ACK] = CALL_EV_TMR_NO_ACK,   [CALL_TMR_LINGER] = CALL_EV_TMR_LINGER,
         [CALL_TMR_RELEASE] = CALL_EV_TMR_RELEASE, [CALL_TMR_NO_ANSWER] = CALL_EV_TMR_NO_ANSWER,
         [CALL_TMR_PRACK] = CALL_EV_TMR_PRACK,     [CALL_TMR_SESSION] = CALL_EV_TMR_SESSION,
-        [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES, [CALL_TMR_REINVITE] = CALL_EV_TMR_REINVITE};
+        [CALL_TMR_EXPIRES] = CALL_EV_TMR_EXPIRES, [CALL_TMR_REINVITE] = CALL_EV_TMR_REINVITE,
+        [CALL_TMR_REFER] = CALL_EV_TMR_REFER};
     if (c->row->timers[t] == 0)
         return CALL_EV_NONE;
     if (t == CALL_TMR_NO_ANSWER && call_state(c) == CALL_ST_ESTABLISHED && transfer_can_go_back(c))
@@ -341,7 +386,9 @@ static enum call_event nobody(const struct call *c, struct call_step *st)
     if (call_state(c) == CALL_ST_RINGING) /* behind a redirection */
         return ring_hangs_on(c) ? CALL_EV_RING_FAILED : CALL_EV_RING_ON;
     if (call_state(c) == CALL_ST_ESTABLISHED) /* who is rung second in a call that we place, or behind him */
-        return ring_hangs_on(c) ? dial_no(c) : CALL_EV_RING_ON;
+        return !ring_hangs_on(c)                         ? CALL_EV_RING_ON
+               : refer_may_be_planned(c, st->in->status) ? CALL_EV_REFER_ASK
+                                                         : dial_no(c);
     struct route way = route_not_found(c->row->plan != NULL, st->in->status != 0 ? st->in->status : 480);
     st->no.status = way.status;
     return way.way == ROUTE_DIALPLAN ? CALL_EV_NOT_A_USER : CALL_EV_NOBODY;
@@ -394,6 +441,11 @@ static enum call_event response(const struct call *c, struct call_step *st)
     }
     if (pass_of_response(c, in->txn) != NULL)
         return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_PASSED : CALL_EV_NONE;
+    const Store__Refer *told = refer_of_response(c, in->txn);
+    if (told != NULL) {
+        st->side.id = side_of_party(c, told->party).id;
+        return final ? CALL_EV_REFER_TOLD : CALL_EV_NONE;
+    }
     st->side = refresh_side_of(c, in->txn);
     if (st->side.d != NULL)
         return to_refresh(c, st);

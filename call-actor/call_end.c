@@ -5,6 +5,7 @@
 #include "call-actor/control.h"
 #include "call-actor/dialog.h"
 #include "call-actor/leg.h"
+#include "call-actor/refer.h"
 #include "call-actor/rel100.h"
 #include "call-actor/transfer.h"
 #include "common/sip/sip_addr.h"
@@ -133,6 +134,7 @@ void end_session(struct call *c, struct call_effects *fx, struct now now)
 void end_linger(struct call *c, struct call_effects *fx, struct now now)
 {
     Store__CallRow *row = c->row;
+    refer_keep_dialog(c);
     dialog_shrink(row->a);
     row_bytes(&row->offer, SPAN(""));
     row_bytes(&row->answer, SPAN(""));

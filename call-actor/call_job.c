@@ -3,6 +3,7 @@
 #include "call-actor/call_act_bridge.h"
 #include "call-actor/call_id.h"
 #include "call-actor/number.h"
+#include "call-actor/refer.h"
 
 /* --- ids --- */
 
@@ -47,11 +48,26 @@ static Plane__RunJob ask_of(const struct call *c, Plane__RunJob__Kind kind, Prot
     return ask;
 }
 
+/* As an INVITE of who has sent it would be. */
+static void put_refer(Plane__RunJob *ask, const struct call *c)
+{
+    const Store__Refer *r = refer_running(c);
+    ask->budget_ms = c->conf->setup_ms;
+    ask->portless = true;
+    if (r == NULL) /* it is over: what comes of this is nobody's */
+        return;
+    ask->caller = r->caller;
+    ask->caller_type = (char *)(uintptr_t)number_contact_type(number_kind(r->caller));
+    ask->destination = r->destination;
+}
+
 /* All of it stands in the row, so that it can be asked again unchanged. */
 static void ask_open(struct call *c, struct call_effects *fx, Store__OpenJob *job, struct now now)
 {
     Plane__RunJob ask = ask_of(c, job->kind, job->id);
-    if (job->kind == PLANE__RUN_JOB__KIND__SETUP) {
+    if (job->refer) {
+        put_refer(&ask, c);
+    } else if (job->kind == PLANE__RUN_JOB__KIND__SETUP) {
         ask.budget_ms = c->conf->setup_ms;
         ask.caller = c->row->caller;
         ask.caller_type = (char *)(uintptr_t)number_contact_type(number_kind(c->row->caller));
@@ -75,12 +91,14 @@ static void fresh_id(const struct call *c, Store__OpenJob *job)
     row_bytes(&job->id, span_cstr(id));
 }
 
-static void job_open(struct call *c, struct call_effects *fx, Plane__RunJob__Kind kind, uint32_t port, struct now now)
+static void job_open(struct call *c, struct call_effects *fx, Plane__RunJob__Kind kind, uint32_t port, bool refer,
+                     struct now now)
 {
     Store__OpenJob *job = row_alloc(sizeof(*job));
     store__open_job__init(job);
     job->kind = kind;
     job->port = port;
+    job->refer = refer;
     fresh_id(c, job);
     row_list_add(&c->row->jobs, &c->row->n_jobs, job);
     ask_open(c, fx, job, now);
@@ -88,7 +106,24 @@ static void job_open(struct call *c, struct call_effects *fx, Plane__RunJob__Kin
 
 void job_setup(struct call *c, struct call_effects *fx, struct now now)
 {
-    job_open(c, fx, PLANE__RUN_JOB__KIND__SETUP, 0, now);
+    job_open(c, fx, PLANE__RUN_JOB__KIND__SETUP, 0, false, now);
+}
+
+void job_refer(struct call *c, struct call_effects *fx, struct now now)
+{
+    job_open(c, fx, PLANE__RUN_JOB__KIND__SETUP, 0, true, now);
+}
+
+void job_refer_over(struct call *c, struct call_effects *fx)
+{
+    for (size_t i = 0; i < c->row->n_jobs;) {
+        if (!c->row->jobs[i]->refer) {
+            i++;
+            continue;
+        }
+        fx_cancel_job(fx, row_span(c->row->jobs[i]->id));
+        job_close(c, i);
+    }
 }
 
 void job_punch(struct call *c, struct call_effects *fx)
@@ -116,7 +151,7 @@ void job_note_port(struct call *c, const Plane__JobDone *done)
 void job_release(struct call *c, struct call_effects *fx, uint32_t port, struct now now)
 {
     if (c->row->n_jobs < JOB_OPEN_MAX)
-        job_open(c, fx, PLANE__RUN_JOB__KIND__RELEASE_PORT, port, now);
+        job_open(c, fx, PLANE__RUN_JOB__KIND__RELEASE_PORT, port, false, now);
     else
         fx_log(fx, CALL_LOG_ERROR, "port %u is lost: %zu jobs are open already", port, c->row->n_jobs);
 }

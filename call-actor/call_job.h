@@ -18,6 +18,10 @@
 #define JOB_OPEN_MAX 8u
 
 void job_setup(struct call *c, struct call_effects *fx, struct now now);
+/** Where is whom the REFER that is under way names? */
+void job_refer(struct call *c, struct call_effects *fx, struct now now);
+/** Nobody needs to know any more. */
+void job_refer_over(struct call *c, struct call_effects *fx);
 void job_punch(struct call *c, struct call_effects *fx);
 /** The port that came with a set-up, however it ended, is the call's own from now on. */
 void job_note_port(struct call *c, const Plane__JobDone *done);

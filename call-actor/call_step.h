@@ -10,6 +10,7 @@
 #include "call-actor/side.h"
 #include "common/base/fsm.h"
 #include "common/sip/sip_dtmf.h"
+#include "common/sip/sip_refer.h"
 
 /* What can happen to a call, and the words people see. call_classify tells them apart, so that a cell of the table
  * needs no guard. */
@@ -68,6 +69,11 @@
     X(TRANSFER_FAILED, "transfer failed") /* … who does not come; the call stays as it was */                        \
     X(TRANSFER_RINGS, "target rings")     /* the target has said a provisional */                                      \
     X(BYE_OLD, "BYE amid transfer")       /* of whom the one who stays has talked to: the transfer goes on */          \
+    X(REFER, "REFER")                     /* one that we can take */                                                   \
+    X(REFER_ASK, "REFER's user unknown")  /* nobody of ours is whom it names: the dialplan may know */                 \
+    X(REFER_RING, "REFER's plan")         /* the dialplan has said where whom it names is */                           \
+    X(REFER_TOLD, "NOTIFY done")          /* final response to a NOTIFY of ours, or none */                            \
+    X(SUBSCRIBE, "SUBSCRIBE")             /* to what a REFER opened */                                                 \
     X(DIAL_ANSWER, "dial answer")         /* who was rung first has answered */                                        \
     X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
     X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
@@ -80,7 +86,8 @@
     X(TMR_PRACK, "PRACK timer")                                                                                        \
     X(TMR_SESSION, "session timer")                                                                                    \
     X(TMR_EXPIRES, "expires timer")                                                                                    \
-    X(TMR_REINVITE, "re-INVITE timer")
+    X(TMR_REINVITE, "re-INVITE timer")                                                                                 \
+    X(TMR_REFER, "REFER timer")
 
 enum call_event {
 #define CALL_EVENT_ENUM(name, text) CALL_EV_##name,
@@ -108,6 +115,7 @@ struct call_step {
     struct span sdp;         /* of the request; empty: none */
     char rtp[OFFER_RTP_MAX]; /* the peer's address in it, or "" */
     struct sip_dtmf dtmf;    /* INFO, PASS: the key it brings; key 0: none */
+    struct sip_refer refer;  /* REFER: what it asks for */
     size_t job;              /* place in row->jobs of the one that is done */
     struct side side;        /* whose dialog the request is in; the caller's for his first INVITE */
     Store__OutLeg *leg;      /* PROGRESS, ANSWER: of which */
@@ -146,6 +154,8 @@ fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_
     act_invite_expired, act_reinvite_overdue;
 /* call_act_transfer.c */
 fsm_act_fn act_transfer, act_transfer_failed, act_transfer_rings, act_old_bye;
+/* call_act_refer.c */
+fsm_act_fn act_refer, act_refer_ask, act_refer_ring, act_refer_told, act_subscribe, act_refer_expired;
 /* call_act_dial.c */
 fsm_act_fn act_dial, act_dial_on, act_dial_ring, act_dial_answer, act_dial_join, act_dial_failed, act_dial_no_answer;
 /* call_act_end.c */

@@ -52,7 +52,8 @@ static const char *const event_names[CALL_EVENTS] = {
 /* No provisional has been sent yet. */
 #define NO_EARLY                                                                                                       \
     [CALL_EV_PRACK] = FSM_NEVER, [CALL_EV_PRACK_LAST] = FSM_NEVER, [CALL_EV_NO_PRACK] = FSM_NEVER,                     \
-    [CALL_EV_TMR_PRACK] = FSM_NEVER, [CALL_EV_EARLY_DONE] = FSM_NEVER, [CALL_EV_ANSWER_HELD] = FSM_NEVER
+    [CALL_EV_TMR_PRACK] = FSM_NEVER, [CALL_EV_EARLY_DONE] = FSM_NEVER, [CALL_EV_ANSWER_HELD] = FSM_NEVER,              \
+    [CALL_EV_REFER_TOLD] = FSM_IGNORE
 
 /* Nothing keeps the session alive but in ESTABLISHED. */
 #define NO_SESSION                                                                                                     \
@@ -72,7 +73,13 @@ static const char *const event_names[CALL_EVENTS] = {
 /* `to` is rung in ESTABLISHED only. */
 #define NO_JOINING                                                                                                     \
     [CALL_EV_DIAL_JOIN] = FSM_NEVER, [CALL_EV_DIAL_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER] = FSM_NEVER,                \
-    [CALL_EV_TRANSFER_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER_RINGS] = FSM_NEVER, [CALL_EV_BYE_OLD] = FSM_NEVER
+    [CALL_EV_TRANSFER_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER_RINGS] = FSM_NEVER, [CALL_EV_BYE_OLD] = FSM_NEVER,        \
+    NO_REFER
+
+/* A REFER is taken in ESTABLISHED only; what is still to be told of it outlives the call. */
+#define NO_REFER                                                                                                       \
+    [CALL_EV_REFER] = FSM_NEVER, [CALL_EV_REFER_ASK] = FSM_NEVER, [CALL_EV_REFER_RING] = FSM_NEVER,                    \
+    [CALL_EV_SUBSCRIBE] = FSM_NEVER, [CALL_EV_TMR_REFER] = FSM_NEVER
 
 /* clang-format off */
 static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
@@ -226,6 +233,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_NO_PRACK]      = FSM_TO(act_no_prack, CALL_ST_ENDED),
         [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_RINGING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_RINGING),
+        [CALL_EV_REFER_TOLD]    = FSM_IGNORE,
         [CALL_EV_ANSWER_HELD]   = FSM_TO(act_leg_answer_held, CALL_ST_ANSWERING),
         NO_SESSION,
         [CALL_EV_TMR_EXPIRES]   = FSM_TO(act_invite_expired, CALL_ST_ENDED),
@@ -265,6 +273,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_NO_PRACK]      = FSM_TO(act_no_prack, CALL_ST_ENDED),
         [CALL_EV_TMR_PRACK]     = FSM_TO(act_prack_repeat, CALL_ST_ANSWERING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERING),
+        [CALL_EV_REFER_TOLD]    = FSM_IGNORE,
         NO_SESSION,
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
@@ -300,6 +309,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ANSWERED),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ANSWERED),
+        [CALL_EV_REFER_TOLD]    = FSM_IGNORE,
         NO_SESSION,
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
@@ -335,6 +345,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_CLOSING),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_CLOSING),
+        [CALL_EV_REFER_TOLD]    = FSM_IGNORE,
         NO_SESSION,
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
@@ -386,6 +397,12 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TMR_NO_ANSWER] = FSM_TO(act_dial_no_answer, CALL_ST_ENDING),
         LATE_PRACK_IN(CALL_ST_ESTABLISHED),
         [CALL_EV_EARLY_DONE]    = FSM_TO(act_early_done, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFER_TOLD]    = FSM_TO(act_refer_told, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFER]         = FSM_TO(act_refer, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFER_ASK]     = FSM_TO(act_refer_ask, CALL_ST_ESTABLISHED),
+        [CALL_EV_REFER_RING]    = FSM_TO(act_refer_ring, CALL_ST_ESTABLISHED),
+        [CALL_EV_SUBSCRIBE]     = FSM_TO(act_subscribe, CALL_ST_ESTABLISHED),
+        [CALL_EV_TMR_REFER]     = FSM_TO(act_refer_expired, CALL_ST_ESTABLISHED),
         [CALL_EV_REFRESH]       = FSM_TO(act_refresh, CALL_ST_ESTABLISHED),
         [CALL_EV_REFRESHED]     = FSM_TO(act_refreshed, CALL_ST_ESTABLISHED),
         [CALL_EV_SESSION_LOST]  = FSM_TO(act_session_lost, CALL_ST_ENDING),
@@ -426,6 +443,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ENDING),
         [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
+        [CALL_EV_REFER_TOLD]    = FSM_TO(act_refer_told, CALL_ST_ENDING),
         LATE_REFRESH_IN(CALL_ST_ENDING),
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },
@@ -461,6 +479,7 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         NO_RINGING,
         LATE_PRACK_IN(CALL_ST_ENDED),
         [CALL_EV_EARLY_DONE]    = FSM_IGNORE,
+        [CALL_EV_REFER_TOLD]    = FSM_TO(act_refer_told, CALL_ST_ENDED),
         LATE_REFRESH_IN(CALL_ST_ENDED),
         [CALL_EV_TMR_EXPIRES]   = FSM_NEVER,
     },

@@ -17,17 +17,28 @@ static void put_server(struct buf *out, const struct call *c)
     sip_write_hdr_z(out, SIP_H_SERVER, c->conf->agent);
 }
 
+static void begin_as(struct buf *out, const struct call_input *in, unsigned status, const char *reason,
+                     const char *own_tag)
+{
+    buf_init(out, SIP_MSG_BYTES_MAX);
+    struct sip_reply_args a = {
+        .req = in->msg, .status = status, .reason = span_cstr(reason), .to_tag = span_cstr(own_tag)};
+    sip_reply_note_source(&a, span_cstr(in->source->addr), (uint16_t)in->source->port);
+    sip_write_reply(out, &a);
+}
+
 static void begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status,
                   const char *reason)
 {
-    buf_init(out, SIP_MSG_BYTES_MAX);
     char tag[ID_MAX];
-    struct sip_reply_args a = {.req = in->msg, .status = status, .reason = span_cstr(reason)};
     if (c->row->a == NULL) /* refused before there was a dialog to be */
         id_make(tag, c->conf->shard, LEG_TAG_RANDOM);
-    a.to_tag = span_cstr(c->row->a != NULL ? c->row->a->local_tag : tag);
-    sip_reply_note_source(&a, span_cstr(in->source->addr), (uint16_t)in->source->port);
-    sip_write_reply(out, &a);
+    begin_as(out, in, status, reason, c->row->a != NULL ? c->row->a->local_tag : tag);
+}
+
+void leg_begin_apart(struct buf *out, const struct call_input *in, unsigned status, const char *own_tag)
+{
+    begin_as(out, in, status, NULL, own_tag);
 }
 
 void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status)

@@ -38,6 +38,8 @@ void leg_txn_drop(struct call *c, const Store__ServerTxn *txn);
 
 /** Begin a reply in `out` (initialised here): to the request at hand, with our tag, or to an INVITE kept. */
 void leg_begin(struct buf *out, const struct call *c, const struct call_input *in, unsigned status);
+/** The same in a dialog of its own, with this tag of ours. */
+void leg_begin_apart(struct buf *out, const struct call_input *in, unsigned status, const char *own_tag);
 void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned status);
 /** The same; more: text after our tag, which makes it the tag of another dialog (of a callee that rings). */
 void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status, struct span more);

@@ -85,6 +85,7 @@ struct job *job_new(const Plane__RunJob *m, const struct job_limits *limits, str
         .end_ms = now.mono_ms + budget_ms(m),
         .pause = {.min_ms = JOB_RELEASE_MIN_MS, .max_ms = JOB_RELEASE_MAX_MS},
         .rtp_port = m->kind == PLANE__RUN_JOB__KIND__SETUP ? 0 : m->rtp_port,
+        .plan_only = m->portless,
     };
     copy_texts(j, m);
     return j;
@@ -147,7 +148,7 @@ static bool is_in(const char *const *list, const char *text)
 
 static bool is_portless(const struct job *j, const Plane__Plan *plan)
 {
-    return is_in(j->portless, plan->action) || is_in(j->portless_plans, plan->dialplan_id);
+    return j->plan_only || is_in(j->portless, plan->action) || is_in(j->portless_plans, plan->dialplan_id);
 }
 
 /* User and plan are both there, one of them by now. */

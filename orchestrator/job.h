@@ -126,6 +126,7 @@ struct job {
     struct backoff pause;
     /* What is asked: texts end with NUL, are UTF-8, and live in one block with the job. */
     const char *call_id, *trace_id, *caller_type, *caller, *destination, *rtp_target, *audio_uri, *sip_username, *realm;
+    bool plan_only;              /* SETUP: no port, whatever the plan says */
     const char **portless;       /* actions without a port; ends with NULL */
     const char **portless_plans; /* plan ids; likewise */
     /* What came of it */

@@ -79,6 +79,7 @@ int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
     r.cancels = data_of(a->cancels);
     r.repeated = a->repeated;
     r.must_authenticate = edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
+    r.trusted = edge_guard_trusts(s->edge, a->from);
     r.local_addr = text.local;
     /* A phone does not notice when its registration takes a moment longer, and those of a moment share what costs
      * most: a wake-up of the actor, a commit, and a wake-up of ours. */

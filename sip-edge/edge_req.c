@@ -80,8 +80,10 @@ static bool method_passes(const struct fresh *f)
     case SIP_M_UPDATE:
     case SIP_M_PRACK:
     case SIP_M_INFO:
+    case SIP_M_REFER:
         return true;
-    case SIP_M_MESSAGE: /* to somebody who is in a call with us */
+    case SIP_M_MESSAGE:   /* to somebody who is in a call with us */
+    case SIP_M_SUBSCRIBE: /* to what becomes of a REFER in it */
         if (f->in_dialog)
             return true;
         refuse(f, 405, SPAN(""));

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/sip/sip_addr.h"
+#include "common/sip/sip_refer.h"
 #include "common/sip/sip_uri.h"
 #include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_rx.h"
@@ -39,8 +40,21 @@ static bool has_user(struct edge *e, const struct sip_msg *m)
            sip_uri_user(&e->line, &uri) == 0 && e->line.len > 0;
 }
 
+/* RFC 4538: one of the tags is ours. */
+static struct edge_shard *shard_of_target_dialog(struct edge *e, const struct sip_msg *m)
+{
+    struct sip_target_dialog d;
+    if (sip_target_dialog_decode(&d, sip_msg_value(m, SIP_H_TARGET_DIALOG)) != 0)
+        return NULL;
+    struct edge_shard *s = edge_shard_by_tag(e, d.remote_tag);
+    return s != NULL ? s : edge_shard_by_tag(e, d.local_tag);
+}
+
 struct edge_shard *edge_shard_of_new(struct edge *e, const struct sip_msg *m)
 {
+    struct edge_shard *s = m->method == SIP_M_REFER ? shard_of_target_dialog(e, m) : NULL;
+    if (s != NULL)
+        return s;
     if (m->method == SIP_M_REGISTER && e->shard_cnt > 1 && has_user(e, m))
         return &e->shard[id_shard_of_user(buf_span(&e->line), e->shard_cnt)];
     return &e->shard[map_siphash(call_id_key, m->call_id) % e->shard_cnt];

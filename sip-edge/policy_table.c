@@ -20,13 +20,14 @@
     }
 
 /* 481: the method lives in a dialog only, and there is none. 489 would ask for an event package; a stranger is not told
- * which there are. An ACK is never answered (RFC 3261 §17). */
+ * which there are. 403: who is in no dialog with us says who he is, and a peer is nobody. An ACK is never answered (RFC
+ * 3261 §17). */
 static const struct policy policies[SIP_M_CNT][POLICY_WHOS] = {
     [SIP_M_INVITE] = {PASS, AUTH, PASS},      [SIP_M_ACK] = {DROP, DROP, PASS},
     [SIP_M_BYE] = {NO(481), NO(481), PASS},   [SIP_M_CANCEL] = {PASS, PASS, PASS},
     [SIP_M_REGISTER] = {AUTH, AUTH, NO(400)}, [SIP_M_OPTIONS] = {PASS, PASS, PASS},
     [SIP_M_PRACK] = {NO(481), NO(481), PASS}, [SIP_M_UPDATE] = {NO(481), NO(481), PASS},
-    [SIP_M_INFO] = {NO(481), NO(481), PASS},  [SIP_M_REFER] = {PASS, AUTH, PASS},
+    [SIP_M_INFO] = {NO(481), NO(481), PASS},  [SIP_M_REFER] = {NO(403), AUTH, PASS},
     [SIP_M_NOTIFY] = {PASS, NO(481), PASS},   [SIP_M_SUBSCRIBE] = {PASS, AUTH, PASS},
     [SIP_M_MESSAGE] = {PASS, AUTH, PASS},     [SIP_M_PUBLISH] = {PASS, AUTH, NO(400)},
     [SIP_M_OTHER] = {NO(501), NO(501), PASS},

@@ -8,15 +8,17 @@
 #include "common/base/buf.h"
 #include "common/sip/sip_msg.h"
 
-#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO"
-#define SIP_CAPS_ALLOW_BRIDGED SIP_CAPS_ALLOW ", MESSAGE" /* in a call with somebody to give a message to */
+#define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER"
+/* In a call with somebody to give a message to, or to transfer. */
+#define SIP_CAPS_ALLOW_BRIDGED SIP_CAPS_ALLOW ", MESSAGE, SUBSCRIBE"
 #define SIP_CAPS_ACCEPT_INFO "application/dtmf-relay, application/dtmf"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
-#define SIP_CAPS_ACCEPT_LANGUAGE "en"         /* of our reason phrases; a body has none that would matter to us */
-#define SIP_CAPS_SUPPORTED "100rel, timer"    /* RFC 3262, RFC 4028 */
-#define SIP_CAPS_SUPPORTED_BUT_100REL "timer" /* … of an INVITE whose provisionals cannot be acknowledged */
-#define SIP_CAPS_REGISTER "path, outbound"    /* of a REGISTER instead (RFC 3327, RFC 5626) */
+#define SIP_CAPS_ACCEPT_LANGUAGE "en" /* of our reason phrases; a body has none that would matter to us */
+/* … of an INVITE whose provisionals cannot be acknowledged: RFC 4028, RFC 4488, RFC 4538; and RFC 3262 */
+#define SIP_CAPS_SUPPORTED_BUT_100REL "timer, norefersub, tdialog"
+#define SIP_CAPS_SUPPORTED "100rel, " SIP_CAPS_SUPPORTED_BUT_100REL
+#define SIP_CAPS_REGISTER "path, outbound" /* of a REGISTER instead (RFC 3327, RFC 5626) */
 
 /** All of them: what a 200 to OPTIONS tells (§11.2). allow: one of the two above. */
 void sip_caps_write(struct buf *out, const char *allow);

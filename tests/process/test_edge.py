@@ -7,7 +7,7 @@ from harness import Stack
 from test_call import OneCall
 from ua import Call, Ua, header, status
 
-NOT_BUILT = ("INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE")
+NOT_BUILT = ("INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REGISTER", "SUBSCRIBE", "UPDATE")
 
 
 class TestAnswers(OneCall):

@@ -26,7 +26,7 @@ METHODS = ("REGISTER", "OPTIONS", "SUBSCRIBE", "INVITE", "NONSENSE", "MESSAGE")
 TLS_PORT = harness.free_port()
 # what each method gets of a stranger who shows no credentials (None: silence); 405 while it is not built
 ANSWERS = {"INVITE": {407}, "REGISTER": {401}, "OPTIONS": {200}, "BYE": {481}, "CANCEL": {481}, "ACK": {None}, "PRACK": {405, 481},
-           "UPDATE": {405, 481}, "INFO": {405, 481}, "REFER": {405, 407}, "NOTIFY": {405, 481}, "SUBSCRIBE": {405, 407},
+           "UPDATE": {405, 481}, "INFO": {405, 481}, "REFER": {407}, "NOTIFY": {405, 481}, "SUBSCRIBE": {405, 407},
            "MESSAGE": {405, 407}, "PUBLISH": {405, 407}, "NONSENSE": {501}}
 
 

@@ -129,7 +129,7 @@ class TestStrangers(unittest.TestCase):
         """(outside a dialog, with a To tag that is nobody's); None: silence. 405 until a method is built."""
         table = {"INVITE": ({407}, {481}), "ACK": (None, None), "BYE": ({481}, {481}), "CANCEL": ({481}, {481}),
                  "REGISTER": ({401}, {400, 401}), "OPTIONS": ({200}, {481}), "PRACK": ({405, 481}, {405, 481}),
-                 "UPDATE": ({405, 481}, {405, 481}), "INFO": ({405, 481}, {405, 481}), "REFER": ({405, 407}, {405, 481}),
+                 "UPDATE": ({405, 481}, {405, 481}), "INFO": ({405, 481}, {405, 481}), "REFER": ({407}, {481}),
                  "NOTIFY": ({405, 481}, {405, 481}), "SUBSCRIBE": ({405, 407}, {405, 481}),
                  "MESSAGE": ({405, 407}, {405, 481}), "PUBLISH": ({405, 407}, {405, 481, 400}), "NONSENSE": ({501}, {501, 481})}
         for method, expected in table.items():

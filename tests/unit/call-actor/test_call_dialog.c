@@ -130,7 +130,7 @@ static void options_in_the_dialog_gets_200(void **s)
     kit_established(k);
     KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11);
     struct call_effect *e = kit_assert_reply(k, 200);
-    kit_assert_has(e, "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO\r\n");
+    kit_assert_has(e, "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER\r\n");
     kit_assert_has(e, "Accept: application/sdp, ");
     kit_assert_state(k, CALL_ST_ESTABLISHED);
     assert_int_equal(k->c->row->a->remote_cseq, 11);
@@ -152,9 +152,9 @@ static void other_methods_get_405(void **s)
 {
     struct kit *k = *s;
     kit_established(k);
-    KIT_REQUEST(k, .method = "REFER", .cseq = 11);
+    KIT_REQUEST(k, .method = "NOTIFY", .cseq = 11);
     kit_assert_has(kit_assert_reply(k, 405),
-                   "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO\r\n");
+                   "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER\r\n");
 }
 
 static void required_extension_of_a_bye_gets_420(void **s)

@@ -382,7 +382,7 @@ static void closing_refuses_a_reinvite(void **s)
     (void)kit_assert_reply(k, 491);
     KIT_REQUEST(k, .method = "OPTIONS", .cseq = 12);
     (void)kit_assert_reply(k, 200);
-    KIT_REQUEST(k, .method = "REFER", .cseq = 13);
+    KIT_REQUEST(k, .method = "NOTIFY", .cseq = 13);
     (void)kit_assert_reply(k, 405);
     kit_cancel(k);
     (void)kit_assert_reply(k, 200);

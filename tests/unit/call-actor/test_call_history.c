@@ -122,8 +122,8 @@ static void the_oldest_go_first(void **s)
         KIT_REQUEST(k, .method = "OPTIONS", .cseq = 11 + i);
     assert_int_equal(k->c->row->steps.len, (size_t)CALL_HISTORY_RECORDS * 8);
     assert_null(strstr(history(k), "INVITE"));
-    KIT_REQUEST(k, .method = "REFER", .cseq = 200);
-    assert_history(k, "caller => call-actor: REFER\n+0 ms established: refused\n+0 ms call-actor => caller: 405");
+    KIT_REQUEST(k, .method = "NOTIFY", .cseq = 200);
+    assert_history(k, "caller => call-actor: NOTIFY\n+0 ms established: refused\n+0 ms call-actor => caller: 405");
     KIT_REQUEST(k, .method = "FOO", .cseq = 201);
     assert_history(k, "caller => call-actor: a request\n");
 }

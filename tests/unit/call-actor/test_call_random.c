@@ -405,7 +405,7 @@ static bool is_of_bridges(unsigned s, unsigned e)
            e == CALL_EV_NOBODY || e == CALL_EV_REFRESH || e == CALL_EV_NOT_A_USER || e == CALL_EV_RING ||
            (e >= CALL_EV_PROGRESS && e <= CALL_EV_PASSED && e != CALL_EV_NO_PRACK) || e == CALL_EV_TMR_NO_ANSWER ||
            (e == CALL_EV_PRACK && s != CALL_ST_ENDED) || (e == CALL_EV_BRIDGE && s != CALL_ST_SETUP) ||
-           (e >= CALL_EV_DIAL && e <= CALL_EV_DIAL_ANSWER);
+           (e >= CALL_EV_DIAL && e <= CALL_EV_DIAL_ANSWER) || e == CALL_EV_TMR_REFER;
 }
 
 /* Steps that leave no trace in the history, or that these lives cannot have: a call refused at once is never stored. */

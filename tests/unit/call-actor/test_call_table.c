@@ -85,6 +85,10 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_NOBODY:
     case CALL_EV_NOT_A_USER:
         return state == CALL_ST_RINGING;
+    case CALL_EV_REFER:
+    case CALL_EV_REFER_ASK:
+    case CALL_EV_REFER_RING:
+    case CALL_EV_SUBSCRIBE:
     case CALL_EV_EXPIRED: /* of a timer that stands in ESTABLISHED alone */
         return state != CALL_ST_ESTABLISHED;
     default:
