@@ -200,6 +200,11 @@ int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMess
     return bus_send(k, type, body);
 }
 
+void bus_answer_probe(struct bus_link *k, const ProtobufCMessage *probe)
+{
+    (void)bus_send(k, PLANE_PEER_PROBE, probe);
+}
+
 /* --- worker.h --- */
 
 static struct conf *conf_once(void)
