@@ -86,6 +86,8 @@ static struct taken transfer(struct actor *a, Plane__Proc asker, const Plane__Co
         return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
     if (!known && result != PLANE__CONTROLLED__RESULT__OK)
         return refused(result, why);
+    if (!known && !transfer_stays_is_known(m->stays))
+        return refused(PLANE__CONTROLLED__RESULT__INVALID, "who stays is caller, callee, or not said");
     why = transfer_check(e->call, transfer_side(e->call, m));
     if (!known && why != NULL)
         return refused(PLANE__CONTROLLED__RESULT__REFUSED, why);
@@ -168,6 +170,7 @@ static Plane__Control question(const struct cJSON *args, Plane__Control__Op op, 
     m.id = (ProtobufCBinaryData){.len = sizeof(CTL_ID) - 1, .data = (uint8_t *)(uintptr_t)CTL_ID};
     m.call_id = (char *)(uintptr_t)arg(args, call);
     m.key = (char *)(uintptr_t)arg(args, "key");
+    m.stays = (char *)(uintptr_t)arg(args, "stays");
     m.asked_by = (char *)(uintptr_t) "sigctl";
     return m;
 }

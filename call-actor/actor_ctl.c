@@ -2,6 +2,7 @@
 #include "call-actor/actor.h"
 #include "call-actor/call_end.h"
 #include "call-actor/call_history.h"
+#include "call-actor/dial.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/registrar_ctl.h"
 #include "common/base/err.h"
@@ -168,30 +169,84 @@ static void add_session(cJSON *o, const Store__Dialog *d)
     add_time(session, "expires_at", s->expires_wall_ms);
 }
 
-/* The legs that we placed. */
-static cJSON *leg_detail(const Store__OutLeg *leg)
+/* Of who has become the A leg. */
+static unsigned state_of_a(const struct call *c)
+{
+    if (call_state(c) == CALL_ST_ENDING)
+        return OUT_LEG_ENDING;
+    return call_state(c) == CALL_ST_ENDED ? OUT_LEG_OVER : OUT_LEG_UP;
+}
+
+/* A leg that we placed, wherever its dialog has gone. */
+static cJSON *leg_detail(const struct call *c, const Store__OutLeg *leg)
 {
     cJSON *o = cJSON_CreateObject();
+    const struct side now = side_of_party(c, leg->id);
+    unsigned state = now.leg != NULL ? now.leg->state : state_of_a(c);
     add_text(o, "party", call_history_party(leg->id));
-    add_text(o, "state", out_leg_state_name(leg->state));
-    add_text(o, "call_id", leg->dialog->call_id);
+    add_text(o, "state", out_leg_state_name(state));
+    add_text(o, "call_id", now.d->call_id);
     add_text(o, "uri", leg->target->uri);
     add_text(o, "user", leg->target->user);
-    if (leg->dialog->peer->addr[0] != '\0')
-        add_text(o, "source", leg->dialog->peer->addr);
+    if (now.d->peer->addr[0] != '\0')
+        add_text(o, "source", now.d->peer->addr);
     if (leg->status != 0)
         cJSON_AddNumberToObject(o, "sip_code", leg->status);
     cJSON_AddBoolToObject(o, "trunk", leg->target->trunk);
-    if (leg->state == OUT_LEG_UP)
-        add_session(o, leg->dialog);
+    if (state == OUT_LEG_UP)
+        add_session(o, now.d);
     return o;
 }
 
-static void add_legs(cJSON *o, const Store__CallRow *row)
+static void add_legs(cJSON *o, const struct call *c)
 {
-    cJSON *legs = row->n_out_legs > 0 ? cJSON_AddArrayToObject(o, "legs") : NULL;
-    for (size_t i = 0; i < row->n_out_legs; i++)
-        cJSON_AddItemToArray(legs, leg_detail(row->out_legs[i]));
+    cJSON *legs = c->row->n_out_legs > 0 ? cJSON_AddArrayToObject(o, "legs") : NULL;
+    for (size_t i = 0; i < c->row->n_out_legs; i++)
+        cJSON_AddItemToArray(legs, leg_detail(c, c->row->out_legs[i]));
+}
+
+static const char *state_of(const Store__Control *k)
+{
+    if (!k->done)
+        return "under_way";
+    return k->outcome == PLANE__CONTROLLED__RESULT__OK ? "done" : "failed";
+}
+
+/* What the platform and operators have asked of it, and what has become of that: docs/control.md. */
+static void add_asked(cJSON *o, const Store__CallRow *row)
+{
+    cJSON *list = row->n_controls > 0 ? cJSON_AddArrayToObject(o, "asked") : NULL;
+    for (size_t i = 0; i < row->n_controls; i++) {
+        const Store__Control *k = row->controls[i];
+        cJSON *one = cJSON_CreateObject();
+        add_text(one, "what", k->op == PLANE__CONTROL__OP__DIAL ? "dial" : "transfer");
+        add_text(one, "key", k->key);
+        add_text(one, "asked_by", k->asked_by);
+        add_text(one, "state", state_of(k));
+        add_text(one, "reason", k->reason);
+        if (k->sip_code != 0)
+            cJSON_AddNumberToObject(one, "sip_code", k->sip_code);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
+static void add_transfer(cJSON *o, const struct call *c)
+{
+    static const char *const steps[] = {
+        [DIAL_SECOND] = "ringing", [DIAL_JOINING] = "joining", [DIAL_JOINED] = "completed", [DIAL_LOST] = "failed"};
+    const Store__Transfer *t = c->row->transfer;
+    if (t == NULL)
+        return;
+    cJSON *one = cJSON_AddObjectToObject(o, "transfer");
+    add_text(one, "target", t->to);
+    add_text(one, "state", t->step < sizeof(steps) / sizeof(steps[0]) ? steps[t->step] : "?");
+    add_text(one, "stays", call_history_party(side_party(c, SIDE_CALLER)));
+    add_text(one, "asked_by", t->asked_by);
+    add_text(one, "reason", t->reason);
+    if (t->status != 0)
+        cJSON_AddNumberToObject(one, "sip_code", t->status);
+    add_time(one, "asked_at", t->asked_wall_ms);
+    add_time(one, "done_at", t->done_wall_ms);
 }
 
 static cJSON *call_detail(const struct call *c)
@@ -210,7 +265,9 @@ static cJSON *call_detail(const struct call *c)
         add_text(o, "port_state", ports[row->port_state]);
     if (row->ended_wall_ms == 0)
         add_session(o, row->a);
-    add_legs(o, row);
+    add_legs(o, c);
+    add_asked(o, row);
+    add_transfer(o, c);
     add_times(o, row);
     add_ending(o, row);
     cJSON_AddNumberToObject(o, "open_jobs", (double)row->n_jobs);

@@ -102,7 +102,8 @@ enum call_effect_type {
     CALL_EFF_FORGET = 7,     /* delete the row and free the call; always the last effect of a call's life */
     CALL_EFF_LOCATE = 8,     /* where is this user, extension or name? raw: who. Answered by CALL_IN_TARGETS, never from
                                 inside the effect, and asked again after a restart */
-    CALL_EFF_TELL = 10,      /* to who asked (asker): what has become of the question `txn`: result, raw: detail */
+    CALL_EFF_TELL = 10,      /* to who asked (asker): what has become of the question `txn`: result, raw: detail,
+                                status: of an outcome, or 0 */
     CALL_EFF_CANCEL = 9,     /* to the edge: CANCEL the INVITE with the branch txn; raw: Reason value, may be empty */
 };
 

@@ -207,6 +207,11 @@ static void tell_answered(struct call *c, struct call_effects *fx, struct now no
     c->row->acked_wall_ms = (uint64_t)now.wall_ms;
     fx_say(fx, CALL_SAY_ANSWERED, 200, SPAN(""));
     events_answered(c, fx, now);
+    control_outcome(c, fx,
+                    &(struct control_outcome){.op = PLANE__CONTROL__OP__DIAL,
+                                              .key = c->row->controls[0]->key,
+                                              .good = true,
+                                              .reason = c->row->dial->joins ? "joined" : "answered"});
 }
 
 static void ring_second(struct call *c, struct call_effects *fx, struct now now)

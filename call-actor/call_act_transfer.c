@@ -47,6 +47,11 @@ const char *transfer_check(const struct call *c, uint32_t stays)
     return s.d != NULL && session_sdp(s.d).len > 0 ? NULL : "nothing is known of that party's media";
 }
 
+bool transfer_stays_is_known(const char *stays)
+{
+    return stays[0] == '\0' || strcmp(stays, TRANSFER_CALLER) == 0 || strcmp(stays, TRANSFER_CALLEE) == 0;
+}
+
 /* The one who called, or else who was rung; by the words, or by whose Call-ID it is. */
 uint32_t transfer_side(const struct call *c, const Plane__Control *asked)
 {
@@ -138,14 +143,27 @@ void act_transfer(void *obj, const void *arg, void *fx, struct now now)
 
 /* --- progress --- */
 
+static void tell_outcome(struct call *c, struct call_effects *fx, unsigned status)
+{
+    const Store__Transfer *t = c->row->transfer;
+    control_outcome(c, fx,
+                    &(struct control_outcome){.op = PLANE__CONTROL__OP__TRANSFER,
+                                              .key = t->key,
+                                              .good = status < 300,
+                                              .reason = status < 300 ? "joined" : t->reason,
+                                              .sip_code = t->status});
+}
+
 void transfer_progress(struct call *c, struct call_effects *fx, unsigned status, const char *reason, struct now now)
 {
     Store__Transfer *t = c->row->transfer;
     if (status == t->progress || t->done_wall_ms != 0)
         return;
     t->progress = status;
-    if (status >= 200)
+    if (status >= 200) {
         t->done_wall_ms = (uint64_t)now.wall_ms;
+        tell_outcome(c, fx, status);
+    }
     if (t->by == TRANSFER_BY_REFER)
         refer_progress(c, fx, status, reason, now);
 }

@@ -158,9 +158,11 @@ void fx_tell(struct call_effects *fx, const Store__Control *k, const Store__Aske
     struct call_effect *e = add(fx, CALL_EFF_TELL);
     set_txn(e, row_span(asker->id));
     e->asker = asker->proc;
-    e->result = k->result;
-    e->raw_len = strlen(k->detail);
-    e->raw = dup_bytes(span_of(k->detail, e->raw_len));
+    const char *text = asker->wait ? k->reason : k->detail;
+    e->result = asker->wait ? k->outcome : k->result;
+    e->status = asker->wait ? k->sip_code : 0;
+    e->raw_len = strlen(text);
+    e->raw = dup_bytes(span_of(text, e->raw_len));
 }
 
 void fx_forget(struct call_effects *fx)

@@ -30,7 +30,7 @@ void fx_refused(struct call_effects *fx, const struct call_input *in, unsigned s
 void fx_locate(struct call_effects *fx, struct span who);
 /** CANCEL our INVITE of this branch to this leg. reason: value of its Reason header, may be empty. */
 void fx_cancel(struct call_effects *fx, struct span branch, struct span reason, uint32_t leg);
-/** Answer one who waits for this question's answer. */
+/** Answer one who waits for this question's answer, or for its outcome. */
 void fx_tell(struct call_effects *fx, const Store__Control *k, const Store__Asker *asker);
 void fx_forget(struct call_effects *fx);
 

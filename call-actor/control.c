@@ -31,14 +31,15 @@ static void note_asker(Store__Control *k, const struct call_input *in)
     store__asker__init(asker);
     row_bytes(&asker->id, id);
     asker->proc = in->asker;
+    asker->wait = in->control->wait;
     row_list_add(&k->askers, &k->n_askers, asker);
 }
 
-/* The oldest that has its answer, but for the first. */
+/* The oldest that nobody waits for, but for the first. */
 static bool make_room(Store__CallRow *row)
 {
     for (size_t i = 1; row->n_controls >= CONTROLS_MAX && i < row->n_controls; i++) {
-        if (row->controls[i]->settled)
+        if (row->controls[i]->settled && row->controls[i]->n_askers == 0)
             store__control__free_unpacked(row_list_take(&row->controls, &row->n_controls, i--), NULL);
     }
     return row->n_controls < CONTROLS_MAX;
@@ -60,9 +61,13 @@ Store__Control *control_open(struct call *c, const struct call_input *in)
 
 static void tell(Store__Control *k, struct call_effects *fx)
 {
-    while (k->n_askers > 0) {
-        fx_tell(fx, k, k->askers[0]);
-        drop_asker(k, 0);
+    for (size_t i = 0; i < k->n_askers;) {
+        if (k->askers[i]->wait ? !k->done : !k->settled) {
+            i++;
+            continue;
+        }
+        fx_tell(fx, k, k->askers[i]);
+        drop_asker(k, i);
     }
 }
 
@@ -74,19 +79,39 @@ bool control_repeat(struct call *c, const struct call_input *in, struct call_eff
     if (k == NULL)
         return false;
     note_asker(k, in);
-    if (k->settled)
-        tell(k, fx);
-    else
-        c->dirty = true;
+    tell(k, fx);
+    c->dirty = c->dirty || k->n_askers > 0;
     return true;
 }
 
+/* What was not begun has no other outcome. */
 static void settle(Store__Control *k, struct call_effects *fx, Plane__Controlled__Result result, const char *detail)
 {
     k->settled = true;
     k->result = result;
     row_text(&k->detail, span_cstr(detail));
+    if (result != PLANE__CONTROLLED__RESULT__OK && !k->done) {
+        k->done = true;
+        k->outcome = result;
+        row_text(&k->reason, span_cstr(detail));
+    }
     tell(k, fx);
+}
+
+static void finish(Store__Control *k, struct call_effects *fx, const struct control_outcome *o)
+{
+    k->done = true;
+    k->outcome = o->good ? PLANE__CONTROLLED__RESULT__OK : PLANE__CONTROLLED__RESULT__FAILED;
+    k->sip_code = o->sip_code;
+    row_text(&k->reason, span_cstr(o->reason));
+    tell(k, fx);
+}
+
+void control_outcome(struct call *c, struct call_effects *fx, const struct control_outcome *o)
+{
+    Store__Control *k = control_find(c, o->op, o->key);
+    if (k != NULL && !k->done)
+        finish(k, fx, o);
 }
 
 void control_settle(struct call *c, struct call_effects *fx, Plane__Control__Op op, Plane__Controlled__Result result,
@@ -120,5 +145,7 @@ void control_end(struct call *c, struct call_effects *fx)
         Store__Control *k = c->row->controls[i];
         if (!k->settled)
             settle(k, fx, result_of(c->row), detail);
+        else if (!k->done)
+            finish(k, fx, &(struct control_outcome){.reason = c->row->end_reason, .sip_code = c->row->end_status});
     }
 }

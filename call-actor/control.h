@@ -22,6 +22,16 @@ bool control_repeat(struct call *c, const struct call_input *in, struct call_eff
 /** What has become of the question of this kind that waits, if there is one. detail: for people. */
 void control_settle(struct call *c, struct call_effects *fx, Plane__Control__Op op, Plane__Controlled__Result result,
                     const char *detail);
+/** The outcome of the one with this key, which was begun with OK. reason: one word, as the events have it; sip_code: 0:
+ * none. Nothing when nobody has asked, or it is known already. */
+struct control_outcome {
+    Plane__Control__Op op;
+    const char *key;
+    bool good;
+    const char *reason;
+    uint32_t sip_code;
+};
+void control_outcome(struct call *c, struct call_effects *fx, const struct control_outcome *o);
 /** The session is over: who still waits is told so. */
 void control_end(struct call *c, struct call_effects *fx);
 

@@ -36,6 +36,8 @@ struct transfer_ask {
 #define TRANSFER_CALLER "caller"   /* words of Plane__Control.stays */
 #define TRANSFER_CALLEE "callee"
 
+/** "caller", "callee", or "": not said. */
+bool transfer_stays_is_known(const char *stays);
 /** Which side stays, of a call that the platform or an operator asks for: Plane__Control.stays, or else whose Call-ID
  * is named. */
 uint32_t transfer_side(const struct call *c, const Plane__Control *asked);

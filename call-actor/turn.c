@@ -152,6 +152,7 @@ static void do_tell(struct actor *a, const struct entry *e, const struct call_ef
     m.result = f->result;
     m.call_id = (char *)(uintptr_t)call_name(e->call);
     m.detail = f->raw;
+    m.sip_code = f->status;
     if (k != NULL)
         (void)bus_send(k, PLANE_CALL_CONTROLLED, &m.base);
 }

@@ -17,6 +17,9 @@
 #define STREAMS_MAX 256 /* calls at once on one connection */
 #define HANDSHAKE_MS 5000
 #define KEY_METADATA "idempotency-key"
+#define WAIT_METADATA "wait"
+#define STAYS_METADATA "stays"
+#define STAYS_MAX 16
 
 /* A standing request to the library for the next call. */
 struct slot {
@@ -41,6 +44,8 @@ struct serve_call {
     uint8_t tags_out;
     char peer[GRPC_SERVE_PEER_MAX];
     char key[GRPC_SERVE_KEY_MAX];
+    uint32_t wait_s;
+    char stays[STAYS_MAX];
 };
 
 struct grpc_serve {
@@ -151,6 +156,16 @@ const char *serve_call_key(const struct serve_call *c)
     return c->key;
 }
 
+const char *serve_call_stays(const struct serve_call *c)
+{
+    return c->stays;
+}
+
+uint32_t serve_call_wait_s(const struct serve_call *c)
+{
+    return c->wait_s;
+}
+
 /* --- taking calls ------------------------------------------------------------------------------------------------ */
 
 /* Every value of a property of the client's certificate, until `use` says that it is enough. */
@@ -190,15 +205,27 @@ static void read_peer(struct serve_call *c)
     utf8_mend(c->peer);
 }
 
-static void read_key(struct serve_call *c, const grpc_metadata_array *metadata)
+static struct span text_of(const grpc_slice *s)
+{
+    return span_of((const char *)GRPC_SLICE_START_PTR(*s), GRPC_SLICE_LENGTH(*s));
+}
+
+/* What is no number of seconds is none. */
+static void read_metadata(struct serve_call *c, const grpc_metadata_array *metadata)
 {
     for (size_t i = 0; i < metadata->count; i++) {
-        grpc_slice value = metadata->metadata[i].value;
-        if (grpc_slice_str_cmp(metadata->metadata[i].key, KEY_METADATA) == 0)
-            (void)snprintf(c->key, sizeof c->key, "%.*s", (int)GRPC_SLICE_LENGTH(value),
-                           (const char *)GRPC_SLICE_START_PTR(value));
+        const grpc_metadata *m = &metadata->metadata[i];
+        struct span value = text_of(&m->value);
+        if (grpc_slice_str_cmp(m->key, KEY_METADATA) == 0)
+            (void)snprintf(c->key, sizeof c->key, "%.*s", SPAN_ARG(value));
+        if (grpc_slice_str_cmp(m->key, STAYS_METADATA) == 0)
+            (void)snprintf(c->stays, sizeof c->stays, "%.*s", SPAN_ARG(value));
+        if (grpc_slice_str_cmp(m->key, WAIT_METADATA) == 0 && span_to_u32(value, UINT32_MAX, &c->wait_s) == 0 &&
+            c->wait_s > GRPC_SERVE_WAIT_MAX_S)
+            c->wait_s = GRPC_SERVE_WAIT_MAX_S;
     }
     utf8_mend(c->key);
+    utf8_mend(c->stays);
 }
 
 struct asked_right {
@@ -281,7 +308,7 @@ static void take_call(struct slot *slot)
     }
     if (!may_ask(c, slot->method->right))
         return;
-    read_key(c, &slot->metadata);
+    read_metadata(c, &slot->metadata);
     ProtobufCMessage *m = decode(slot->method->request, slot->payload);
     if (m == NULL) {
         serve_answer(c, RPC_INVALID_ARGUMENT, "the request cannot be decoded", NULL);

@@ -16,7 +16,8 @@
 #define GRPC_SERVE_METHODS_MAX 8
 #define GRPC_SERVE_REQUEST_MAX 16384 /* bytes of a request */
 #define GRPC_SERVE_KEY_MAX 512       /* of a key of idempotency, NUL included */
-#define GRPC_SERVE_PEER_MAX 64       /* of the name of who asks */
+#define GRPC_SERVE_WAIT_MAX_S 300u
+#define GRPC_SERVE_PEER_MAX 64 /* of the name of who asks */
 
 struct grpc_serve;
 struct serve_call;
@@ -54,6 +55,10 @@ void grpc_serve_set_tls(struct grpc_serve *s, const struct tls_files *tls);
 const char *serve_call_peer(const struct serve_call *c);
 /** What the client sent as metadata `idempotency-key`, "" when it sent none; cut at GRPC_SERVE_KEY_MAX. */
 const char *serve_call_key(const struct serve_call *c);
+/** Metadata `stays`: who of a call stays ("caller", "callee"); "" when it is not said. */
+const char *serve_call_stays(const struct serve_call *c);
+/** Metadata `wait`: so many seconds the client waits for the outcome, at most GRPC_SERVE_WAIT_MAX_S; 0: it does not. */
+uint32_t serve_call_wait_s(const struct serve_call *c);
 /** code: enum rpc_code. reply: with RPC_OK only. text: status message of the others. The call is gone after this. */
 void serve_answer(struct serve_call *c, int code, const char *text, const ProtobufCMessage *reply);
 

@@ -44,7 +44,11 @@ void ask_passed(struct ask *a, const struct shard *s, bool unreachable)
 static void on_timer(struct timer *timer, int64_t now_ms)
 {
     (void)now_ms;
-    ask_end(timer->owner, RPC_UNAVAILABLE, "the call-actor did not answer in time", NULL);
+    struct ask *a = timer->owner;
+    if (a->waits)
+        ask_end(a, RPC_DEADLINE_EXCEEDED, a->kind->late_text, NULL);
+    else
+        ask_end(a, RPC_UNAVAILABLE, "the call-actor did not answer in time", NULL);
 }
 
 /* A shard that is down now may be back before the caller has waited enough: it stays asked. */
@@ -66,6 +70,7 @@ static struct ask *ask_new(struct orch *o, const struct ask_args *args)
     a->kind = args->kind;
     a->op = args->op;
     a->num = args->num;
+    a->waits = args->wait_s > 0;
     for (size_t i = 0; i < ASK_TEXTS; i++) {
         a->text[i] = span_dup(span_cstr(args->text[i] != NULL ? args->text[i] : ""));
         if (a->text[i] == NULL) {
@@ -96,7 +101,8 @@ void ask_begin(struct orch *o, const struct ask_args *args)
         return;
     }
     a->asked = args->only > 0 ? 1U << (args->only - 1) : (uint32_t)((1ULL << o->shard_cnt) - 1);
-    loop_timer_in(o->loop, &a->timer, a->kind->wait_ms > 0 ? a->kind->wait_ms : ORCH_ASK_MS);
+    int64_t wait_ms = a->kind->wait_ms > 0 ? a->kind->wait_ms : ORCH_ASK_MS;
+    loop_timer_in(o->loop, &a->timer, a->waits ? (int64_t)args->wait_s * 1000 : wait_ms);
     for (uint32_t i = 0; i < o->shard_cnt; i++) {
         if (a->asked & 1U << i)
             ask_shard(a, &o->shards[i]);

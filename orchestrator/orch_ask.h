@@ -24,7 +24,9 @@ struct ask_kind {
     /* One line, once a caller has been answered. */
     void (*log)(const struct ask *a, int code);
     int64_t wait_ms; /* a caller waits so long; 0: ORCH_ASK_MS */
-    int none_code;   /* no shard is concerned */
+    const char
+        *late_text; /* … and is told this, with RPC_DEADLINE_EXCEEDED, when he waits for an outcome; may be NULL */
+    int none_code;  /* no shard is concerned */
     const char *none_text;
 };
 
@@ -38,6 +40,7 @@ struct ask {
     bool unreachable; /* a shard could not be asked, or cannot answer now */
     int op;           /* the kind's own */
     int32_t num;
+    bool waits; /* for the outcome: ask_args.wait_s */
     char id[ID_MAX];
     char *text[ASK_TEXTS];
     char asked_by[GRPC_SERVE_PEER_MAX + 8]; /* "grpc:" and the name in the client's certificate */
@@ -49,7 +52,8 @@ struct ask_args {
     const char *text[ASK_TEXTS]; /* copied; NULL: "" */
     int op;
     int32_t num;
-    uint32_t only; /* ask this shard alone: its number and 1; 0: all of them */
+    uint32_t wait_s; /* he waits so long, instead of kind->wait_ms; 0: not */
+    uint32_t only;   /* ask this shard alone: its number and 1; 0: all of them */
 };
 
 /** Asks, or answers the caller at once. */

@@ -3,10 +3,12 @@
 #include "orchestrator/orch_ask.h"
 #include "orchestrator/rpc_code.h"
 #include "proto/platform/sip.pb-c.h"
+#include <stdio.h>
 
+#define TEXT_MAX 256
 #define CONTROL_WAIT_MS 15000 /* an INVITE leaves when its set-up is done; _SETUP_S is shorter, as a rule */
 
-enum { TEXT_CALL_ID, TEXT_FROM, TEXT_TO, TEXT_KEY };
+enum { TEXT_CALL_ID, TEXT_FROM, TEXT_TO, TEXT_KEY }; /* TRANSFER: TEXT_FROM is who stays */
 
 static struct stat_series dialed = {.name = "sip_signaling_b2bua_requests_total",
                                     .labels = "rpc=\"InitiateCall\"",
@@ -23,10 +25,14 @@ static int send_it(const struct ask *a, struct shard *s)
     m.id.len = strlen(a->id);
     m.op = (Plane__Control__Op)a->op;
     m.call_id = a->text[TEXT_CALL_ID];
-    m.from = a->text[TEXT_FROM];
+    if (m.op == PLANE__CONTROL__OP__TRANSFER)
+        m.stays = a->text[TEXT_FROM];
+    else
+        m.from = a->text[TEXT_FROM];
     m.to = a->text[TEXT_TO];
     m.key = a->text[TEXT_KEY];
     m.asked_by = (char *)(uintptr_t)a->asked_by;
+    m.wait = a->waits;
     return bus_send(s->link, PLANE_CALL_CONTROL, &m.base);
 }
 
@@ -47,6 +53,7 @@ static const struct ask_kind kind = {.letter = ORCH_ASK_CONTROL,
                                      .send = send_it,
                                      .log = log_it,
                                      .wait_ms = CONTROL_WAIT_MS,
+                                     .late_text = "not known yet: ask again with the same key",
                                      .none_code = RPC_NOT_FOUND,
                                      .none_text = "no such call"};
 
@@ -66,6 +73,7 @@ void orch_control_on_dial(void *user, struct serve_call *c, const ProtobufCMessa
     ask_begin(o, &(struct ask_args){.kind = &kind,
                                     .call = c,
                                     .op = PLANE__CONTROL__OP__DIAL,
+                                    .wait_s = serve_call_wait_s(c),
                                     .only = 1 + id_shard_of_user(span_cstr(key), o->shard_cnt),
                                     .text = {call_id, q->from_uri, q->to_uri, key}});
 }
@@ -81,10 +89,12 @@ void orch_control_on_transfer(void *user, struct serve_call *c, const ProtobufCM
     }
     id_uuid(made);
     const char *key = serve_call_key(c)[0] != '\0' ? serve_call_key(c) : made;
-    ask_begin(user, &(struct ask_args){.kind = &kind,
-                                       .call = c,
-                                       .op = PLANE__CONTROL__OP__TRANSFER,
-                                       .text = {q->existing_call_id, "", q->transfer_target_uri, key}});
+    ask_begin(user,
+              &(struct ask_args){.kind = &kind,
+                                 .call = c,
+                                 .op = PLANE__CONTROL__OP__TRANSFER,
+                                 .wait_s = serve_call_wait_s(c),
+                                 .text = {q->existing_call_id, serve_call_stays(c), q->transfer_target_uri, key}});
 }
 
 static int code_of(Plane__Controlled__Result result)
@@ -107,6 +117,18 @@ static int code_of(Plane__Controlled__Result result)
     }
 }
 
+/* "busy, 486": what has become of it, in the words of the event. */
+static void end_refused(struct ask *a, const Plane__Controlled *m)
+{
+    char text[TEXT_MAX];
+    bool outcome = a->waits && m->result == PLANE__CONTROLLED__RESULT__FAILED;
+    if (m->sip_code != 0)
+        (void)snprintf(text, sizeof text, "%s, %u", m->detail, m->sip_code);
+    else
+        (void)snprintf(text, sizeof text, "%s", m->detail);
+    ask_end(a, outcome ? RPC_ABORTED : code_of(m->result), text, NULL);
+}
+
 void orch_control_answered(struct shard *s, const Plane__Controlled *m)
 {
     struct ask *a = ask_find(s->orch, m->id);
@@ -118,7 +140,7 @@ void orch_control_answered(struct shard *s, const Plane__Controlled *m)
         return;
     }
     if (m->result != PLANE__CONTROLLED__RESULT__OK) {
-        ask_end(a, code_of(m->result), m->detail, NULL);
+        end_refused(a, m);
         return;
     }
     Sentiric__Sip__V1__InitiateCallResponse re = SENTIRIC__SIP__V1__INITIATE_CALL_RESPONSE__INIT;

@@ -69,6 +69,9 @@ static int take_args(const cJSON *root, struct control_request *out, const char 
     out->key[0] = '\0';
     if (control_has_key(out->cmd) && take_arg(root, CONTROL_KEY, out->key) != 0)
         return refuse(error, message, CONTROL_EBADREQUEST, "the key is no text or too long");
+    out->stays[0] = '\0';
+    if (out->cmd == CONTROL_TRANSFER && take_arg(root, CONTROL_STAYS, out->stays) != 0)
+        return refuse(error, message, CONTROL_EBADREQUEST, "who stays is no text or too long");
     out->flag = false;
     if (row->flag == NULL)
         return 0;
@@ -122,6 +125,16 @@ int control_parse(struct span line, struct control_request *out, const char **er
     return rc;
 }
 
+/* returns what stands before the next one */
+static const char *put_option(struct buf *out, const char *name, const char *value, const char *sep)
+{
+    if (value[0] == '\0')
+        return sep;
+    buf_printf(out, "%s\"%s\":", sep, name);
+    control_put_string(out, span_cstr(value));
+    return ",";
+}
+
 static void put_members(struct buf *out, const struct control_request *r, const char *sep)
 {
     const struct control_cmd *row = &control_cmds[r->cmd];
@@ -132,11 +145,8 @@ static void put_members(struct buf *out, const struct control_request *r, const 
         control_put_string(out, span_cstr(r->arg[i]));
         sep = ",";
     }
-    if (r->key[0] != '\0') {
-        buf_printf(out, "%s\"%s\":", sep, CONTROL_KEY);
-        control_put_string(out, span_cstr(r->key));
-        sep = ",";
-    }
+    sep = put_option(out, CONTROL_KEY, r->key, sep);
+    sep = put_option(out, CONTROL_STAYS, r->stays, sep);
     if (row->flag != NULL && r->flag)
         buf_printf(out, "%s\"%s\":true", sep, row->flag);
 }

@@ -49,10 +49,12 @@ struct control_request {
     enum control_id cmd;
     char arg[CONTROL_ARGS][CONTROL_ARG_MAX]; /* "" when absent */
     bool flag;
-    char key[CONTROL_ARG_MAX]; /* of idempotency, of a command that has one; "" when absent */
+    char key[CONTROL_ARG_MAX];   /* of idempotency, of a command that has one; "" when absent */
+    char stays[CONTROL_ARG_MAX]; /* transfer: "caller", "callee"; "" when absent */
 };
 
 #define CONTROL_KEY "key"
+#define CONTROL_STAYS "stays"
 /** Asked again with the same key nothing is done twice. */
 bool control_has_key(enum control_id cmd);
 

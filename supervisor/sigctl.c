@@ -3,10 +3,12 @@
  */
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/id.h"
 #include "supervisor/sigctl_link.h"
 #include "supervisor/sigctl_show.h"
 #include "supervisor/sigctl_top.h"
 #include "supervisor/sigctl_upgrade.h"
+#include "supervisor/sigctl_wait.h"
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -19,11 +21,13 @@
 #define TOP_EVERY_MS 2000
 #define UPGRADE_LOOK_MS 200
 #define HELP_MAX 16384
+#define WAIT_MAX_S 3600
 
 struct options {
     bool json;
     struct sigctl_place place;
-    uint32_t times; /* -n; 0: until stopped */
+    uint32_t times;  /* -n; 0: until stopped */
+    uint32_t wait_s; /* --wait; 0: not */
     struct control_request request;
 };
 
@@ -40,6 +44,9 @@ static void print_help(void)
              "                     else " SIGCTL_RUNTIME_DEFAULT "\n"
              "  --socket PATH      the control socket itself\n"
              "  --key KEY          dial, transfer: asked again with it, nothing is done twice\n"
+             "  --stays WHO        transfer: caller or callee is joined to the target; else the one whose\n"
+             "                     Call-ID is given\n"
+             "  --wait S           dial, transfer: until the outcome is known, S seconds at most\n"
              "  -n N               top: N times, else until stopped\n"
              "  --help, --version\n\n"
              "Exit: 0 done, 1 refused, not found, or doctor has findings, 2 usage, 3 cannot reach the supervisor.\n");
@@ -77,6 +84,10 @@ static int take_words(struct options *o, int cnt, char **word, bool kill)
         return usage("--kill goes with restart, not", row->name);
     if (r->key[0] != '\0' && !control_has_key(r->cmd))
         return usage("--key goes with dial and transfer, not", row->name);
+    if (o->wait_s != 0 && !control_has_key(r->cmd))
+        return usage("--wait goes with dial and transfer, not", row->name);
+    if (r->stays[0] != '\0' && r->cmd != CONTROL_TRANSFER)
+        return usage("--stays goes with transfer, not", row->name);
     if (o->times != 0 && r->cmd != CONTROL_TOP)
         return usage("-n goes with top, not", row->name);
     if ((unsigned)args < row->need)
@@ -91,7 +102,8 @@ static int parse_options(struct options *o, int argc, char **argv)
         {"json", no_argument, NULL, 'j'},         {"runtime-dir", required_argument, NULL, 'r'},
         {"socket", required_argument, NULL, 's'}, {"kill", no_argument, NULL, 'k'},
         {"key", required_argument, NULL, 'K'},    {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},      {0},
+        {"version", no_argument, NULL, 'V'},      {"stays", required_argument, NULL, 'S'},
+        {"wait", required_argument, NULL, 'w'},   {0},
     };
     bool kill = false;
     int opt;
@@ -117,6 +129,14 @@ static int parse_options(struct options *o, int argc, char **argv)
         case 'K':
             if (!span_copy(o->request.key, CONTROL_ARG_MAX, span_cstr(optarg)))
                 return usage("--key wants a shorter text than", optarg);
+            break;
+        case 'S':
+            if (!span_copy(o->request.stays, CONTROL_ARG_MAX, span_cstr(optarg)))
+                return usage("--stays wants a shorter text than", optarg);
+            break;
+        case 'w':
+            if (span_to_u32(span_cstr(optarg), WAIT_MAX_S, &o->wait_s) != 0 || o->wait_s == 0)
+                return usage("--wait wants a number of seconds from 1 to 3600, not", optarg);
             break;
         case 'h':
             print_help();
@@ -275,6 +295,21 @@ static int one_command(const struct options *o)
     return code;
 }
 
+/* Without a key of his the operator's question gets one, by which its outcome is found. */
+static int command_and_wait(struct options *o)
+{
+    if (o->request.key[0] == '\0')
+        id_uuid(o->request.key);
+    struct sigctl_outcome what = {.place = &o->place, .request = &o->request, .wait_s = o->wait_s};
+    struct buf reply;
+    buf_init(&reply, CONTROL_REPLY_MAX);
+    int code = sigctl_wait(&what, &reply);
+    if (code != EX_NOPEER)
+        code = show(o, &reply) == EX_OK ? code : EX_REFUSED;
+    buf_fini(&reply);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.json = false};
@@ -285,5 +320,5 @@ int main(int argc, char **argv)
         return top(&o);
     if (o.request.cmd == CONTROL_UPGRADE && o.request.arg[0][0] != '\0')
         return upgrade(&o);
-    return one_command(&o);
+    return o.wait_s != 0 ? command_and_wait(&o) : one_command(&o);
 }

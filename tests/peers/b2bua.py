@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Calls B2BUAService as agent-service does: mutual TLS, server name from an option.
 
-usage: b2bua.py --cert F --key F --ca F [--target HOST:PORT] [--name SERVER_NAME] [--idempotency-key K] dial FROM_URI TO_URI [CALL_ID] | transfer CALL_ID URI
+usage: b2bua.py --cert F --key F --ca F [--target HOST:PORT] [--name SERVER_NAME] [--idempotency-key K] [--wait S] [--stays WHO] dial FROM_URI TO_URI [CALL_ID] | transfer CALL_ID URI
 
 Prints one JSON line, {"status": ..., "success": ..., "call_id" or "message": ...}; ends with 0 for OK, 1 for another status.
 """
@@ -21,13 +21,16 @@ def main():
     parser.add_argument("--target", default="127.0.0.1:13021")
     parser.add_argument("--name", default="sip-signaling-service", help="the server name to expect")
     parser.add_argument("--idempotency-key")
+    parser.add_argument("--wait", help="seconds to wait for the outcome")
+    parser.add_argument("--stays", help="transfer: caller or callee")
     parser.add_argument("--timeout", type=float, default=20)
     parser.add_argument("what", choices=["dial", "transfer"])
     parser.add_argument("words", nargs="+")
     args = parser.parse_args()
     sip = wire.load("sip")
     channel = wire.channel(args.target, args.cert, args.key, args.ca, args.name)
-    metadata = [("idempotency-key", args.idempotency_key)] if args.idempotency_key else None
+    said = (("idempotency-key", args.idempotency_key), ("wait", args.wait), ("stays", args.stays))
+    metadata = [(name, value) for name, value in said if value] or None
     rpc, request, response = "InitiateCall", None, sip.InitiateCallResponse
     if args.what == "dial":
         request = sip.InitiateCallRequest(from_uri=args.words[0], to_uri=args.words[1], call_id="".join(args.words[2:]))

@@ -1,7 +1,11 @@
 """One party of a call between people is joined to somebody else: what each of the three, the broker and the asker see."""
+import concurrent.futures
+import json
 import re
+import subprocess
 import unittest
 
+import harness
 import peers
 from callee import Callee
 from harness import KINDS, wait_for
@@ -59,8 +63,8 @@ class Side:
     def bye(self):
         self.test.assertEqual(status(self.rung.bye() if self.rung else self.call.bye()), 200)
 
-    def expect_bye(self):
-        return (self.rung or self.call).expect_bye()
+    def expect_bye(self, seconds=5):
+        return (self.rung or self.call).expect_bye(seconds)
 
     def assert_silent(self):
         while (m := self.phone.receive(0.3)) is not None:
@@ -290,6 +294,132 @@ class TestCallerStays(Moved, BridgedTest):
 
 class TestCalleeStays(Moved, BridgedTest):
     stays = "callee"
+
+
+class Asked:
+    """A question that waits for its outcome, beside the test."""
+
+    def __init__(self, ask):
+        self.pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.result = self.pool.submit(ask)
+
+    def answer(self, seconds=30):
+        return self.result.result(seconds)
+
+
+class TestOutcome(BridgedTest):
+    """Who asks can wait for what becomes of it, or ask again with the key of his question."""
+
+    def ask(self, about, **how):
+        return Asked(lambda: peers.b2bua(self.stack, "transfer", about.call_id, "bob", **how))
+
+    def sigctl(self, *words):
+        run = subprocess.run([harness.binary("sigctl"), "--json", "--runtime-dir", self.stack.runtime, *words],
+                             capture_output=True, text=True)
+        return run.returncode, json.loads(run.stdout)
+
+    def moves(self, stays, other, rung):
+        rung.ring().pick_up()
+        rung.expect_ack()
+        stays.take()
+        other.expect_bye()
+
+    def leave(self, who, *others):
+        who.bye()
+        for other in others:
+            other.expect_bye()
+        self.stack.events.wait_ended(self.call.call_id)
+        self.stack.assert_clean()
+
+    def test_joined(self):
+        stays, other = self.sides("callee")
+        asked = self.ask(Side(self, call=self.call), wait=20, stays="callee")
+        rung = self.bob.rung()
+        self.moves(stays, other, rung)
+        self.assertEqual(asked.answer()["status"], "OK")
+        self.leave(stays, rung)
+
+    def test_busy(self):
+        stays, other = self.sides("caller")
+        asked = self.ask(stays, wait=20)
+        rung = self.bob.rung()
+        rung.say("486 Busy Here", contact=False)
+        rung.expect_ack()
+        self.assertEqual(asked.answer(), {"status": "ABORTED", "message": "busy, 486"})
+        self.leave(stays, other)
+
+    def test_asked_again_until_it_is_known(self):
+        stays, other = self.sides("caller")
+        self.assertEqual(self.ask(stays, key="k", wait=1).answer()["status"], "DEADLINE_EXCEEDED")
+        rung = self.bob.rung().ring()
+        asked = self.ask(stays, key="k", wait=20)
+        self.moves(stays, other, rung)
+        self.assertEqual(asked.answer()["status"], "OK")
+        self.assertEqual(self.ask(stays, key="k", wait=1).answer()["status"], "OK")  # any time later
+        self.leave(stays, rung)
+
+    def test_the_call_ends(self):
+        stays, other = self.sides("caller")
+        asked = self.ask(stays, wait=20)
+        rung = self.bob.rung().ring()
+        wait_for("bob rings", 5, lambda: any(
+            leg["state"] == "ringing" for leg in self.stack.ctl("call", self.call.call_id)["legs"]))
+        stays.bye()
+        other.expect_bye()
+        rung.expect_cancel()
+        self.assertEqual(asked.answer(), {"status": "ABORTED", "message": "call_ended"})
+
+    def test_an_operator_waits(self):
+        stays, other = self.sides("callee")
+        asked = Asked(lambda: self.sigctl("transfer", self.call.call_id, "bob", "--stays", "callee", "--wait", "20"))
+        rung = self.bob.rung()
+        self.moves(stays, other, rung)
+        self.assertEqual(asked.answer(), (0, {"ok": True, "call_id": self.call.call_id, "state": "done", "reason": "joined"}))
+        shown = self.stack.ctl("call", self.call.call_id)
+        self.assertEqual((shown["transfer"]["state"], shown["transfer"]["stays"]), ("completed", "callee 1"))
+        self.assertEqual([leg["state"] for leg in shown["legs"]], ["up", "up"])
+        self.leave(stays, rung)
+
+    def test_an_operator_waits_in_vain(self):
+        stays, other = self.sides("caller")
+        asked = Asked(lambda: self.sigctl("transfer", self.call.call_id, "bob", "--wait", "20"))
+        rung = self.bob.rung()
+        rung.say("603 Decline", contact=False)
+        rung.expect_ack()
+        code, told = asked.answer()
+        self.assertEqual((code, told["state"], told["reason"], told["sip_code"]), (1, "failed", "busy", 603))
+        self.leave(stays, other)
+
+    def test_each_worker_is_killed_meanwhile(self):
+        for name in ("call-actor", "sip-edge", "orchestrator", "publisher"):
+            with self.subTest(name):
+                for phone in (self.bob, self.alice, self.ua):
+                    phone.unread.clear()
+                stays, other = self.sides("callee")
+                asked = self.ask(stays, key="k" + name, wait=20)
+                rung = self.bob.rung().ring()
+                wait_for("bob rings", 5, lambda: any(
+                    leg["state"] == "ringing" for leg in self.stack.ctl("call", self.call.call_id)["legs"]))
+                self.stack.wait_restarted(self.stack.kill_worker(name))
+                self.stack.wait_ready()
+                if name == "orchestrator":  # who is not answered asks again
+                    self.assertEqual(asked.answer()["status"], "UNAVAILABLE")
+                    asked = self.ask(stays, key="k" + name, wait=20)
+                rung.pick_up()
+                rung.expect_ack(10)
+                offer = stays.offered()
+                self.stack.wait_restarted(self.stack.kill_worker(name))
+                self.stack.wait_ready()
+                if name == "orchestrator":
+                    self.assertEqual(asked.answer()["status"], "UNAVAILABLE")
+                    asked = self.ask(stays, key="k" + name, wait=20)
+                stays.take(offer)
+                other.expect_bye(10)
+                self.assertEqual(asked.answer()["status"], "OK")
+                keys = self.stack.events.keys_of_call(self.call.call_id)
+                self.leave(stays, rung)
+                wait_for("events", 10, lambda: self.stack.events.keys_of_call(self.call.call_id).count(COMPLETED) == 1)
+                self.assertEqual(self.stack.events.keys_of_call(self.call.call_id).count(STARTED), 1, keys)
 
 
 if __name__ == "__main__":
