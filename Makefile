@@ -167,6 +167,7 @@ help:
 	@echo 'make unit       only the unit tests'
 	@echo 'make bench      what a call costs, beside the floor (see docs/operations.md)'
 	@echo 'make bench-register  what a registration costs, beside Kamailio'
+	@echo 'make kill       the programs with kill points (docs/killpoints.md), in $(BUILD)/kill/bin'
 	@echo 'make matrix          every stage of a call and everything that can end it, as a table'
 	@echo 'make bench-parse   what reading a message costs, beside libosip2 and sofia-sip'
 	@echo 'make fuzz P=sip_msg [T=60]   libFuzzer on one entry, T seconds'

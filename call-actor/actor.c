@@ -6,6 +6,7 @@
 #include "call-actor/where.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_index.h"
 #include "common/sip/sip_refer.h"
 #include <stdio.h>
@@ -35,8 +36,11 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
     struct call_effects fx;
     fx.count = 0;
     follow_clock(a);
+    KILL_POINT("actor.step.decide");
     call_handle(e->call, in, &fx, loop_now(a->loop));
+    KILL_POINT("actor.step.decided");
     turn_apply(a, e, &fx);
+    KILL_POINT("actor.step.applied");
 }
 
 /* Its step arms the timer for the next deadline, which may have passed too. */
@@ -45,6 +49,7 @@ static void on_call_timer(struct timer *t, int64_t now_ms)
     (void)now_ms;
     struct entry *e = t->owner;
     enum call_timer due = calls_next_timer(e);
+    KILL_POINT("actor.timer.fired");
     e->due_ms[due] = 0;
     actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
 }
@@ -175,6 +180,7 @@ static void on_request(struct actor *a, const Plane__RxRequest *rx)
 {
     static struct sip_msg msg; /* one loop thread, one message at a time */
     struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
+    KILL_POINT("actor.request.read");
     if (sip_index_decode(&msg, raw, span_of((const char *)rx->index.data, rx->index.len)) != 0 || !msg.is_request) {
         log_line(LOG_WARN, "a request whose index does not fit its bytes was dropped");
         return;
@@ -205,6 +211,7 @@ static void on_response(struct actor *a, const Plane__RxResponse *rx)
     static struct sip_msg msg;
     if (is_keepalive(a, rx->txn, KEEPALIVE_ANSWER))
         return;
+    KILL_POINT("actor.response.read");
     struct entry *e = call_for_id(a, rx->txn);
     struct span raw = span_of((const char *)rx->raw.data, rx->raw.len);
     if (e == NULL || sip_index_decode(&msg, raw, span_of((const char *)rx->index.data, rx->index.len)) != 0)
@@ -243,6 +250,7 @@ static void on_job_done(struct actor *a, const Plane__JobDone *m)
 {
     if (users_on_job_done(gate_users(a->gate), m) || where_on_job_done(a, m))
         return;
+    KILL_POINT("actor.job.read");
     struct entry *e = call_for_id(a, m->id);
     if (e != NULL)
         actor_step(a, e, &(struct call_input){.type = CALL_IN_JOB_DONE, .done = m});
@@ -262,6 +270,7 @@ bool actor_terminate(struct actor *a, struct span name, const char *reason, cons
 
 static void on_terminate(struct actor *a, struct bus_link *from, const Plane__Terminate *m)
 {
+    KILL_POINT("actor.terminate.read");
     bool found = actor_terminate(a, span_cstr(m->call_id), m->reason, m->asked_by);
     Plane__Terminated r = PLANE__TERMINATED__INIT;
     r.id = m->id;
@@ -345,7 +354,9 @@ static void on_edge_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
         keepalive_forget(registrar_keepalive(a->registrar));
     gate_tell_edge(a->gate);
     admit_update(a, true);
+    KILL_POINT("actor.edge.up");
     recover_ask(a, PLANE__PROC__PROC_EDGE);
+    KILL_POINT("actor.edge.asked");
 }
 
 static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
@@ -354,6 +365,7 @@ static void on_orch_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     struct actor *a = bus_link_user(k);
     if (fresh)
         admit_meet_orchestrator(a);
+    KILL_POINT("actor.orch.up");
     recover_ask(a, PLANE__PROC__PROC_ORCH);
     users_ask_again(gate_users(a->gate));
     where_ask_again(a);
@@ -365,6 +377,7 @@ static void on_pub_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     (void)peer;
     (void)fresh;
     struct actor *a = bus_link_user(k);
+    KILL_POINT("actor.pub.up");
     outbox_peer_up(a->outbox);
     admit_update(a, false);
 }

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include <stdlib.h>
 
 enum entry_state { ENTRY_WAITING = 0, ENTRY_SENT = 1, ENTRY_REFUSED = 2 };
@@ -179,6 +180,7 @@ void outbox_add(struct outbox *o, Store__OutboxRow *row, struct now now)
     if (o->bodies == &o->all)
         o->bodies = &e->all;
     store_put(o->store, STORE_OUTBOX, seq, span_of(e->packed, e->packed_len));
+    KILL_POINT("outbox.added");
     stat_inc(&stat_added);
 }
 
@@ -190,6 +192,7 @@ static int send_entry(struct outbox *o, struct entry *e, struct bus_link *pub)
     if (row == NULL || row->event == NULL)
         die(EX_STORAGE, "store: event %llu is damaged", (unsigned long long)e->seq);
     int rv = bus_send_later(pub, PLANE_PUB_EVENT, &row->event->base);
+    KILL_POINT("outbox.told");
     store__outbox_row__free_unpacked(row, NULL);
     return rv;
 }
@@ -262,6 +265,7 @@ void outbox_confirmed(struct outbox *o, uint64_t seq)
     struct entry *e = find_seq(o, seq);
     if (e == NULL)
         return;
+    KILL_POINT("outbox.confirmed");
     leave_sent(o, e);
     store_del(o->store, STORE_OUTBOX, seq);
     stat_inc(&stat_confirmed);

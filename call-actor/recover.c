@@ -6,6 +6,7 @@
 #include "call-actor/move_in.h"
 #include "call-actor/registrar.h"
 #include "common/base/err.h"
+#include "common/rt/killpoint.h"
 
 static void load_row(void *user, uint64_t key, struct span value)
 {
@@ -68,8 +69,10 @@ void recover_load(struct actor *a)
     store_each(a->store, STORE_CALLS, load_row, a);
     outbox_load(a->outbox);
     location_load(registrar_location(a->registrar));
+    KILL_POINT("recover.loaded");
     look_for_our_users(a);
     recover_ask(a, PLANE__PROC__PROC_NONE);
+    KILL_POINT("recover.asked");
     if (calls_count(&a->calls) > 0 || outbox_count(a->outbox) > 0 || registrar_bindings(a->registrar) > 0)
         log_ev(LOG_INFO, "taken up from the store", log_n("calls", (int64_t)calls_count(&a->calls)),
                log_n("events", (int64_t)outbox_count(a->outbox)),

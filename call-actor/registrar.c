@@ -5,6 +5,7 @@
 #include "call-actor/keepalive.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_write.h"
 #include <stdlib.h>
 
@@ -165,6 +166,7 @@ static void accept(struct registrar *g, const struct asked *q, const struct aor_
         refuse(g, q, done);
         return;
     }
+    KILL_POINT("registrar.bound");
     const struct answer_note note = {.text = span_cstr(flow_s > 0 ? user : ""),
                                      .hold_s = flow_s > 0 ? flow_s + FLOW_LATE_S : 0};
     (void)answer_end_noted(a, &a->reply_buf, q, 200, &note);
@@ -191,6 +193,7 @@ void registrar_take(struct registrar *g, const struct asked *q, const struct cre
                             .source = q->rx->source,
                             .local_addr = q->rx->local_addr,
                             .id = auth_request_id(answer_txn(q), q->msg)};
+    KILL_POINT("registrar.taken");
     buf_init(&user, AOR_USER_MAX);
     BUG_ON(aor_user_of(&user, sip_msg_value(q->msg, SIP_H_TO)) != 0); /* the gate has read it */
     Store__AorRow *row = location_get(g->location, buf_span(&user));

@@ -1,6 +1,7 @@
 #include "call-actor/store.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -251,7 +252,9 @@ void store_commit(struct store *s)
         return;
     MDB_txn *txn = s->txn;
     s->txn = NULL;
+    KILL_POINT("store.commit");
     must(mdb_txn_commit(txn), "commit");
+    KILL_POINT("store.committed");
 }
 
 static MDB_txn *reader(struct store *s)

@@ -6,6 +6,7 @@
 #include "call-actor/actor.h"
 #include "call-actor/where.h"
 #include "common/base/err.h"
+#include "common/rt/killpoint.h"
 #include <stdio.h>
 
 #define ROW_BYTES_MAX (1u << 22) /* thrice what the bounds of a call's parts come to */
@@ -61,6 +62,7 @@ static void do_job(struct actor *a, const struct call_effect *f)
 {
     bool urgent = f->job->kind == PLANE__RUN_JOB__KIND__SETUP;
     int (*send)(struct bus_link *, enum plane_type, const ProtobufCMessage *) = urgent ? bus_send : bus_send_later;
+    KILL_POINT("actor.job.ask");
     sent(a, send(a->orch, PLANE_ORCH_RUN_JOB, &f->job->base));
 }
 
@@ -246,6 +248,7 @@ static void settle(struct actor *a, struct entry *e)
         save_row(a, e);
         return;
     }
+    KILL_POINT("actor.call.forget");
     if (e->stored)
         store_del(a->store, STORE_CALLS, e->call->row->key);
     calls_remove(&a->calls, e);
@@ -261,6 +264,7 @@ static void on_turn_end(void *user)
     store_commit(a->store);
     struct now now = loop_now(a->loop);
     outbox_pump(a->outbox, a->pub, now);
+    KILL_POINT("actor.turn.pumped");
     int64_t next = outbox_next_ms(a->outbox);
     if (next != INT64_MAX)
         loop_timer_at(a->loop, &a->pump_timer, next);

@@ -1,6 +1,7 @@
 /* Links, messages, start and stop. */
 #include "orchestrator/orch.h"
 #include "common/base/err.h"
+#include "common/rt/killpoint.h"
 #include <stdlib.h>
 
 static struct orch *the_orch; /* for orch_close, which comes when the worker is gone */
@@ -11,6 +12,7 @@ static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
 {
     (void)peer;
     struct shard *s = bus_link_user(k);
+    KILL_POINT("orch.actor.up");
     orch_deps_send(s->orch, s);
     orch_recon_up(s);
     if (fresh)
@@ -162,6 +164,7 @@ int orch_start(struct worker *w)
     int rc = open_serve(o);
     if (rc != EX_OK)
         return rc;
+    KILL_POINT("orch.start.served");
     orch_deps_open(o);
     orch_recon_init();
     orch_probe_init(o);

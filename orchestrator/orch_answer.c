@@ -1,5 +1,6 @@
 /* What actors are told of their jobs: steps, and answers, which are kept for whoever asks again. */
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include "orchestrator/orch.h"
 #include <stdlib.h>
 
@@ -95,6 +96,7 @@ void orch_answer(struct orch_job *x, Plane__JobDone__Result result)
     d.id.data = (uint8_t *)(uintptr_t)x->id.p;
     d.id.len = x->id.len;
     struct answer *a = orch_is_lookup(x->job) ? NULL : keep(x, &d); /* no secret lies about */
+    KILL_POINT("orch.answer.kept");
     if (a != NULL && x->job->kind == PLANE__RUN_JOB__KIND__PUNCH) {
         orch_set_gather_timer(x->orch); /* it goes along with the next one, or then */
     } else {

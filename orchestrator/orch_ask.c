@@ -1,4 +1,5 @@
 #include "orchestrator/orch_ask.h"
+#include "common/rt/killpoint.h"
 #include "orchestrator/rpc_code.h"
 #include "proto/platform/sip.pb-c.h"
 #include <stdio.h>
@@ -16,6 +17,7 @@ static void ask_free(struct ask *a)
 void ask_end(struct ask *a, int code, const char *text, const ProtobufCMessage *reply)
 {
     struct orch *o = a->orch;
+    KILL_POINT("orch.serve.answer");
     serve_answer(a->call, code, text, reply);
     a->kind->log(a, code);
     loop_timer_cancel(o->loop, &a->timer);
@@ -107,6 +109,7 @@ void ask_begin(struct orch *o, const struct ask_args *args)
         if (a->asked & 1U << i)
             ask_shard(a, &o->shards[i]);
     }
+    KILL_POINT("orch.serve.asked");
     end_if_unknown(a);
 }
 

@@ -1,5 +1,6 @@
 /* Jobs: begun, their effects performed, ended. */
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include "orchestrator/orch.h"
 #include <stdlib.h>
 
@@ -140,12 +141,16 @@ void orch_rpc_ended(struct orch_job *x, const struct job_result *r)
     struct job_effects fx;
     uint8_t was = x->job->state;
     bool allocating = was == JOB_ST_PORT || was == JOB_ST_CANCELLING || was == JOB_ST_LATE;
-    if (allocating)
+    if (allocating) {
+        KILL_POINT("orch.allocate.answered");
         orch_ports_allocate_ended(x, r);
+    }
     (void)job_rpc_ended(x->job, r, &fx, loop_now(x->orch->loop));
     perform(x, &fx);
-    if (was == JOB_ST_FREEING)
+    if (was == JOB_ST_FREEING) {
+        KILL_POINT("orch.release.answered");
         orch_ports_release_ended(x, r);
+    }
     if (x->job->state == JOB_ST_DONE)
         job_end(x);
 }
@@ -299,6 +304,7 @@ void orch_run_job(struct shard *s, const Plane__RunJob *m)
         return;
     }
     struct orch_job *x = job_begin(o, s, job_new(m, &o->limits, loop_now(o->loop)), key);
+    KILL_POINT("orch.job.begun");
     if (x != NULL && m->kind == PLANE__RUN_JOB__KIND__RELEASE_PORT && orch_ports_is_anothers(x))
         orch_job_feed(x, job_taken);
     else if (x != NULL && orch_is_patient(x->job))
@@ -321,6 +327,7 @@ void orch_cancel_job(struct shard *s, const Plane__CancelJob *m)
         (void)orch_send_kept(s, a); /* crossed it, or it was lost */
     } else if (x != NULL) {
         struct job_effects fx;
+        KILL_POINT("orch.job.cancel");
         if (is_gathered(x))
             orch_job_go(x);
         (void)job_cancel(x->job, &fx, loop_now(s->orch->loop));

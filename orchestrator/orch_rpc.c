@@ -1,4 +1,5 @@
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include "orchestrator/orch.h"
 #include "proto/platform/dialplan.pb-c.h"
 #include "proto/platform/media.pb-c.h"
@@ -92,6 +93,7 @@ static void on_rpc(void *user, const struct rpc_reply *r)
     struct orch_job *x = rpc->of;
     enum svc_method m = rpc->method;
     rpc->rpc = NULL;
+    KILL_POINT("orch.rpc.answered");
     stat_sample(&took[m], r->took_ms);
     if (r->code != RPC_OK && r->code != RPC_NOT_FOUND)
         stat_inc(&failed[m]);
@@ -156,14 +158,18 @@ static void allocate(struct orch_job *x, int64_t deadline_ms)
 {
     Sentiric__Media__V1__AllocatePortRequest q = SENTIRIC__MEDIA__V1__ALLOCATE_PORT_REQUEST__INIT;
     q.call_id = (char *)x->job->call_id;
+    KILL_POINT("orch.allocate.send");
     start(x, SVC_ALLOCATE, &q.base, deadline_ms);
+    KILL_POINT("orch.allocate.sent");
 }
 
 static void release(struct orch_job *x, int64_t deadline_ms)
 {
     Sentiric__Media__V1__ReleasePortRequest q = SENTIRIC__MEDIA__V1__RELEASE_PORT_REQUEST__INIT;
     q.rtp_port = x->job->rtp_port;
+    KILL_POINT("orch.release.send");
     start(x, SVC_RELEASE, &q.base, deadline_ms);
+    KILL_POINT("orch.release.sent");
 }
 
 static void play(struct orch_job *x, int64_t deadline_ms)

@@ -3,6 +3,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,6 +53,7 @@ static const char *write_out(struct amqp_link *l)
             return why;
         if (n == 0)
             break;
+        KILL_POINT("pub.broker.written");
         l->out_done += (size_t)n;
         l->last_tx_ms = amqp_link_now_ms(l);
     }
@@ -210,6 +212,7 @@ static void came_up(struct amqp_link *l)
     l->last_tag = 0;
     l->tried = false;
     stat_inc(&stat_connects);
+    KILL_POINT("pub.broker.up");
     log_ev(LOG_INFO, "broker connected", log_z("broker", l->peer));
     amqp_link_cmdq(l, CMDQ_EV_UP, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/err.h"
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,7 +72,9 @@ static size_t tell_some(struct pub_shard *s, size_t from)
         return send_refused(s, a->seq, "the broker could not keep it", false);
     for (; n < PUB_BATCH_MAX && from + n < s->answer_cnt && a[n].how == WINDOW_CONFIRMED; n++)
         seqs[n] = a[n].seq;
-    return send_confirmed(s, seqs, n) ? n : 0;
+    size_t told = send_confirmed(s, seqs, n) ? n : 0;
+    KILL_POINT("pub.confirm.told");
+    return told;
 }
 
 static void tell_answers(struct pub_shard *s)
@@ -107,6 +110,7 @@ static void on_event(struct pub_shard *s, const Plane__Event *e)
     };
     bool room = window_shard_count(s->pub->window, s->no) + s->answer_cnt < WINDOW_SHARD_CNT_MAX;
     int rc = room ? window_put(s->pub->window, &ev) : -WINDOW_EFULL;
+    KILL_POINT("pub.event.taken");
     if (rc == WINDOW_TAKEN)
         return;
     if (rc == WINDOW_KNOWN || rc == WINDOW_DONE) {
@@ -140,6 +144,7 @@ static void on_actor_up(struct bus_link *k, const Plane__Hello *peer, bool fresh
 {
     (void)peer, (void)fresh;
     struct pub_shard *s = bus_link_user(k);
+    KILL_POINT("pub.actor.up");
     tell_link(s);
     asks_shard_up(s->pub->asks, s->no);
 }
@@ -182,7 +187,9 @@ static void on_done(void *user, uint32_t shard, uint64_t seq, enum window_outcom
 static void on_broker_settled(void *user, uint64_t tag, bool multiple, bool ack)
 {
     struct pub *p = user;
+    KILL_POINT("pub.confirm.read");
     window_settle(p->window, tag, multiple, ack, on_done, p);
+    KILL_POINT("pub.confirm.noted");
 }
 
 static void on_broker_returned(void *user, struct span message_id, struct span key, struct span why)
@@ -209,6 +216,7 @@ static void publish_waiting(struct pub *p)
                              .body = e->body,
                              .optional = e->optional};
         window_sent(p->window, amqp_link_publish(p->link, &m));
+        KILL_POINT("pub.event.published");
         stat_inc(&stat_published);
     }
 }

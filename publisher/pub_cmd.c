@@ -2,6 +2,7 @@
 #include "publisher/pub_priv.h"
 
 #include "common/base/stat.h"
+#include "common/rt/killpoint.h"
 
 static struct stat_series stat_commands = {
     .name = "sip_signaling_broker_commands_total", .labels = "how=\"taken\"", .help = "messages of the command queue"};
@@ -22,6 +23,7 @@ static void start_ask(struct pub *p, const struct amqp_delivery *d, const struct
         return;
     }
     stat_inc(&stat_commands);
+    KILL_POINT("pub.command.asked");
     if (!timer_is_set(&p->ask_timer))
         loop_timer_in(p->loop, &p->ask_timer, ASKS_AGAIN_MS);
 }
@@ -30,6 +32,7 @@ void pub_cmd_take(void *user, const struct amqp_delivery *d)
 {
     struct pub *p = user;
     struct command c;
+    KILL_POINT("pub.command.read");
     command_parse(&c, d->key, d->body);
     if (d->cut)
         refuse_command(p, d, "malformed command dropped", "too long");
@@ -50,12 +53,14 @@ static bool ask_shard(void *user, uint32_t shard, const Plane__Terminate *reques
 static void on_asked(void *user, uint64_t tag, const char *call_id, enum asks_outcome how)
 {
     struct pub *p = user;
+    KILL_POINT("pub.command.answered");
     if (how == ASKS_NO_ANSWER)
         log_ev(LOG_WARN, "call.terminate.request dropped: not every call-actor answered", log_z("call_id", call_id));
     else
         log_ev(how == ASKS_ENDING ? LOG_INFO : LOG_DEBUG, "call.terminate.request", log_z("call_id", call_id),
                log_z("result", how == ASKS_ENDING ? "ending" : "no such call"));
     amqp_link_settle_command(p->link, tag, true);
+    KILL_POINT("pub.command.settled");
 }
 
 static void on_ask_timer(struct timer *t, int64_t now_ms)

@@ -3,6 +3,7 @@
  * restarted) and ask for things that are done already (the actor was): both are ordinary.
  */
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_txn_key.h"
 #include "common/sip/sip_uri.h"
@@ -83,6 +84,7 @@ void edge_on_send_reply(struct edge_shard *s, const Plane__SendReply *m)
 {
     struct edge_txn *x = edge_txn_server(s->edge, edge_span(m->txn));
     struct edge_word w = {.bytes = edge_span(m->raw), .status = (uint16_t)m->status};
+    KILL_POINT("edge.reply.taken");
     edge_watch_flow(s, m);
     if (x == NULL)
         on_unknown_reply(s, m, &w);

@@ -1,5 +1,6 @@
 /* What goes through a connection: handshake, bytes in, bytes out. */
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_err.h"
 #include "sip-edge/edge_conn.h"
 #include <errno.h>
@@ -105,8 +106,10 @@ static bool read_once(struct edge_conn *c, size_t n)
         edge_conn_end(c, c->why);
     else if (got == EDGE_TLS_END)
         on_end(c);
-    else if (c->state == EDGE_CONN_OPEN)
+    else if (c->state == EDGE_CONN_OPEN) {
+        KILL_POINT("edge.stream.read");
         take(c, span_of(s->scratch, (size_t)got));
+    }
     size_t cost = got > EDGE_STREAM_READ_COST ? (size_t)got : EDGE_STREAM_READ_COST;
     s->budget -= cost < s->budget ? cost : s->budget;
     return got > 0 && c->state == EDGE_CONN_OPEN;
@@ -193,6 +196,7 @@ void edge_conn_write(struct edge_conn *c)
     while (can_write(c) && edge_txq_len(&c->out) > 0) {
         int sent = put(c, edge_txq_front(&c->out));
         if (sent > 0) {
+            KILL_POINT("edge.stream.written");
             edge_txq_wrote(&c->out, (size_t)sent);
             c->stall_ms = loop_now(c->s->loop).mono_ms;
         } else if (sent == EDGE_TLS_WANT_READ || sent == EDGE_TLS_WANT_WRITE) {

@@ -2,6 +2,7 @@
  * Requests, RFC 3261 §8.2 and §17.2. A request of a known transaction goes to it. A new one is answered here, with no
  * state left behind, when the answer needs no call; else it opens a transaction and goes to its call-actor.
  */
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_caps.h"
 #include "common/sip/sip_txn_key.h"
@@ -51,6 +52,7 @@ static void on_ack(struct edge *e, const struct edge_path *from)
     /* For a 2xx: a request of its own that nobody answers. Without a tag of ours it acknowledges a refusal of the
      * edge's. */
     struct edge_shard *s = edge_shard_by_tag(e, m->to_tag);
+    KILL_POINT("edge.ack.taken");
     if (s == NULL)
         edge_stat_drop(EDGE_DROP_STRAY_ACK);
     else
@@ -297,7 +299,9 @@ static void open_transaction(const struct fresh *f)
         txn_index_add_merged(&e->index, &x->entry, &id);
     }
     struct edge_word w = {.bytes = f->m->raw, .msg = f->m, .from = f->from};
-    if (!edge_txn_do(x, TXN_RX_REQUEST, &w) || !invite)
+    bool lives = edge_txn_do(x, TXN_RX_REQUEST, &w);
+    KILL_POINT("edge.request.opened");
+    if (!lives || !invite)
         return;
     if (new_call || !f->charged) /* a dialog that may be made up has its answer soon: no second one for its request */
         say_trying(x, f);
@@ -307,6 +311,7 @@ static void open_transaction(const struct fresh *f)
 static void on_cancel(struct fresh *f)
 {
     struct edge *e = f->e;
+    KILL_POINT("edge.cancel.taken");
     buf_reset(&e->other_key);
     if (sip_txn_key_cancelled(&e->other_key, f->m) != 0)
         return;

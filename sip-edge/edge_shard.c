@@ -8,6 +8,7 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/map.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_refer.h"
 #include "common/sip/sip_uri.h"
@@ -198,11 +199,13 @@ void edge_actor_up(struct edge *e, unsigned shard, struct now now)
     s->ever_up = true;
     s->lost = false;
     timer_cancel(e->timers, &s->grace);
+    KILL_POINT("edge.actor.up");
     tell_all(s);
     forget_asked(s);
     edge_acks_tell_again(s);  /* an ACK came before the BYE that waits */
     edge_flows_tell_again(s); /* before a REGISTER that came over another one */
     ask_all(s);
+    KILL_POINT("edge.actor.asked");
 }
 
 void edge_actor_down(struct edge *e, unsigned shard, struct now now)

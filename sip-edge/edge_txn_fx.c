@@ -1,5 +1,6 @@
 /* What a transaction's step entails: datagrams, words to the actor, timers, kept bytes. */
 #include "common/rt/bus.h"
+#include "common/rt/killpoint.h"
 #include "common/sip/sip_txn_key.h"
 #include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_plane.h"
@@ -61,6 +62,7 @@ static void send_request(struct edge_txn *x)
         edge_stat_sent_request((enum sip_method)x->method);
     x->sent = true;
     send_bytes(x, kept(&x->request));
+    KILL_POINT("edge.request.queued");
 }
 
 void edge_txn_resend(struct edge_txn *x)
@@ -175,6 +177,7 @@ static void tell(struct edge_txn *x, const struct edge_word *w)
         return;
     if (x->mute || w->status == 100) /* 100 says only that the next hop has it */
         return;
+    KILL_POINT("edge.response.taken");
     x->heard_status = w->status;
     (void)edge_bytes_keep_dup(edge_of(x), &x->heard, w->bytes);
     note_told(x, edge_tell_response(x->shard, edge_txn_id(x), w->msg, w->from));

@@ -1,5 +1,6 @@
 #include "sip-edge/edge_udp.h"
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include "sip-edge/edge_icmp.h"
 #include "sip-edge/edge_stat.h"
 #include "sip-edge/edge_unsent.h"
@@ -104,6 +105,8 @@ static int read_batch(struct edge_udp *u)
         u->rx_msg[i].msg_hdr.msg_flags = 0;
     }
     int n = recvmmsg(u->fd, u->rx_msg, RX_BATCH, MSG_DONTWAIT, NULL);
+    if (n > 0)
+        KILL_POINT("edge.udp.read");
     for (int i = 0; i < n; i++)
         take_datagram(u, &u->rx_msg[i]);
     return n;
@@ -225,8 +228,10 @@ static void flush(struct edge_udp *u)
 {
     if (u->tx_cnt == 0)
         return;
+    KILL_POINT("edge.udp.send");
     while (u->tx_head < u->tx_cnt && send_batch(u))
         ;
+    KILL_POINT("edge.udp.sent");
     if (u->tx_head == u->tx_cnt) {
         u->tx_head = u->tx_cnt = 0;
         buf_reset(&u->tx_bytes);

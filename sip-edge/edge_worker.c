@@ -1,6 +1,7 @@
 /* Settings, socket and links around struct edge; what the supervisor asks of it. */
 #include "sip-edge/edge_worker.h"
 #include "common/base/err.h"
+#include "common/rt/killpoint.h"
 #include "proto/control.h"
 #include "sip-edge/edge.h"
 #include "sip-edge/edge_dns.h"
@@ -116,6 +117,7 @@ static void read_when_known(void)
     if (!edge_knows_actors(&self.edge, loop_now(self.loop)))
         return;
     loop_timer_cancel(self.loop, &self.first_read);
+    KILL_POINT("edge.start.known");
     edge_udp_pause(self.udp, false);
     edge_stream_hold(self.stream, false);
 }
@@ -265,11 +267,18 @@ static int start_streams(struct worker *w)
     return code == EX_OK ? listen_on(w, TLS_SOCKET, SIP_TP_TLS) : code;
 }
 
+/* First the actors, then the network: a 100, or the ACK of a refusal, ends the repeats of what they must know of. */
+static void tell_actors(void *user)
+{
+    bus_flush(worker_bus(user));
+}
+
 static int start(struct worker *w)
 {
     int fd = worker_socket(w, UDP_SOCKET);
     const char *why;
     self.loop = worker_loop(w);
+    loop_at_turn_end(self.loop, tell_actors, w);
     edge_stat_register();
     edge_stream_stat_register();
     init_edge(w);
@@ -285,6 +294,7 @@ static int start(struct worker *w)
         log_ev(LOG_ERROR, "the SIP socket cannot be used", log_z("socket", UDP_SOCKET), log_z("why", strerror(errno)));
         return EX_INTERNAL;
     }
+    KILL_POINT("edge.start.bound");
     self.dns = edge_dns_new(self.loop, conf_str(worker_conf(w), SET_DNS_SERVERS), on_dns, NULL, &why);
     if (self.dns == NULL) {
         log_ev(LOG_ERROR, "the resolver cannot be made", log_z("why", why));

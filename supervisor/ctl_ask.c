@@ -2,6 +2,7 @@
 
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include <stdlib.h>
 
 struct ask {
@@ -117,6 +118,7 @@ uint64_t ask_start(struct ask_table *t, const struct ask_args *args)
             (args->only == 0 || c->instance + 1 == args->only))
             put_question(a, c, args);
     }
+    KILL_POINT("sup.ctl.asked");
     loop_timer_in(s->loop, &a->timer, args->wait_ms != 0 ? args->wait_ms : ASK_DEADLINE_MS);
     check_complete(a, false);
     return a->id;
@@ -145,6 +147,7 @@ void ask_on_reply(struct ask_table *t, const struct child *c, const Plane__CtlRe
         log_ev(LOG_DEBUG, "an answer nobody waits for", log_z("worker", c->name));
         return;
     }
+    KILL_POINT("sup.ctl.answered");
     for (size_t i = 0; i < a->result.cnt; i++) {
         struct ask_answer *r = &a->result.at[i];
         if (r->child != c || !a->waiting[i])

@@ -5,6 +5,7 @@
 #include "supervisor/sup.h"
 
 #include "common/base/err.h"
+#include "common/rt/killpoint.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -41,6 +42,9 @@ static const char *const env_kept[] = {
     "LOCALDOMAIN=",
     "LLVM_PROFILE_FILE=",
     "GCOV_",
+#ifdef KILLPOINTS
+    "KILL_POINTS=",
+#endif
 };
 
 /* GRPC_TLS_CA_PATH is a setting of ours with gRPC's prefix. */
@@ -182,9 +186,11 @@ int spawn_child(const struct sup *s, const struct child *c)
     fill_args(&a, s, c, conf_fd);
     fill_env(s->envp, envp);
     pid_t parent = getpid();
+    KILL_POINT("sup.spawn.fork");
     pid_t pid = fork();
     if (pid == 0)
         become_worker(exe, &a, envp, parent);
+    KILL_POINT("sup.spawn.forked");
     int saved = errno;
     (void)close(conf_fd);
     errno = saved;

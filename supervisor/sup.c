@@ -7,6 +7,7 @@
 #include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/rt/crypt.h"
+#include "common/rt/killpoint.h"
 #include "proto/control.h"
 #include "supervisor/ctl_ask.h"
 #include "supervisor/upgrade.h"
@@ -151,6 +152,7 @@ static void begin_stopping(struct sup *s)
     log_line(LOG_INFO, "stopping the workers");
     s->phase = SUP_STOPPING;
     s->draining = true;
+    KILL_POINT("sup.stop.begun");
     upgrade_stop(s->upgrade);
     loop_timer_in(s->loop, &s->stop_timer, patience_ms());
     loop_again(s->loop);
@@ -372,6 +374,7 @@ int sup_run(struct sup *s)
         open_children(s);
         add_stats(s);
         watch_probe(s);
+        KILL_POINT("sup.start.bound");
         each_child(s, CHILD_EV_START);
         loop_run(s->loop);
         code = s->exit_code;

@@ -6,6 +6,7 @@
 
 #include "common/base/err.h"
 #include "common/base/log.h"
+#include "common/rt/killpoint.h"
 #include "common/rt/procstat.h"
 #include "supervisor/ctl_ask.h"
 #include <errno.h>
@@ -77,6 +78,7 @@ static void forget_beat(struct child *c)
 static void on_death(void *user, int pid, int status)
 {
     struct child *c = user;
+    KILL_POINT("sup.child.died");
     loop_child_free(c->reaper);
     c->reaper = NULL;
     c->pid = 0;
@@ -241,6 +243,7 @@ static void on_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
     stat_set(&c->up, 1);
     c->heard = 0;
     c->steady_ms = 0;
+    KILL_POINT("sup.child.ready");
     watch_event(c, CHILD_EV_HELLO);
     tell_mode(c);
 }
@@ -375,6 +378,7 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
         return; /* last words of a predecessor */
     switch (type) {
     case PLANE_SUP_HEARTBEAT:
+        KILL_POINT("sup.child.beat");
         on_heartbeat(c, (const void *)m);
         break;
     case PLANE_SUP_CTL_REPLY:

@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "common/base/stat.h"
 #include "common/rt/bus_conn.h"
+#include "common/rt/killpoint.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -132,29 +133,39 @@ static void on_batch(void *user, struct span batch)
     struct bus_link *k = user;
     struct plane_reader r;
     struct plane_record rec;
+    KILL_POINT("plane.read");
     if (plane_read_begin(&r, batch))
         while (plane_read_next(&r, &rec))
             take_record(k, &rec);
     if (r.bad)
         refuse(k, 0, "batch cut short or not a batch");
+    KILL_POINT("plane.handled");
 }
 
 /* --- sending ---------------------------------------------------------------------------------------------------- */
 
 static void flush_link(struct bus_link *k)
 {
-    if (!k->urgent || k->out.len == 0 || !bus_conn_send(k->conn, &k->out))
+    if (!k->urgent || k->out.len == 0)
         return;
+    KILL_POINT("plane.send");
+    if (!bus_conn_send(k->conn, &k->out))
+        return;
+    KILL_POINT("plane.sent");
     k->urgent = false;
     loop_timer_cancel(k->bus->loop, &k->due);
     stat_inc(&stat_sent);
 }
 
-static void on_turn_end(void *user)
+void bus_flush(struct bus *b)
 {
-    struct bus *b = user;
     for (size_t i = 0; i < b->link_cnt; i++)
         flush_link(b->links[i]);
+}
+
+static void on_turn_end(void *user)
+{
+    bus_flush(user);
 }
 
 static void on_due(struct timer *t, int64_t now_ms)

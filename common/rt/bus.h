@@ -78,6 +78,10 @@ size_t bus_neighbours(const struct bus *b, Plane__Neighbour out[BUS_NEIGHBOURS_M
  * BUS_LATER_MS or BUS_LATER_BYTES are over. Order among all messages of a link is kept. */
 int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
+/** Hands over what was said so far, before the turn's other hooks: for a process that commits nothing, and whose peers
+ * are to know before the network does (sip-edge). */
+void bus_flush(struct bus *b);
+
 #define BUS_FINISH_MS 50 /* what a peer that does not read may cost a process that leaves */
 
 /** Hands everything that was said to the kernel, what may wait included; after the last turn, before the process exits.

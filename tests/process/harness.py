@@ -346,6 +346,7 @@ class Stack:
             self.settings[name if name in self.settings or "_SERVICE_" in name else P + name] = value
         self.config_path = os.path.join(self.dir, "settings.conf")
         self.log_path = os.path.join(self.dir, "service.log")
+        self.program = binary("supervisor")  # of another build, where a test says so
         self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.process = None
 
@@ -364,7 +365,7 @@ class Stack:
     def spawn(self):
         self.write_config()
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([*WITH_US, binary("supervisor"), "--config", self.config_path],
+        self.process = subprocess.Popen([*WITH_US, self.program, "--config", self.config_path],
                                         stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.dir,
                                         env=self.env)
         log.close()
