@@ -3,6 +3,7 @@
 #include "call-actor/keepalive.h"
 #include "call-actor/registrar.h"
 #include "call-actor/registrar_rpc.h"
+#include "call-actor/replace.h"
 #include "call-actor/where.h"
 #include "common/base/err.h"
 #include "common/base/stat.h"
@@ -80,21 +81,45 @@ static void turn_away(struct actor *a, const struct asked *q, unsigned status, c
     say_refused(q->msg->call_id, status, why, q->rx->source->addr, loop_now(a->loop).mono_ms);
 }
 
-/* told: as gate_passes wants it. */
-static struct entry *call_for_invite(struct actor *a, const struct asked *q, const struct cred *told)
+static struct entry *new_call(struct actor *a, const struct asked *q)
 {
-    struct entry *e;
-    enum invite_is is = calls_match_invite(&a->calls, q->msg, answer_txn(q), &e);
-    if (is == INVITE_MERGED)
-        turn_away(a, q, 482, "the same request came on another way");
-    if (is != INVITE_NEW || (q->rx->must_authenticate && !gate_passes(a->gate, q, told)))
-        return e;
+    struct entry *e = NULL;
     const char *why = admit_refusal(a);
     if (why == NULL && (e = actor_new_call(a)) == NULL)
         why = "out of memory";
     if (why != NULL)
         turn_away(a, q, 503, why);
     return e;
+}
+
+/* The dialog that an INVITE is to replace is one of a call of this shard (RFC 3891). An INVITE that may not is turned
+ * away as one of a new call: in the other one it leaves nothing. in: what that call, or the new one, is told. */
+static struct entry *call_to_replace(struct actor *a, const struct asked *q, const struct sip_replaces *r,
+                                     struct call_input *in, struct refusal *no)
+{
+    struct entry *e = calls_by_key(&a->calls, call_key_of(r->to_tag));
+    bool there = e != NULL && !e->gone;
+    *no = (struct refusal){.status = 481};
+    if (there && replace_may(e->call, in, no)) {
+        in->replaces = true;
+        return e;
+    }
+    in->refused = no;
+    return new_call(a, q);
+}
+
+/* told: as gate_passes wants it. in: as call_to_replace. */
+static struct entry *call_for_invite(struct actor *a, const struct asked *q, const struct cred *told,
+                                     struct call_input *in, struct refusal *no)
+{
+    struct entry *e;
+    struct sip_replaces r;
+    enum invite_is is = calls_match_invite(&a->calls, q->msg, answer_txn(q), &e);
+    if (is == INVITE_MERGED)
+        turn_away(a, q, 482, "the same request came on another way");
+    if (is != INVITE_NEW || (q->rx->must_authenticate && !gate_passes(a->gate, q, told)))
+        return e;
+    return sip_replaces_of(&r, q->msg) > 0 ? call_to_replace(a, q, &r, in, no) : new_call(a, q);
 }
 
 /* CANCEL is for the INVITE that the edge says it cancels (§9.2), and carries no tag of ours while there is no answer.
@@ -158,9 +183,9 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
         return;
     }
     char user[AOR_USER_MAX + 1];
+    struct refusal no;
     bool begins = q->msg->method == SIP_M_INVITE && q->msg->to_tag.len == 0;
     bool refers = q->msg->method == SIP_M_REFER && q->msg->to_tag.len == 0;
-    struct entry *e = begins ? call_for_invite(a, q, told) : refers ? call_for_refer(a, q, told) : call_in_dialog(a, q);
     proven_user(user, q);
     struct call_input in = {
         .type = CALL_IN_REQUEST,
@@ -170,8 +195,12 @@ static void take_request(struct actor *a, const struct asked *q, const struct cr
         .local_addr = q->rx->local_addr,
         .user = user,
         .trusted = q->rx->trusted,
-        .from_trusted = begins && !q->rx->must_authenticate,
+        .from_trusted = begins && !q->rx->must_authenticate && !q->rx->own,
+        .own = q->rx->own,
     };
+    struct entry *e = begins   ? call_for_invite(a, q, told, &in, &no)
+                      : refers ? call_for_refer(a, q, told)
+                               : call_in_dialog(a, q);
     if (e != NULL)
         actor_step(a, e, &in);
 }

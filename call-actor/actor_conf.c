@@ -21,6 +21,12 @@ static void read_public_addrs(struct call_conf *conf, struct span list)
     conf->contact_addr_other = other;
 }
 
+/* All addresses of the machine, of both families or one, have that of IPv4 among them. */
+static const char *own_addr(const char *listen)
+{
+    return strcmp(listen, "0.0.0.0") == 0 || strcmp(listen, "::") == 0 ? "127.0.0.1" : listen;
+}
+
 static void read_basics(struct actor *a)
 {
     static const char *const portless[] = {ROUTE_ACTION_BRIDGE, NULL};
@@ -50,6 +56,7 @@ static void read_basics(struct actor *a)
                     .t1_ms = conf_u32(c, SET_SIP_T1_MS)},
     };
     read_public_addrs(&a->conf, span_cstr(conf_str(c, SET_PUBLIC_IP)));
+    a->conf.own_addr = own_addr(conf_str(c, SET_LISTEN_ADDRESS));
     a->conf.media_addr = *media != '\0' ? media : a->conf.contact_addr;
     a->calls_max = conf_u32(c, SET_CALLS_MAX);
     a->realm = conf_str(c, SET_REALM);

@@ -61,6 +61,8 @@ enum call_input_type {
     CALL_IN_CONTROL = 7,   /* control, asker */
 };
 
+struct refusal;
+
 /* Everything is borrowed for the one call of call_handle. */
 struct call_input {
     enum call_input_type type;
@@ -79,7 +81,11 @@ struct call_input {
                           NULL or "": nobody */
     bool trusted;      /* request: it came from a trusted peer, in a dialog or not */
     bool from_trusted; /* first INVITE: it came from a trusted peer: its P-Asserted-Identity is believed */
-    struct span who;   /* CALL_IN_TARGETS: as it was asked */
+    bool replaces;     /* first INVITE: it names a dialog of this call whose place it is to take (replace.h) */
+    bool own;          /* … and is our own: a call of ours sent it */
+    const struct refusal
+        *refused;    /* first INVITE, to a call that is NEW: with this, whatever it says; NULL: it is not */
+    struct span who; /* CALL_IN_TARGETS: as it was asked */
     Store__Target *const *targets; /* copied */
     const char *tenant;            /* CALL_IN_TARGETS: of that user; NULL or "": not known */
     const Plane__Control *control; /* DIAL: one that dial_read has passed, to a call that is NEW */
@@ -135,6 +141,7 @@ struct call_effect {
     Plane__Endpoint peer;     /* texts borrowed */
     uint32_t leg;             /* who it is for: OutLeg.id, 0: the caller */
     char *next_hop;           /* of a request: URI to locate, borrowed; empty: peer */
+    bool own;                 /* of a request: to ourselves */
     Plane__RunJob *job;       /* the struct is owned, its texts are borrowed */
     const char *routing_key;  /* static text */
     const char *content_type; /* static text */
@@ -162,6 +169,7 @@ struct call_conf {
     uint32_t contact_sips_port; /* of calls that came over TLS; 0: there is no TLS */
     uint32_t listen_port;       /* with an address of our own, where there is no public one */
     uint32_t listen_sips_port;
+    const char *own_addr;     /* where our own listener is reached from here; IPv6 without brackets */
     const char *media_addr;   /* address in SDP */
     struct codec_list codecs; /* codecs_parse() */
     const char *agent;        /* product token of Server and User-Agent: "sentiric-sip-signaling/0.1.0" */

@@ -8,6 +8,7 @@
 #include "call-actor/refer.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
+#include "call-actor/replace.h"
 #include "call-actor/ring.h"
 #include "call-actor/transfer.h"
 #include <stdlib.h>
@@ -337,6 +338,7 @@ void bridge_hang_up(struct call *c, struct call_effects *fx, struct span reason,
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
     ring_forget(c);
     relay_end(c, fx);
+    replace_end(c, fx, now);
     pass_end(c, fx);
     ring_cancel(c, fx, NULL, reason, now);
     for (size_t i = 0; i < c->row->n_out_legs; i++) {

@@ -4,6 +4,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/pass.h"
 #include "call-actor/relay.h"
+#include "call-actor/replace.h"
 
 void act_relay(void *obj, const void *arg, void *fx, struct now now)
 {
@@ -39,6 +40,7 @@ void act_relay_cancel(void *obj, const void *arg, void *fx, struct now now)
 void act_relayed(void *obj, const void *arg, void *fx, struct now now)
 {
     relay_take_response(obj, fx, arg, now);
+    replace_take(obj, fx, now);
 }
 
 void act_relayed_late(void *obj, const void *arg, void *fx, struct now now)

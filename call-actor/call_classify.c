@@ -14,6 +14,7 @@
 #include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
+#include "call-actor/replace.h"
 #include "call-actor/ring.h"
 #include "call-actor/transfer.h"
 #include "common/sip/sip_caps.h"
@@ -28,6 +29,10 @@ static enum call_event refused(struct call_step *st, unsigned status)
 
 static enum call_event initial_invite(const struct call *c, struct call_step *st)
 {
+    if (st->in->refused != NULL) {
+        st->no = *st->in->refused;
+        return CALL_EV_INVITE_BAD;
+    }
     return screen_initial(st) && screen_invite(c, st, SCREEN_ANYBODY) ? CALL_EV_INVITE : CALL_EV_INVITE_BAD;
 }
 
@@ -167,6 +172,8 @@ static enum call_event bye(const struct call *c, struct call_step *st)
         return refused(st, 481);
     if (st->side.leg == NULL)
         return CALL_EV_BYE;
+    if (replace_is_under_way(c) && st->side.id == c->row->winner)
+        return CALL_EV_BYE_STRAY; /* another comes in his place */
     enum call_event amid = transfer_bye(c, &st->side);
     return amid != CALL_EV_NONE ? amid : CALL_EV_BYE_CALLEE;
 }
@@ -265,6 +272,8 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
 static enum call_event cancel(const struct call *c, struct call_step *st)
 {
     const Store__ServerTxn *txn = leg_txn_pending(c);
+    if (replace_is_cancelled_by(c, st->in->msg))
+        return CALL_EV_CANCEL_RELAY;
     bool first = txn == NULL || span_eq(row_span(txn->key), row_span(c->row->invite_key));
     if (first && txn != NULL && st->side.leg != NULL)
         return refused(st, 481); /* a callee's: it is not his INVITE that waits */
@@ -277,6 +286,8 @@ static enum call_event request(const struct call *c, struct call_step *st)
     const struct sip_msg *m = st->in->msg;
     if (call_state(c) == CALL_ST_NEW)
         return initial_invite(c, st);
+    if (st->in->replaces)
+        return replace_classify(c, st);
     st->side = side_of_request(c, m);
     if (m->method == SIP_M_ACK)
         return ack(c, st);
@@ -437,6 +448,9 @@ static enum call_event response(const struct call *c, struct call_step *st)
         st->side = side_of(c, relay->to);
         if (in->msg != NULL)
             (void)sip_caps_check_body(in->msg, &st->sdp); /* a body that nobody could read is left out */
+        bool refused = in->status == 0 || in->status >= 300;
+        if (refused && replace_is_last_hope(c))
+            return CALL_EV_REPLACE_LOST;
         return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_RELAYED : CALL_EV_NONE;
     }
     if (pass_of_response(c, in->txn) != NULL)

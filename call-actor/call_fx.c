@@ -59,6 +59,7 @@ void fx_request(struct call_effects *fx, const char *method, const Store__Client
     e->raw_len = raw.len;
     e->peer = *txn->dest;
     e->next_hop = txn->next_hop;
+    e->own = txn->own;
     e->leg = leg;
 }
 

@@ -69,14 +69,17 @@
     X(TRANSFER_FAILED, "transfer failed") /* … who does not come; the call stays as it was */                        \
     X(TRANSFER_RINGS, "target rings")     /* the target has said a provisional */                                      \
     X(BYE_OLD, "BYE amid transfer")       /* of whom the one who stays has talked to: the transfer goes on */          \
-    X(REFER, "REFER")                     /* one that we can take */                                                   \
-    X(REFER_ASK, "REFER's user unknown")  /* nobody of ours is whom it names: the dialplan may know */                 \
-    X(REFER_RING, "REFER's plan")         /* the dialplan has said where whom it names is */                           \
-    X(REFER_TOLD, "NOTIFY done")          /* final response to a NOTIFY of ours, or none */                            \
-    X(SUBSCRIBE, "SUBSCRIBE")             /* to what a REFER opened */                                                 \
-    X(DIAL_ANSWER, "dial answer")         /* who was rung first has answered */                                        \
-    X(BYE_DONE, "BYE done")               /* final answer to our BYE, or none in time */                               \
-    X(TERMINATE, "hangup")                /* the platform or an operator wants it ended */                             \
+    X(REPLACE, "INVITE with Replaces")    /* its sender takes the place of a party of a bridged call */                \
+    X(REPLACE_US, "INVITE with Replaces to us") /* … of a call that we answered */                                   \
+    X(REPLACE_LOST, "replacing failed")         /* who stays does not take the new one, and the old one has hung up */ \
+    X(REFER, "REFER")                           /* one that we can take */                                             \
+    X(REFER_ASK, "REFER's user unknown")        /* nobody of ours is whom it names: the dialplan may know */           \
+    X(REFER_RING, "REFER's plan")               /* the dialplan has said where whom it names is */                     \
+    X(REFER_TOLD, "NOTIFY done")                /* final response to a NOTIFY of ours, or none */                      \
+    X(SUBSCRIBE, "SUBSCRIBE")                   /* to what a REFER opened */                                           \
+    X(DIAL_ANSWER, "dial answer")               /* who was rung first has answered */                                  \
+    X(BYE_DONE, "BYE done")                     /* final answer to our BYE, or none in time */                         \
+    X(TERMINATE, "hangup")                      /* the platform or an operator wants it ended */                       \
     X(TMR_SETUP, "set-up timer")                                                                                       \
     X(TMR_2XX, "2xx timer")                                                                                            \
     X(TMR_NO_ACK, "no-ACK timer")                                                                                      \
@@ -152,6 +155,8 @@ fsm_act_fn act_relay, act_pass, act_passed, act_relay_cancel, act_relayed, act_r
 /* call_act_refresh.c */
 fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_session_expired, act_session_lost,
     act_invite_expired, act_reinvite_overdue;
+/* call_act_replace.c */
+fsm_act_fn act_replace, act_replace_us, act_replace_lost;
 /* call_act_transfer.c */
 fsm_act_fn act_transfer, act_transfer_failed, act_transfer_rings, act_old_bye;
 /* call_act_refer.c */

@@ -10,6 +10,7 @@ void calls_init(struct calls *cs)
     *cs = (struct calls){0};
     map_init(&cs->by_key);
     map_init(&cs->by_invite);
+    map_init(&cs->by_replacing);
     map_init(&cs->by_call_id);
     map_init(&cs->by_trace);
     map_init(&cs->by_dial);
@@ -23,6 +24,7 @@ void calls_fini(struct calls *cs)
         calls_remove(cs, LIST_ENTRY(n, struct entry, all));
     map_fini(&cs->by_key);
     map_fini(&cs->by_invite);
+    map_fini(&cs->by_replacing);
     map_fini(&cs->by_call_id);
     map_fini(&cs->by_trace);
     map_fini(&cs->by_dial);
@@ -121,9 +123,25 @@ static void index_invite(struct calls *cs, struct entry *e, const Store__CallRow
         put_newest(&cs->by_invite, &e->by_invite, span_of(e->invite_text, n));
 }
 
+/* Only the last one may still be under way. */
+static void index_replacing(struct calls *cs, struct entry *e, const Store__Replacing *r)
+{
+    char text[INVITE_TEXT_MAX];
+    size_t n = invite_text(text, span_cstr(r->call_id), span_cstr(r->from_tag), r->cseq);
+    if (span_eq(e->by_replacing.key, span_of(text, n)) || n == 0)
+        return;
+    map_del(&cs->by_replacing, &e->by_replacing);
+    free(e->replacing_text);
+    e->replacing_text = span_dup(span_of(text, n));
+    if (e->replacing_text != NULL)
+        put_newest(&cs->by_replacing, &e->by_replacing, span_of(e->replacing_text, n));
+}
+
 void calls_index(struct calls *cs, struct entry *e)
 {
     const Store__CallRow *row = e->call->row;
+    if (row->replacing != NULL)
+        index_replacing(cs, e, row->replacing);
     if (e->invite_text != NULL || row->a == NULL || row->a->call_id[0] == '\0')
         return; /* nothing of what follows changes in a call's life */
     index_invite(cs, e, row);
@@ -137,6 +155,7 @@ void calls_remove(struct calls *cs, struct entry *e)
 {
     map_del(&cs->by_key, &e->by_key);
     map_del(&cs->by_invite, &e->by_invite);
+    map_del(&cs->by_replacing, &e->by_replacing);
     leave_call_id(cs, e);
     map_del(&cs->by_trace, &e->by_trace);
     map_del(&cs->by_dial, &e->by_dial);
@@ -144,6 +163,7 @@ void calls_remove(struct calls *cs, struct entry *e)
     list_remove(&e->dirty);
     call_free(e->call);
     free(e->invite_text);
+    free(e->replacing_text);
     free(e);
 }
 
@@ -173,7 +193,10 @@ static struct entry *newest_of_invite(const struct calls *cs, const struct sip_m
     char text[INVITE_TEXT_MAX];
     size_t n = invite_text(text, msg->call_id, msg->from_tag, msg->cseq.num);
     struct map_node *node = n > 0 ? map_get(&cs->by_invite, span_of(text, n)) : NULL;
-    struct entry *e = node != NULL ? MAP_ENTRY(node, struct entry, by_invite) : NULL;
+    struct map_node *other = n > 0 && node == NULL ? map_get(&cs->by_replacing, span_of(text, n)) : NULL;
+    struct entry *e = node != NULL    ? MAP_ENTRY(node, struct entry, by_invite)
+                      : other != NULL ? MAP_ENTRY(other, struct entry, by_replacing)
+                                      : NULL;
     return e != NULL && !e->gone ? e : NULL;
 }
 

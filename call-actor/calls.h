@@ -15,12 +15,14 @@
 struct entry {
     struct call *call;
     struct map_node by_key;
-    struct map_node by_invite;  /* Call-ID, From tag and CSeq number of its first INVITE: the newest call with them */
-    struct map_node by_call_id; /* the newest call with this Call-ID */
-    struct list namesakes;      /* all calls with this Call-ID: a ring without a head, the next is the next older */
+    struct map_node by_invite;    /* Call-ID, From tag and CSeq number of its first INVITE: the newest call with them */
+    struct map_node by_replacing; /* the same of the last INVITE with Replaces that it took */
+    struct map_node by_call_id;   /* the newest call with this Call-ID */
+    struct list namesakes;        /* all calls with this Call-ID: a ring without a head, the next is the next older */
     struct map_node by_trace;
     struct map_node by_dial; /* of a call that we place: key of who asked for it */
     char *invite_text;       /* key in by_invite */
+    char *replacing_text;    /* … in by_replacing */
     struct list all;
     struct list dirty;           /* to be committed at this turn's end */
     int64_t due_ms[CALL_TIMERS]; /* monotonic, as armed: a step of the wall clock moves none; 0: not armed */
@@ -36,6 +38,7 @@ struct entry {
 struct calls {
     struct map by_key;
     struct map by_invite;
+    struct map by_replacing;
     struct map by_call_id;
     struct map by_trace;
     struct map by_dial;

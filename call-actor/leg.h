@@ -23,6 +23,8 @@
 Store__ServerTxn *leg_txn_find(const struct call *c, struct span key);
 /** Keep a transaction. An INVITE's head is written into it. */
 Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in);
+/** The same of an INVITE that opens the dialog of this side. */
+Store__ServerTxn *leg_txn_open_for(struct call *c, const struct call_input *in, const struct side *to);
 /** The same in two steps: one that is kept elsewhere until it is answered. */
 Store__ServerTxn *leg_txn_new(const struct call *c, const struct call_input *in);
 void leg_txn_add(struct call *c, Store__ServerTxn *txn);

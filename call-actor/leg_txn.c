@@ -64,13 +64,18 @@ static void make_room(struct call *c)
 }
 
 /* Via to CSeq with our tag in To, and no status line. Record-Route is in it; a refusal leaves it out again. */
+static void keep_head(Store__ServerTxn *txn, struct buf *reply)
+{
+    size_t line = span_find(buf_span(reply), '\n') + 1;
+    row_bytes(&txn->head, span_from(buf_span(reply), line));
+    buf_fini(reply);
+}
+
 void leg_txn_keep_head(const struct call *c, Store__ServerTxn *txn, const struct call_input *in)
 {
     struct buf b;
     leg_begin(&b, c, in, 200);
-    size_t line = span_find(buf_span(&b), '\n') + 1;
-    row_bytes(&txn->head, span_from(buf_span(&b), line));
-    buf_fini(&b);
+    keep_head(txn, &b);
 }
 
 Store__ServerTxn *leg_txn_new(const struct call *c, const struct call_input *in)
@@ -96,6 +101,17 @@ Store__ServerTxn *leg_txn_open(struct call *c, const struct call_input *in)
     Store__ServerTxn *txn = leg_txn_new(c, in);
     if (in->msg->method == SIP_M_INVITE)
         leg_txn_keep_head(c, txn, in);
+    leg_txn_add(c, txn);
+    return txn;
+}
+
+Store__ServerTxn *leg_txn_open_for(struct call *c, const struct call_input *in, const struct side *to)
+{
+    struct buf b;
+    Store__ServerTxn *txn = leg_txn_new(c, in);
+    txn->leg = to->id;
+    leg_begin_apart(&b, in, 200, to->d->local_tag);
+    keep_head(txn, &b);
     leg_txn_add(c, txn);
     return txn;
 }

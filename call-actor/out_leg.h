@@ -25,6 +25,7 @@ enum out_leg_state {
     OUT_LEG_UP = 4,         /* acknowledged */
     OUT_LEG_ENDING = 5,     /* our BYE is out */
     OUT_LEG_OVER = 6,
+    OUT_LEG_JOINING = 7, /* it called us, to take somebody's place; who stays has not answered (replace.h) */
     OUT_LEG_STATES
 };
 
@@ -43,7 +44,9 @@ enum out_leg_state {
     X(HANG_UP, "hang up")              /* we end it */                                                                 \
     X(BYE, "BYE")                      /* the callee ends it */                                                        \
     X(BYE_DONE, "BYE done")            /* final answer to our BYE, or none in time */                                  \
-    X(TAKEN, "taken")                  /* its dialog has become the A leg's: of a call that we place */
+    X(TAKEN, "taken")                  /* its dialog has become the A leg's: of a call that we place */                \
+    X(CAME, "came")                    /* nobody is called: it has called us, to take somebody's place */              \
+    X(JOINED, "joined")                /* … and has taken it */
 
 enum out_leg_event {
 #define OUT_LEG_EVENT_ENUM(name, text) OUT_LEG_EV_##name,

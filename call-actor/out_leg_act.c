@@ -114,6 +114,7 @@ static void send_invite(struct call *c, struct call_effects *fx, Store__OutLeg *
         die(EX_INTERNAL, "an INVITE of ours has no room");
     leg_request_put(&leg->invite, leg_request_new(c, "INVITE", leg->dialog, cseq, buf_span(&raw)));
     row_text(&leg->invite->next_hop, span_cstr(leg->target->next_hop));
+    leg->invite->own = leg->target->own;
     buf_fini(&raw);
     fx_request(fx, "INVITE", leg->invite, leg->id);
 }

@@ -10,7 +10,7 @@
 static const char *const state_names[OUT_LEG_STATES] = {
     [OUT_LEG_CALLING] = "calling", [OUT_LEG_RINGING] = "ringing", [OUT_LEG_CANCELLING] = "cancelling",
     [OUT_LEG_ACKING] = "acking",   [OUT_LEG_UP] = "up",           [OUT_LEG_ENDING] = "ending",
-    [OUT_LEG_OVER] = "over",
+    [OUT_LEG_OVER] = "over",       [OUT_LEG_JOINING] = "joining",
 };
 
 static const char *const event_names[OUT_LEG_EVENTS] = {
@@ -37,6 +37,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_TO(NULL, OUT_LEG_JOINING),
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_RINGING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_TO(out_leg_provisional, OUT_LEG_RINGING),
@@ -54,6 +56,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_CANCELLING] = { /* a 2xx that crosses the CANCEL is acknowledged, and its session ended */
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -71,6 +75,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_NEVER,
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_ACKING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -88,6 +94,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_TO(out_leg_over, OUT_LEG_OVER),
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_UP] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -105,6 +113,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_TO(out_leg_over, OUT_LEG_OVER),
         [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
         [OUT_LEG_EV_TAKEN]        = FSM_TO(out_leg_taken, OUT_LEG_OVER),
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_ENDING] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -122,6 +132,8 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_IGNORE, /* both at once: ours goes on waiting for its answer */
         [OUT_LEG_EV_BYE_DONE]     = FSM_TO(out_leg_over, OUT_LEG_OVER),
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
     },
     [OUT_LEG_OVER] = {
         [OUT_LEG_EV_PROVISIONAL]  = FSM_IGNORE,
@@ -139,6 +151,27 @@ static const struct fsm_cell cells[OUT_LEG_STATES][OUT_LEG_EVENTS] = {
         [OUT_LEG_EV_BYE]          = FSM_IGNORE,
         [OUT_LEG_EV_BYE_DONE]     = FSM_IGNORE,
         [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_NEVER,
+    },
+    [OUT_LEG_JOINING] = { /* it has no INVITE of ours that could be answered, and no BYE before its 200 */
+        [OUT_LEG_EV_PROVISIONAL]  = FSM_NEVER,
+        [OUT_LEG_EV_PROVISIONAL_AGAIN] = FSM_NEVER,
+        [OUT_LEG_EV_ANSWER]       = FSM_NEVER,
+        [OUT_LEG_EV_ANSWER_WAITS] = FSM_NEVER,
+        [OUT_LEG_EV_ANSWER_UNFIT] = FSM_NEVER,
+        [OUT_LEG_EV_ANSWER_AGAIN] = FSM_NEVER,
+        [OUT_LEG_EV_CHALLENGE]    = FSM_NEVER,
+        [OUT_LEG_EV_TOO_SHORT]    = FSM_NEVER,
+        [OUT_LEG_EV_REFUSAL]      = FSM_NEVER,
+        [OUT_LEG_EV_CANCEL]       = FSM_TO(out_leg_over, OUT_LEG_OVER),
+        [OUT_LEG_EV_ACK]          = FSM_NEVER,
+        [OUT_LEG_EV_HANG_UP]      = FSM_NEVER,
+        [OUT_LEG_EV_BYE]          = FSM_NEVER,
+        [OUT_LEG_EV_BYE_DONE]     = FSM_NEVER,
+        [OUT_LEG_EV_TAKEN]        = FSM_NEVER,
+        [OUT_LEG_EV_CAME]         = FSM_NEVER,
+        [OUT_LEG_EV_JOINED]       = FSM_TO(NULL, OUT_LEG_UP),
     },
 };
 /* clang-format on */

@@ -61,6 +61,16 @@ Store__ClientTxn *relay_invite_out(const struct call *c, uint32_t *to)
     return r->request;
 }
 
+bool relay_is_asked(const struct call *c)
+{
+    return in_state(c, RELAY_ASKED) != NULL;
+}
+
+bool relay_has_answered(const struct call *c)
+{
+    return in_state(c, RELAY_ANSWERED) != NULL;
+}
+
 bool relay_waits_for_answer(const struct call *c)
 {
     const Store__Relay *r = in_state(c, RELAY_ANSWERED);
@@ -134,7 +144,7 @@ static bool send_request(struct call *c, struct call_effects *fx, Store__Relay *
     return fits;
 }
 
-void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
+void relay_pass_on(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
     struct span target;
     Store__Relay *r = open_first(c);
@@ -147,9 +157,14 @@ void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *
     if (dialog_target_of(st->in->msg, &target))
         row_text(&r->target, target);
     dialog_note_request(st->side.d, st->in->msg, st->in->source);
-    leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
     if (!send_request(c, fx, r, st->sdp, SPAN("")))
         die(EX_INTERNAL, "an offer that is passed on has no room");
+}
+
+void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    leg_txn_keep_head(c, leg_txn_open(c, st->in), st->in);
+    relay_pass_on(c, fx, st);
 }
 
 void relay_cancel(struct call *c, struct call_effects *fx, struct span reason)

@@ -38,6 +38,11 @@ Store__ClientTxn *relay_invite_out(const struct call *c, uint32_t *to);
 bool relay_updates(const struct call *c, uint32_t to);
 /** The relay whose request has this branch, or NULL. */
 Store__Relay *relay_of_response(const struct call *c, struct span branch);
+/** The last offer that was passed on has no final response yet; it has one, and was accepted: the ACK is awaited. */
+bool relay_is_asked(const struct call *c);
+bool relay_has_answered(const struct call *c);
+/** st->in, whose server transaction is open, goes to the other side. */
+void relay_pass_on(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** st->in is a re-INVITE, or an UPDATE with an offer, that can be passed on. */
 void relay_ask(struct call *c, struct call_effects *fx, const struct call_step *st);
 /** A response to it, or none. */

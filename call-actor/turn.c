@@ -45,6 +45,7 @@ static void do_request(struct actor *a, struct call_effect *f)
     m.raw = bytes_of(f->raw, f->raw_len);
     m.dest = &f->peer;
     m.next_hop = f->next_hop;
+    m.own = f->own;
     sent(a, bus_send(a->edge, PLANE_EDGE_SEND_REQUEST, &m.base));
 }
 

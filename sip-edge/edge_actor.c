@@ -148,7 +148,7 @@ static const char *begin(struct edge_shard *s, const Plane__SendRequest *m)
 {
     struct edge_path dest;
     struct edge_hop_args a = {
-        .shard = s, .key = buf_span(&s->edge->key), .txn = edge_span(m->txn), .raw = edge_span(m->raw)};
+        .shard = s, .key = buf_span(&s->edge->key), .txn = edge_span(m->txn), .raw = edge_span(m->raw), .own = m->own};
     if (has_dest(m)) {
         if (!edge_path_from_plane(m->dest, &dest))
             return "destination is no address of a transport there is";

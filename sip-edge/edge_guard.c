@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/sip/sip_status.h"
 #include "common/sip/sip_txn_key.h"
+#include "sip-edge/edge_hairpin.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_shard.h"
 #include "sip-edge/edge_stat.h"
@@ -145,7 +146,7 @@ static bool new_passes(struct edge *e, struct source *s, const struct edge_path 
 
 bool edge_guard_request(struct edge *e, const struct edge_path *from)
 {
-    if (edge_guard_trusts(e, from))
+    if (edge_guard_trusts(e, from) || edge_hairpin_is(e, &e->msg))
         return true;
     struct source *s = source_of(e, from);
     if (s == NULL) {

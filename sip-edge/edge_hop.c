@@ -64,19 +64,28 @@ static bool prepare_for(struct edge *e, struct span raw, struct span branch, str
     return prepare(e, raw, branch, method, to);
 }
 
+/* How a request that is prepared leaves. */
+struct sending {
+    struct span txn;
+    struct span branch;
+    const struct edge_path *to;
+    struct edge_hop *hop;
+    bool switched;
+    bool own;
+};
+
 /* e->line and e->again hold the request. false: no room */
-static bool send_prepared(struct edge_shard *s, struct span txn, struct span branch, const struct edge_path *to,
-                          bool switched, struct edge_hop *hop)
+static bool send_prepared(struct edge_shard *s, const struct sending *how)
 {
     struct edge *e = s->edge;
     edge_guard_learn(e, e->again.from_tag);
     if (e->again.method == SIP_M_ACK) { /* of a 2xx: no transaction (RFC 3261 §17.1) */
         edge_stat_sent_request(SIP_M_ACK);
-        e->out.send(e->out.user, to, buf_span(&e->line), span_of(NULL, 0), false);
+        e->out.send(e->out.user, how->to, buf_span(&e->line), span_of(NULL, 0), false);
         return true;
     }
     buf_reset(&e->other_key);
-    buf_put_span(&e->other_key, branch);
+    buf_put_span(&e->other_key, how->branch);
     buf_putc(&e->other_key, ';');
     buf_put_span(&e->other_key, e->again.method_text);
     if (e->other_key.failed)
@@ -84,17 +93,18 @@ static bool send_prepared(struct edge_shard *s, struct span txn, struct span bra
     struct edge_txn_args a = {.kind = e->again.method == SIP_M_INVITE ? TXN_ICT : TXN_NICT,
                               .method = e->again.method,
                               .key = buf_span(&e->other_key),
-                              .id_len = txn.len,
+                              .id_len = how->txn.len,
                               .request = buf_span(&e->line),
-                              .path = to,
+                              .path = how->to,
                               .shard = s,
-                              .hop = hop,
-                              .switched = switched};
+                              .hop = how->hop,
+                              .own = how->own,
+                              .switched = how->switched};
     struct edge_txn *x = edge_txn_new(e, &a);
     if (x == NULL)
         return false;
-    if (hop != NULL)
-        hop->x = x;
+    if (how->hop != NULL)
+        how->hop->x = x;
     (void)edge_txn_do(x, TXN_TU_REQUEST, NULL);
     return true;
 }
@@ -110,10 +120,10 @@ const char *edge_hop_direct(const struct edge_hop_args *a)
     if (!branch_is_good(a->txn))
         return "bad branch";
     struct edge_path to = *a->dest;
-    bool switched;
-    if (!prepare_for(e, a->raw, a->txn, span_from(a->key, a->txn.len), &to, &switched))
+    struct sending how = {.txn = a->txn, .branch = a->txn, .to = &to, .own = a->own};
+    if (!prepare_for(e, a->raw, a->txn, span_from(a->key, a->txn.len), &to, &how.switched))
         return "malformed request";
-    if (!send_prepared(a->shard, a->txn, a->txn, &to, switched, NULL))
+    if (!send_prepared(a->shard, &how))
         tell_no_room(a->shard, a->txn);
     return NULL;
 }
@@ -251,11 +261,11 @@ static void try_candidate(struct edge_hop *h)
                                span_of(h->key + h->key_len, h->name_len)}; /* RFC 5922 §4: never what DNS made of it */
     struct span b = branch_of(txn_of(h), h->at, branch);
     bool ack = is_ack(h);
-    bool switched;
-    bool ready = prepare_for(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), &to, &switched);
+    struct sending how = {.txn = txn_of(h), .branch = b, .to = &to, .hop = h};
+    bool ready = prepare_for(e, span_of(h->raw.p, h->raw.len), b, span_from(key_of(h), h->txn_len), &to, &how.switched);
     if (ready && h->at + 1 == h->cnt)
         edge_bytes_forget(e, &h->raw);
-    if (!ready || !send_prepared(h->shard, txn_of(h), b, &to, switched, h))
+    if (!ready || !send_prepared(h->shard, &how))
         fail(h, ready ? PLANE__TXN_FAILED__CAUSE__NO_ROOM : PLANE__TXN_FAILED__CAUSE__TRANSPORT,
              ready ? "too many transactions" : "malformed request");
     else if (ack)

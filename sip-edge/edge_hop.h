@@ -44,6 +44,7 @@ struct edge_hop_args {
     struct span raw;
     const struct edge_path *dest; /* locate: the last resort; may be NULL */
     struct span name;             /* locate: filled in by it */
+    bool own;                     /* direct: it comes back to us */
 };
 /** Send to a->dest, without more ado. returns NULL, or why it cannot be sent (static) */
 const char *edge_hop_direct(const struct edge_hop_args *a);

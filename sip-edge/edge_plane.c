@@ -3,6 +3,7 @@
 #include "common/rt/bus.h"
 #include "common/sip/sip_index.h"
 #include "sip-edge/edge_guard.h"
+#include "sip-edge/edge_hairpin.h"
 
 static ProtobufCBinaryData data_of(struct span s)
 {
@@ -78,7 +79,8 @@ int edge_tell_request(struct edge_shard *s, const struct edge_told_request *a)
     r.source = &source;
     r.cancels = data_of(a->cancels);
     r.repeated = a->repeated;
-    r.must_authenticate = edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
+    r.own = edge_hairpin_is(s->edge, a->msg);
+    r.must_authenticate = !r.own && edge_guard_policy(s->edge, a->msg, a->from).act == POLICY_CHALLENGE;
     r.trusted = edge_guard_trusts(s->edge, a->from);
     r.local_addr = text.local;
     /* A phone does not notice when its registration takes a moment longer, and those of a moment share what costs

@@ -5,8 +5,10 @@
 #include "common/rt/killpoint.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_caps.h"
+#include "common/sip/sip_replaces.h"
 #include "common/sip/sip_txn_key.h"
 #include "sip-edge/edge_acks.h"
+#include "sip-edge/edge_hairpin.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -22,6 +24,7 @@ struct fresh {
     struct edge_shard *shard;
     bool in_dialog; /* it has a To tag */
     bool charged;   /* see edge_guard_charges */
+    bool own;       /* see edge_hairpin_is */
 };
 
 /* reason: of the status line; why: for the log, where the reason phrase says too little. Either may be empty. */
@@ -103,6 +106,10 @@ static bool method_passes(const struct fresh *f)
 static bool policy_passes(const struct fresh *f)
 {
     struct policy p = edge_guard_policy(f->e, f->m, f->from);
+    if (f->own)
+        return true;
+    if (edge_hairpin_is_lost(f->e, f->m, f->from))
+        p.act = POLICY_DROP;
     switch ((enum policy_act)p.act) {
     case POLICY_PASS:
     case POLICY_CHALLENGE:
@@ -157,6 +164,16 @@ static bool require_passes(const struct fresh *f)
     if (f->m->method == SIP_M_CANCEL || sip_caps_meets_require(f->m))
         return true;
     refuse(f, 420, SPAN(""));
+    return false;
+}
+
+/* RFC 3891 §3 */
+static bool replaces_passes(const struct fresh *f)
+{
+    struct sip_replaces r;
+    if (sip_replaces_of(&r, f->m) >= 0)
+        return true;
+    refuse(f, 400, SPAN("Malformed Or Misplaced Replaces"));
     return false;
 }
 
@@ -335,9 +352,10 @@ static void on_cancel(struct fresh *f)
 static void on_new_request(struct edge *e, const struct edge_path *from)
 {
     struct fresh f = {.e = e, .m = &e->msg, .from = from, .in_dialog = e->msg.to_tag.len > 0};
-    f.charged = edge_guard_charges(e, from, e->msg.to_tag);
+    f.own = edge_hairpin_is(e, &e->msg);
+    f.charged = !f.own && edge_guard_charges(e, from, e->msg.to_tag);
     if (!method_passes(&f) || !policy_passes(&f) || !scheme_passes(&f) || /* §8.2.1, §8.2.2 */
-        !merge_passes(&f) || !require_passes(&f))
+        !merge_passes(&f) || !require_passes(&f) || !replaces_passes(&f))
         return;
     if (f.m->method == SIP_M_OPTIONS && !f.in_dialog) {
         answer_options(&f);

@@ -11,6 +11,7 @@
 #include "common/rt/killpoint.h"
 #include "common/sip/sip_addr.h"
 #include "common/sip/sip_refer.h"
+#include "common/sip/sip_replaces.h"
 #include "common/sip/sip_uri.h"
 #include "sip-edge/edge_acks.h"
 #include "sip-edge/edge_rx.h"
@@ -51,9 +52,16 @@ static struct edge_shard *shard_of_target_dialog(struct edge *e, const struct si
     return s != NULL ? s : edge_shard_by_tag(e, d.local_tag);
 }
 
+/* RFC 3891: whose dialog it names does what it asks for. */
+static struct edge_shard *shard_of_replaced(struct edge *e, const struct sip_msg *m)
+{
+    struct sip_replaces r;
+    return sip_replaces_of(&r, m) > 0 ? edge_shard_by_tag(e, r.to_tag) : NULL;
+}
+
 struct edge_shard *edge_shard_of_new(struct edge *e, const struct sip_msg *m)
 {
-    struct edge_shard *s = m->method == SIP_M_REFER ? shard_of_target_dialog(e, m) : NULL;
+    struct edge_shard *s = m->method == SIP_M_REFER ? shard_of_target_dialog(e, m) : shard_of_replaced(e, m);
     if (s != NULL)
         return s;
     if (m->method == SIP_M_REGISTER && e->shard_cnt > 1 && has_user(e, m))

@@ -11,8 +11,8 @@ void edge_shards_fini(struct edge *e);
 
 /** The actor whose dialog has this local tag, or NULL when no tag of ours looks like it. */
 struct edge_shard *edge_shard_by_tag(struct edge *e, struct span tag);
-/** For a request outside a dialog: a REGISTER by its user, anything else by Call-ID; the same in every run of this
- * process. */
+/** For a request outside a dialog: a REGISTER by its user, an INVITE that replaces a dialog by that one's tag of ours,
+ * anything else by Call-ID; the same in every run of this process. */
 struct edge_shard *edge_shard_of_new(struct edge *e, const struct sip_msg *m);
 /** The actor that chose this branch ("z9hG4bK" and an id), or NULL. */
 struct edge_shard *edge_shard_by_branch(struct edge *e, struct span branch);

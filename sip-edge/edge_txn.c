@@ -108,6 +108,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     x->in_dialog = a->in_dialog;
     x->charged = a->charged;
     x->mute = a->mute;
+    x->own = a->own;
     x->switched = a->switched;
     x->path = *a->path;
     x->reply_port = a->reply_port;

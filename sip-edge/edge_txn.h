@@ -20,6 +20,7 @@ struct edge_txn {
     bool asked;             /* server: the actor, as it runs now, was given the request */
     bool asked_before;      /* … one that is gone was */
     bool mute;              /* client: a CANCEL of our own; nobody is told */
+    bool own;               /* client: for ourselves (edge_hairpin.h) */
     bool untold;            /* client: the actor was away when the last word came */
     bool switched;          /* client: too long for UDP, so it went over TCP (edge_switch.h) */
     bool turned;            /* server: its replies go to the sent-by (edge_back.h) */
@@ -70,6 +71,7 @@ struct edge_txn_args {
     bool in_dialog;
     bool charged;
     bool mute;
+    bool own;
     bool switched;
 };
 

@@ -15,8 +15,8 @@
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
 #define SIP_CAPS_ACCEPT_LANGUAGE "en" /* of our reason phrases; a body has none that would matter to us */
-/* … of an INVITE whose provisionals cannot be acknowledged: RFC 4028, RFC 4488, RFC 4538; and RFC 3262 */
-#define SIP_CAPS_SUPPORTED_BUT_100REL "timer, norefersub, tdialog"
+/* … of an INVITE whose provisionals cannot be acknowledged: RFC 4028, RFC 3891, RFC 4488, RFC 4538; and RFC 3262 */
+#define SIP_CAPS_SUPPORTED_BUT_100REL "timer, replaces, norefersub, tdialog"
 #define SIP_CAPS_SUPPORTED "100rel, " SIP_CAPS_SUPPORTED_BUT_100REL
 #define SIP_CAPS_REGISTER "path, outbound" /* of a REGISTER instead (RFC 3327, RFC 5626) */
 

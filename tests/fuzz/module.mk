@@ -7,7 +7,7 @@
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS_sip_msg = tests/torture
 FUZZ_SEEDS_sip_caps = tests/torture tests/fuzz/corpus/sip_msg
-$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body sip_refer txn call register challenge identity route service,\
+$(foreach n,sip_msg sip_index sip_caps sip_frame sip_addr sip_via sip_uri sip_num sip_auth sip_body sip_refer sip_replaces txn call register challenge identity route service,\
     $(eval FUZZ_DICT_$(n) = sip.dict))
 FUZZ_DICT_offer = sdp.dict
 FUZZ_LIBS_txn = $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)

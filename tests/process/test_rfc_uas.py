@@ -283,6 +283,7 @@ class TestReplies(RawTest):
         self.assertEqual(status(answer), 200)
         for name in ("Allow", "Accept", "Accept-Encoding", "Accept-Language", "Supported"):
             self.assertIsNotNone(header(answer, name), name)
+        self.assertIn("replaces", header(answer, "Supported"))
 
     def cancel_of(self, invite):
         cancel = Raw(self.ua, "CANCEL", uri=invite.uri, Contact=None)

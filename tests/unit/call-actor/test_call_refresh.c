@@ -68,7 +68,7 @@ static void we_refresh_by_update(void **s)
         kit_assert_has(update, "UPDATE sip:ali@192.0.2.1:5070 SIP/2.0\r\n");
         kit_assert_has(update, "Session-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n");
         kit_assert_has(update, "Contact: <sip:sentiric@203.0.113.5:5060>\r\n");
-        kit_assert_has(update, "Supported: timer, norefersub, tdialog\r\n");
+        kit_assert_has(update, "Supported: timer, replaces, norefersub, tdialog\r\n");
         kit_assert_has(update, "Content-Length: 0\r\n\r\n");
         assert_int_equal(refresh_in_s(k), 900); /* the expiry */
         refresh_says(k, 0, 200, "Session-Expires: 1800;refresher=uac\r\n", NULL);

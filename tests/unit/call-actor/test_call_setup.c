@@ -224,7 +224,7 @@ static void replies_open_the_dialog(void **s)
         "CSeq: 10 INVITE\r\n",
         "Contact: <sip:sentiric@203.0.113.5:5060>\r\n",
         "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER\r\n",
-        "Supported: 100rel, timer, norefersub, tdialog\r\n",
+        "Supported: 100rel, timer, replaces, norefersub, tdialog\r\n",
         "Server: sig/1\r\n",
     };
     char to[128];

@@ -55,6 +55,9 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_TRANSFER_FAILED:
     case CALL_EV_TRANSFER_RINGS:
     case CALL_EV_BYE_OLD:
+    case CALL_EV_REPLACE:
+    case CALL_EV_REPLACE_US:
+    case CALL_EV_REPLACE_LOST:
     case CALL_EV_DIAL_JOIN:
     case CALL_EV_DIAL_FAILED:
         return state != CALL_ST_ESTABLISHED;

@@ -8,7 +8,7 @@ static void we_acknowledge_for_who_cannot(void **s)
 {
     struct kit *k = *s;
     ring(k, BRIDGE_CALLER_OFFER, NULL);
-    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: 100rel, timer, norefersub, tdialog\r\n");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: 100rel, timer, replaces, norefersub, tdialog\r\n");
     BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_EARLY, .more = RELIABLE(7));
     struct call_effect *ack = bridge_request(k, 1, "PRACK");
     kit_assert_has(ack, "PRACK sip:bob@198.51.100.20:5062 SIP/2.0\r\n");
@@ -98,7 +98,7 @@ static void no_offer_can_come_reliably_to_who_cannot_answer(void **s)
 {
     struct kit *k = *s;
     ring(k, "", NULL);
-    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: timer, norefersub, tdialog\r\n");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: timer, replaces, norefersub, tdialog\r\n");
     BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_OFFER, .more = RELIABLE(7));
     assert_null(bridge_request(k, 1, "PRACK"));
     assert_non_null(bridge_reply(k, 0, 183));
@@ -198,7 +198,7 @@ static void the_answer_in_prack_passes_end_to_end(void **s)
 {
     struct kit *k = *s;
     ring(k, "", SUPPORTS);
-    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: 100rel, timer, norefersub, tdialog\r\n");
+    kit_assert_has(bridge_request(k, 1, "INVITE"), "Supported: 100rel, timer, replaces, norefersub, tdialog\r\n");
     BRIDGE_SAYS(k, 1, .status = 183, .body = BRIDGE_OFFER, .more = RELIABLE(7));
     uint32_t rseq = rseq_of(bridge_reply(k, 0, 183));
     kit_assert_has(bridge_reply(k, 0, 183), BRIDGE_OFFER);
