@@ -12,24 +12,25 @@ from harness import EXCHANGE, KINDS
 
 EARLY = ("call.started", "call.ended")
 KEY = "call.dtmf.received"
+MOVED = ("call.transfer.started", "call.transfer.completed")
 GAP_MIN_S = 0.02
-COMMANDS = {"p": "call.terminate.request", "t": "call.transfer.request"}
+TERMINATE = "call.terminate.request"
 
 
 class Queue(harness.Events):
     """The events of each call, without their bodies; who is to be ended or moved by the platform is, as soon as call.answered says he is there."""
 
-    def __init__(self, broker, target):
-        self.target = target
+    def __init__(self, broker, mover):
+        self.mover = mover
         self.ids, self.calls, self.doubles, self.deliveries = set(), collections.defaultdict(list), 0, 0
         self.last, self.gaps = None, []
         super().__init__(broker)
 
     def command(self, channel, call_id):
-        key = COMMANDS.get(call_id[:1] if call_id[1:2] == "-" else "")
-        if key:
-            body = {"callId": call_id, "target": self.target, "targetUri": self.target, "idempotencyKey": "chaos-" + call_id}
-            channel.basic_publish(EXCHANGE, key, json.dumps(body).encode())
+        if call_id.startswith("p-"):
+            channel.basic_publish(EXCHANGE, TERMINATE, json.dumps({"callId": call_id}).encode())
+        elif call_id.startswith("t-"):
+            self.mover.todo.put(call_id)
 
     def take(self, channel, method, properties, body):
         now = time.time()
@@ -57,7 +58,7 @@ class Queue(harness.Events):
                 return connection.close()
             if method is None:
                 continue
-            if method.routing_key.startswith("call.") and method.routing_key not in COMMANDS.values():
+            if method.routing_key.startswith("call.") and method.routing_key != TERMINATE:
                 self.take(channel, method, properties, body)
             channel.basic_ack(method.delivery_tag)
 
@@ -80,7 +81,7 @@ def events_of(calls, queue, strangers_ok):
             bad("disorder", call_id, keys)
         elif not ({"well": main == KINDS, "cancelled": main in ((), EARLY)}.get(outcome, main in ((), EARLY, KINDS))):
             bad("missing", call_id, keys)
-        elif outcome == "well" and keys.count(KEY) != (kind in "hr"):
+        elif outcome == "well" and (keys.count(KEY) != (kind in "hr") or (kind == "t" and tuple(k for k in keys if "transfer" in k) != MOVED)):
             bad("keys", call_id, keys)
     others = [keys for call_id, keys in told.items()]
     if sum(keys == KINDS for keys in others) < strangers_ok or any(keys not in (KINDS, EARLY) for keys in others):

@@ -1,6 +1,7 @@
 """Debian's Kamailio as registrar and call proxy under the same calls, killed in the same way: a worker process so often.
 
-Two UDP workers, transactions (tm), bindings in SQLite and written through before the 200 (usrloc db_mode 1). When it ends it is started
+Two UDP workers, transactions (tm), bindings in SQLite, written every second (usrloc db_mode 2; written through, mode 1, two workers meet in
+SQLite's lock and a tenth of the registrations is refused without any kill). When it ends it is started
 again as Debian's unit has it: Restart=on-failure, after systemd's tenth of a second. What the platform answers has no counterpart here.
 """
 import os
@@ -45,7 +46,8 @@ loadmodule "auth.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 modparam("usrloc", "db_url", "sqlite:///{folder}/location.db")
-modparam("usrloc", "db_mode", 1)
+modparam("usrloc", "db_mode", 2)
+modparam("usrloc", "timer_interval", 1)
 modparam("registrar", "max_expires", 7200)
 modparam("auth", "nonce_count", 1)
 modparam("auth", "qop", "auth")
@@ -144,6 +146,7 @@ def run(args):
         try:
             ours.register(port, 1, 1, 10, "--prefix", CALLEE, "--contact", f"127.0.0.1:{callee_port}").finish(30)
             first = ours.register(port, args.users, args.users, 200).finish(120)
+            time.sleep(3)  # until they are written
             wire, monkey = books.Wire(port, folder), Monkey(served, args.rng)
             user = CALLEE + "0"
             load = ours.Load(port, callee_port, folder, count=args.calls_max, rate=args.rate, hold=args.hold, within=100,

@@ -10,6 +10,7 @@ import time
 import books
 import disturb
 import harness
+import mover
 import regload
 import sipp
 from harness import Broker, Platform, Stack
@@ -70,7 +71,8 @@ class Service(Stack):
             for name in ("user", "dialplan"):
                 self.platforms[name].start()
             super().start()
-            self.events = books.Queue(self.broker, self.callee)
+            self.mover = mover.Mover(self.runtime, self.callee)
+            self.events = books.Queue(self.broker, self.mover)
             return self
         except BaseException:
             self.tear_down()
@@ -142,6 +144,7 @@ def run(args, monkeys):
         seconds = time.time() - began
         r = {"load": load.finish(QUIET_S * 2), "sipp": sipp.finish(strangers, folder, QUIET_S), "phones": phones.finish(QUIET_S)}
         r["first"], r["seconds"], r["book"], r["complaints"] = first, seconds, monkey.book, load.complaints()
+        stack.mover.finish()
         settle(stack, r)
         r["wire"] = wire.finish()
         r["calls"] = books.calls_of(load.calls_path)
