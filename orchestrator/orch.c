@@ -126,11 +126,22 @@ static int open_serve(struct orch *o)
     return busy ? EX_BUSY : EX_BADUSE;
 }
 
+static void look_at_clock(struct orch *o)
+{
+    int64_t by_ms = set_back_by(&o->clock, clock_now());
+    if (by_ms == 0 || o->stopping)
+        return;
+    log_ev(LOG_WARN, "the clock was set back, by which the library's timers wait: a new orchestrator takes over",
+           log_n("by_ms", by_ms));
+    orch_stop(o->worker, ORCH_CLOCK_GRACE_MS);
+}
+
 static void on_tick(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
     struct orch *o = t->owner;
     orch_jobs_tick(o);
+    look_at_clock(o);
     loop_timer_in(o->loop, t, ORCH_TICK_MS);
 }
 

@@ -10,6 +10,7 @@
 #include "orchestrator/grpc_serve.h"
 #include "orchestrator/job.h"
 #include "orchestrator/port_book.h"
+#include "orchestrator/set_back.h"
 #include "orchestrator/svc.h"
 
 #define ORCH_SHARDS_MAX ANSWERS_ASKERS_MAX
@@ -28,8 +29,9 @@ enum orch_right {
     ORCH_RIGHTS,
 };
 
-#define ORCH_ASK_MS 3000       /* how long a caller of our server waits for the actors */
-#define ORCH_STOP_SETTLE_MS 50 /* between the last answer and the exit */
+#define ORCH_ASK_MS 3000         /* how long a caller of our server waits for the actors */
+#define ORCH_CLOCK_GRACE_MS 2000 /* for ports that are being taken when the clock is set back */
+#define ORCH_STOP_SETTLE_MS 50   /* between the last answer and the exit */
 #define ORCH_STEPS_KEPT 4
 
 #define ORCH_PORTS_WAIT_MS 1000 /* a phase of orch_ports.c, and a short absence of media-service, at most */
@@ -200,6 +202,7 @@ struct orch {
     Plane__Dependency deps[SVC_COUNT];
     Plane__Dependency *dep_list[SVC_COUNT];
     struct timer tick;
+    struct set_back clock;
     int64_t lookup_warned_ms;
     uint32_t lookups_unsaid; /* failed look-ups that no line told of since then */
     bool draining;

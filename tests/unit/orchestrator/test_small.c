@@ -5,6 +5,7 @@
 #include "orchestrator/grpc_may.h"
 #include "orchestrator/link_why.h"
 #include "orchestrator/rpc_code.h"
+#include "orchestrator/set_back.h"
 #include "orchestrator/text.h"
 #include "proto/plane.pb-c.h"
 #include <stdio.h>
@@ -236,6 +237,28 @@ static void test_code_names(void **state)
     assert_string_equal(rpc_code_name(RPC_UNAVAILABLE), "UNAVAILABLE");
 }
 
+/* --- the wall clock --------------------------------------------------------------------------------------------- */
+
+static void test_set_back(void **state)
+{
+    (void)state;
+    struct set_back s = {0};
+    struct now now = {.mono_ms = 5000, .wall_ms = 1700000000000};
+    static const struct {
+        int64_t mono_ms, wall_ms; /* that pass until the next look */
+        int64_t by_ms;
+    } rows[] = {
+        {0, 0, 0},         {250, 250, 0},     {250, 3600250, 0},        {250, 250, 0},
+        {250, -749, 0},    {250, -750, 1000}, {250, -3600000, 3600250}, {250, 250, 0},
+        {60000, 59999, 0}, {250, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        now.mono_ms += rows[i].mono_ms;
+        now.wall_ms += rows[i].wall_ms;
+        assert_int_equal(set_back_by(&s, now), rows[i].by_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,7 +266,7 @@ int main(void)
         cmocka_unit_test(test_message_texts),   cmocka_unit_test(test_trace_id),
         cmocka_unit_test(test_traceparent),     cmocka_unit_test(test_answers),
         cmocka_unit_test(test_answer_replaced), cmocka_unit_test(test_why),
-        cmocka_unit_test(test_code_names),
+        cmocka_unit_test(test_code_names),      cmocka_unit_test(test_set_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
