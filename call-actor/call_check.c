@@ -6,6 +6,7 @@
 #include "call-actor/leg.h"
 #include "call-actor/out_leg.h"
 #include "call-actor/pass.h"
+#include "call-actor/refer.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
@@ -173,9 +174,29 @@ static bool earlies_are_ours(const Store__CallRow *row)
            (row->n_out_legs == 0 && rel100_of_tag(&c, span_cstr(row->a->local_tag)) != NULL);
 }
 
+/* What its steps take for granted: somebody to be told, and a NOTIFY where one is out. */
+static bool refer_is_ours(const struct call *c, const Store__Refer *r)
+{
+    bool tells = r->sub == REFER_SUB_TELLS || r->sub == REFER_SUB_LAST;
+    const Store__Dialog *d = r->party <= c->row->n_out_legs ? refer_dialog(c, r) : NULL;
+    return r->sub < REFER_SUBS && d != NULL && d->peer != NULL && (r->notify != NULL) == tells &&
+           request_leads_somewhere(r->notify) && (r->done || c->row->state == CALL_ST_ESTABLISHED);
+}
+
+static bool refers_are_ours(const Store__CallRow *row)
+{
+    const struct call c = {.row = (Store__CallRow *)(uintptr_t)row}; /* only read */
+    bool talked = row->state == CALL_ST_ESTABLISHED || row->state == CALL_ST_ENDING || row->state == CALL_ST_ENDED;
+    for (size_t i = 0; i < row->n_refers; i++) {
+        if (!talked || !refer_is_ours(&c, row->refers[i]))
+            return false;
+    }
+    return row->n_refers <= REFERS_MAX;
+}
+
 bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
            invite_is_there(row) && dial_is_ours(row) && legs_are_ours(row) && relays_are_ours(row) &&
-           passes_are_ours(row) && earlies_are_ours(row);
+           passes_are_ours(row) && earlies_are_ours(row) && refers_are_ours(row);
 }

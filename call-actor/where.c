@@ -1,5 +1,6 @@
 #include "call-actor/where.h"
 
+#include "call-actor/call_act_bridge.h"
 #include "call-actor/call_row.h"
 #include "call-actor/gate.h"
 #include "call-actor/reach.h"
@@ -127,8 +128,7 @@ static size_t targets_of(const struct question *q, const Store__AorRow *row, Sto
     const struct entry *e = calls_by_key(&a->calls, q->call);
     if (e == NULL || e->gone)
         return 0;
-    const struct route_caller caller = {.destination = e->call->row->destination,
-                                        .may_leave = e->call->row->auth_user[0] != '\0'};
+    const struct route_caller caller = bridge_caller(e->call);
     size_t cnt = targets_like(q, &caller, row, false, out);
     return cnt > 0 ? cnt : targets_like(q, &caller, row, true, out);
 }

@@ -69,6 +69,9 @@ void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned
     case 420:
         write_unsupported(out, req);
         break;
+    case 489:
+        sip_write_hdr_z(out, SIP_H_ALLOW_EVENTS, SIP_CAPS_EVENTS);
+        break;
     case 469:
         sip_write_hdr_named(out, SPAN("Recv-Info"), SPAN(""));
         break;

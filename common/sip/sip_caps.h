@@ -11,6 +11,7 @@
 #define SIP_CAPS_ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER"
 /* In a call with somebody to give a message to, or to transfer. */
 #define SIP_CAPS_ALLOW_BRIDGED SIP_CAPS_ALLOW ", MESSAGE, SUBSCRIBE"
+#define SIP_CAPS_EVENTS "refer"
 #define SIP_CAPS_ACCEPT_INFO "application/dtmf-relay, application/dtmf"
 #define SIP_CAPS_ACCEPT "application/sdp, multipart/mixed, multipart/alternative"
 #define SIP_CAPS_ACCEPT_ENCODING "identity"
@@ -25,7 +26,7 @@ void sip_caps_write(struct buf *out, const char *allow);
 /**
  * The headers that this status asks for in a refusal of `req`: Allow (405, 501), Accept (406, 415), Accept-Encoding and
  * Accept-Language (415), Unsupported with the options it requires that are not understood (420), an empty Recv-Info
- * (469, RFC 6086 §5.2.2). Others: nothing.
+ * (469, RFC 6086 §5.2.2), Allow-Events (489, RFC 6665 §8.3.2). Others: nothing.
  */
 void sip_caps_write_refusal(struct buf *out, const struct sip_msg *req, unsigned status, const char *allow);
 

@@ -22,6 +22,8 @@ class Party:
         self.ua = dialog.ua if self.called else dialog.phone
         self.call_id = dialog.call_id
         self.heard = set()  # CSeq of the requests it has seen: repeats are no news
+        self.answers = {}  # CSeq: what it got; a repeat gets it again
+        self.repeats = []
         self.notified = []  # (status, Subscription-State, Event) in the order in which they were said
 
     def request(self, method, extra=(), body=""):
@@ -44,17 +46,29 @@ class Party:
 
     def next(self, method, seconds=5):
         """The next request of this method in its dialog that is no repeat."""
-        m = self.ua.expect(f"{method} to the {'caller' if self.called else 'callee'}", seconds,
-                           lambda m: m.first.startswith(method + " ") and header(m, "Call-ID") == self.call_id and
-                           header(m, "CSeq") not in self.heard)
+        def is_next(m):
+            if status(m) is not None or header(m, "Call-ID") != self.call_id:
+                return False
+            if header(m, "CSeq") not in self.heard:
+                return m.first.startswith(method + " ")
+            if header(m, "CSeq") in self.answers and not any(m is seen for seen in self.repeats):
+                self.repeats.append(m)
+                answer_with(self.ua, m, self.answers[header(m, "CSeq")])
+            return False
+        m = self.ua.expect(f"{method} to the {'caller' if self.called else 'callee'}", seconds, is_next)
         self.heard.add(header(m, "CSeq"))
         return m
+
+    def answer(self, m, code="200 OK"):
+        """To a request without a body."""
+        self.answers[header(m, "CSeq")] = code
+        answer_with(self.ua, m, code)
 
     def expect_notify(self, seconds=5, answer="200 OK"):
         m = self.next("NOTIFY", seconds)
         assert header(m, "Content-Type").startswith("message/sipfrag"), m
         if answer:
-            answer_with(self.ua, m, answer)
+            self.answer(m, answer)
         line = m.body.split("\r\n")[0]
         assert line.startswith("SIP/2.0 "), m.body
         self.notified.append((int(line.split()[1]), header(m, "Subscription-State"), header(m, "Event")))
@@ -83,7 +97,7 @@ class Party:
 
     def expect_bye(self, seconds=5):
         m = self.next("BYE", seconds)
-        answer_with(self.ua, m)
+        self.answer(m)
         return m
 
 
