@@ -174,7 +174,7 @@ static bool repeat_answer(struct call *c, const struct call_input *in, struct ca
     const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
     if (pass_knows(c, in->txn))
         return true;
-    if (txn == NULL)
+    if (txn == NULL || (txn->status >= 200 && txn->reply.len == 0))
         leg_reply(c, fx, in, 482, false);
     else if (txn->reply.len > 0)
         leg_repeat(fx, txn);

@@ -36,6 +36,7 @@ struct bus_conn {
 };
 
 static void on_io(void *user, int fd, int dirs);
+static bool read_some(struct bus_conn *c);
 
 /* --- connections ------------------------------------------------------------------------------------------------- */
 
@@ -101,8 +102,10 @@ static void on_dialled(void *user, int listen_fd, int dirs)
     int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return; /* gone again, or no descriptor free: the peer waits in the backlog */
-    if (c->fd >= 0)
+    if (c->fd >= 0) {
+        (void)read_some(c); /* its last words: a predecessor that is dead has told others that it said them */
         lost(c);
+    }
     opened(c, fd);
 }
 

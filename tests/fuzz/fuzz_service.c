@@ -157,30 +157,6 @@ static void breakage(void)
     }
 }
 
-/* Whom everybody calls here has two phones. */
-static void register_callee(void)
-{
-    static const char *const contacts[] = {"sip:1@192.0.2.20:5070", "sip:1@192.0.2.21:5070"};
-    struct actor *a = virt.state;
-    struct location *l = registrar_location(a->registrar);
-    Store__AorRow *row = location_get(l, SPAN("1"));
-    for (size_t i = 0; i < sizeof(contacts) / sizeof(contacts[0]); i++) {
-        Store__Binding *b = row_alloc(sizeof(*b));
-        store__binding__init(b);
-        row_text(&b->contact, span_cstr(contacts[i]));
-        b->q = 1000;
-        b->expires_wall_ms = VIRT_WALL_0 * 2;
-        Plane__Endpoint source = PLANE__ENDPOINT__INIT;
-        source.transport = (char *)(uintptr_t) "UDP";
-        source.addr = (char *)(uintptr_t) "192.0.2.20";
-        source.port = 5070;
-        b->source = row_endpoint(&source);
-        row_list_add(&row->bindings, &row->n_bindings, b);
-    }
-    FUZZ_ASSERT(location_put(l, row) == 0);
-    virt_turn_end();
-}
-
 static void check(void)
 {
     /* an INVITE may ring RING_MAX callees, each with INVITE and BYE */
@@ -256,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     service_all_up();
     service_deliver_all();
     if (size % 2 == 1)
-        register_callee();
+        service_register_callee();
     for (unsigned n = 0; script.len > 0 && n < OPS_MAX; n++) {
         ops[take() % (sizeof(ops) / sizeof(ops[0]))]();
         check();

@@ -157,6 +157,14 @@ static void forget(struct job *j)
     *j = b.job[--b.jobs];
 }
 
+void virt_orch_dies(void)
+{
+    for (size_t i = b.jobs; i-- > 0;) {
+        if (!b.job[i].over)
+            forget(&b.job[i]);
+    }
+}
+
 void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to)
 {
     struct job *j = open_job(at);
@@ -256,6 +264,14 @@ void virt_pub_settles(bool confirm, struct bus_link *to)
 void virt_pub_forgets(void)
 {
     b.events = 0;
+}
+
+size_t virt_pub_answered(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b.stories; i++)
+        n += b.story[i].answered ? 1 : 0;
+    return n;
 }
 
 void virt_backends_check_over(void)

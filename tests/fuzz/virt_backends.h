@@ -25,6 +25,8 @@ void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *
 size_t virt_orch_open(void);
 /** Ends the open job at this place (modulo how many there are) and tells the actor, if it is there. */
 void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to);
+/** The orchestrator is gone with the jobs that are not over. */
+void virt_orch_dies(void);
 /** … only says how far it is. */
 void virt_orch_steps(size_t at, unsigned step, struct bus_link *to);
 
@@ -35,6 +37,9 @@ size_t virt_pub_open(void);
 void virt_pub_settles(bool confirm, struct bus_link *to);
 /** The link is gone: what is not confirmed is forgotten, the actor will say it again. */
 void virt_pub_forgets(void);
+
+/** Calls told as answered. */
+size_t virt_pub_answered(void);
 
 /** When everything is over: every port is back, every call that began ended. */
 void virt_backends_check_over(void);

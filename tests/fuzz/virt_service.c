@@ -1,6 +1,7 @@
 #include "tests/fuzz/virt_service.h"
 
 #include "call-actor/actor.h"
+#include "call-actor/call_row.h"
 #include "call-actor/gate.h"
 #include "call-actor/registrar.h"
 #include "call-actor/where.h"
@@ -215,4 +216,27 @@ void service_all_up(void)
     service_link_up(TO_PUB);
     service_link_up(TO_EDGE);
     service_tell_dependencies("ready");
+}
+
+void service_register_callee(void)
+{
+    static const char *const contacts[] = {"sip:1@192.0.2.20:5070", "sip:1@192.0.2.21:5070"};
+    struct actor *a = virt.state;
+    struct location *l = registrar_location(a->registrar);
+    Store__AorRow *row = location_get(l, SPAN("1"));
+    for (size_t i = 0; i < sizeof(contacts) / sizeof(contacts[0]); i++) {
+        Store__Binding *b = row_alloc(sizeof(*b));
+        store__binding__init(b);
+        row_text(&b->contact, span_cstr(contacts[i]));
+        b->q = 1000;
+        b->expires_wall_ms = VIRT_WALL_0 * 2;
+        Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+        source.transport = (char *)(uintptr_t) "UDP";
+        source.addr = (char *)(uintptr_t) "192.0.2.20";
+        source.port = 5070;
+        b->source = row_endpoint(&source);
+        row_list_add(&row->bindings, &row->n_bindings, b);
+    }
+    FUZZ_ASSERT(location_put(l, row) == 0);
+    virt_turn_end();
 }

@@ -37,6 +37,8 @@ void service_link_up(size_t link);
 void service_link_down(size_t link);
 /** "ready", "connecting": what the orchestrator says of media-service. */
 void service_tell_dependencies(const char *state);
+/** User 1, whom everybody calls, has two phones. */
+void service_register_callee(void);
 /** Every process runs and every link is up and takes what it is given. */
 void service_all_up(void);
 /** One message of that link, or of the edge. false: there is none. */

@@ -204,7 +204,8 @@ static void repeated_reinvite_gets_the_same_bytes(void **s)
     assert_int_equal(k->fx.count, 1);
     kit_ack(k, 11);
     KIT_REQUEST(k, .method = "INVITE", .in_dialog = true, .cseq = 11, .body = KIT_HOLD, .branch = "z9hG4bKre");
-    assert_int_equal(k->fx.count, 0);
+    (void)kit_assert_reply(k, 482); /* held back by the network, to an edge that has died since */
+    assert_int_equal(call_state(k->c), CALL_ST_ESTABLISHED);
 }
 
 /* What an INVITE was told stands, whatever has changed since. */

@@ -1,0 +1,16 @@
+# The edge and a call-actor in a storm of seeds (tests/storm/README.md).
+STORM_OBJS = $(call obj,$(wildcard tests/storm/*.c)) $(call obj,$(addprefix tests/fuzz/,virt_rt.c virt_store.c virt_backends.c virt_service.c))
+$(BUILD)/test/storm: $(STORM_OBJS) $(BUILD)/lib/libcall-actor.a $(BUILD)/lib/libsip-edge.a $(LIBS_sip-edge)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_sip-edge) -o $@
+.SECONDARY: $(STORM_OBJS)
+
+storm-short: $(BUILD)/test/storm
+	$(Q)$< --seconds 10
+unit: storm-short
+
+# make storm T=3600 [SEED=1]
+storm: $(BUILD)/test/storm
+	$(Q)$< --seconds $(T) $(if $(SEED),--seed $(SEED))
+.PHONY: storm storm-short

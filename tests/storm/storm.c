@@ -1,0 +1,126 @@
+/*
+ * storm [--seed N] [--count N] [--seconds T] [--calls N] [--calm]
+ *
+ * Storms from seed N on, one after the other and a process each, until `count` of them are through or T seconds are
+ * over. The first one in which something does not hold ends it: its seed is told, and `storm --seed N --count 1` does
+ * the same again (STORM_TRACE=1 shows what was said). --calm: nobody is killed.
+ */
+#include "tests/storm/storm.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include <getopt.h>
+#include <inttypes.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
+
+struct options {
+    uint64_t seed, count;
+    unsigned seconds, calls;
+    bool calm;
+};
+
+struct outcome {
+    unsigned calls, answered, kills;
+    uint64_t hash;
+    int64_t virtual_ms;
+};
+
+static struct outcome storm(uint64_t seed, const struct options *o)
+{
+    const struct world_conf conf = {.kills = !o->calm};
+    storm_seed(seed);
+    log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
+    world_begin(&conf);
+    for (unsigned i = 0; i < o->calls; i++) {
+        party_call();
+        storm_run_until(virt.now.mono_ms + storm_ms(0, 1500));
+    }
+    storm_run_until(virt.now.mono_ms + 5000);
+    world_calm();
+    party_calm();
+    int64_t by = virt.now.mono_ms + OVER_MS;
+    do {
+        storm_run_until(virt.now.mono_ms + 1000);
+    } while ((party_open() > 0 || !world_is_over()) && virt.now.mono_ms < by);
+    party_check_over();
+    world_end();
+    return (struct outcome){.calls = o->calls,
+                            .answered = party_answered(),
+                            .kills = world_kills(),
+                            .hash = storm_hash(),
+                            .virtual_ms = virt.now.mono_ms};
+}
+
+/* In a process of its own, so that each begins alike. false: it did not end well. */
+static bool one(uint64_t seed, const struct options *o, struct outcome *out)
+{
+    int fds[2];
+    if (pipe(fds) != 0)
+        abort();
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct outcome mine = storm(seed, o);
+        bool sent = write(fds[1], &mine, sizeof mine) == (ssize_t)sizeof mine;
+        _exit(sent ? 0 : 1);
+    }
+    int status = 0;
+    (void)close(fds[1]);
+    bool read_all = read(fds[0], out, sizeof *out) == (ssize_t)sizeof *out;
+    (void)close(fds[0]);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && read_all && status == 0;
+}
+
+static uint64_t number(const char *text)
+{
+    return strtoull(text, NULL, 10);
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"seed", required_argument, NULL, 's'},    {"count", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 't'}, {"calls", required_argument, NULL, 'c'},
+        {"calm", no_argument, NULL, 'q'},          {0}};
+    for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        if (opt == 's')
+            o->seed = number(optarg);
+        else if (opt == 'n')
+            o->count = number(optarg);
+        else if (opt == 't')
+            o->seconds = (unsigned)number(optarg);
+        else if (opt == 'c')
+            o->calls = (unsigned)number(optarg);
+        else if (opt == 'q')
+            o->calm = true;
+        else
+            exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.seed = 1, .count = UINT64_MAX, .seconds = 10, .calls = 30};
+    struct outcome sum = {.calls = 0};
+    struct outcome last = {.calls = 0};
+    parse(&o, argc, argv);
+    int64_t end = clock_mono_ms() + (int64_t)o.seconds * 1000;
+    uint64_t done = 0;
+    for (; done < o.count && clock_mono_ms() < end; done++) {
+        if (!one(o.seed + done, &o, &last)) {
+            printf("storm: seed %" PRIu64 " does not end well: %s --seed %" PRIu64 " --count 1 --calls %u%s\n",
+                   o.seed + done, argv[0], o.seed + done, o.calls, o.calm ? " --calm" : "");
+            return 1;
+        }
+        sum.calls += last.calls;
+        sum.answered += last.answered;
+        sum.kills += last.kills;
+        sum.virtual_ms += last.virtual_ms;
+    }
+    printf("storm: %" PRIu64 " storms, %u calls, %u answered, %u deaths, %" PRId64
+           " s of virtual time, last hash %016" PRIx64 "\n",
+           done, sum.calls, sum.answered, sum.kills, sum.virtual_ms / 1000, last.hash);
+    return 0;
+}

@@ -1,0 +1,174 @@
+/*
+ * storm: the edge and a call-actor as they are, and around them callers, callees, an orchestrator and a publisher, in
+ * one process, in virtual time and on a network that loses, repeats, delays and reorders; processes are killed on the
+ * way. Everything that happens is drawn from one seed, so that a storm can be had again.
+ *
+ *   sim.c     chance, time and the network           world.c   the processes, their wires and deaths
+ *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
+ *   storm.c   seeds, one process each
+ *
+ * What must hold is asserted where it is seen (STORM_HOLDS).
+ */
+#ifndef TESTS_STORM_STORM_H
+#define TESTS_STORM_STORM_H
+
+#include "common/rt/timer.h"
+#include "common/sip/sip_msg.h"
+#include "tests/fuzz/virt_service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STORM_HOLDS(cond, ...)                                                                                         \
+    do {                                                                                                               \
+        if (!(cond)) {                                                                                                 \
+            fprintf(stderr, "storm: at %lld ms: does not hold: ", (long long)virt.now.mono_ms);                        \
+            fprintf(stderr, __VA_ARGS__);                                                                              \
+            fprintf(stderr, "\n");                                                                                     \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+/* --- sim.c --- */
+
+extern struct timers storm_timers; /* of everything but the two processes */
+
+void storm_seed(uint64_t seed);
+uint32_t storm_rnd(uint32_t below);
+bool storm_chance(uint32_t permille);
+/** Milliseconds from `from` to `to`, mostly near `from`. */
+int64_t storm_ms(int64_t from, int64_t to);
+void storm_timer_in(struct timer *t, int64_t ms);
+/** Calls begin until now; after that all goes on until nothing is left. */
+void storm_run_until(int64_t mono_ms);
+/** A hash of all that was said, in order: two runs of one seed have the same. */
+uint64_t storm_hash(void);
+bool storm_traces(void);
+void storm_trace(const char *who, struct span bytes);
+
+/* Bytes into the network. to_service: else to a peer. */
+void net_send(struct span bytes, bool to_service);
+/** No more loss: what is owed can be had. */
+void net_calm(void);
+size_t net_flying(void);
+
+/* --- world.c --- */
+
+struct world_conf {
+    bool kills;
+};
+
+void world_begin(const struct world_conf *conf);
+/** A datagram for the edge; false: nobody reads the socket now. */
+bool world_rx(struct span bytes);
+/** After anything has happened: what waits on the wires is set in motion. */
+void world_stir(void);
+/** No more deaths; everybody does what they owe. */
+void world_calm(void);
+bool world_is_over(void);
+void world_end(void);
+unsigned world_kills(void);
+/** Since when was every process up and every link? */
+bool world_edge_died_since(int64_t mono_ms);
+
+/* --- party.c, say.c --- */
+
+#define PARTIES_MAX 256
+#define TXNS_MAX 24
+#define TEXT_BYTES 2048
+#define SAID_MAX 64
+#define ID_BYTES 80
+
+enum party_state { PARTY_FREE = 0, PARTY_CALLING, PARTY_RINGING, PARTY_UP, PARTY_OVER };
+
+/* A request of a party's on its way, RFC 3261 §17.1. */
+struct out {
+    struct party *party;
+    struct timer timer;
+    int64_t wait_ms, until_ms;
+    char text[TEXT_BYTES];
+    size_t len;
+    char branch[ID_BYTES];
+    enum sip_method method;
+    uint32_t cseq;
+    unsigned final; /* 0: none yet */
+    bool provisional;
+    bool used;
+};
+
+/* A response of a party's, said again when the request is. */
+struct in {
+    char branch[ID_BYTES];
+    enum sip_method method;
+    uint32_t cseq;
+    char text[TEXT_BYTES];
+    size_t len;
+    unsigned status;
+};
+
+struct party {
+    enum party_state state;
+    bool caller;
+    unsigned no;
+    char call_id[ID_BYTES], our_tag[ID_BYTES], their_tag[ID_BYTES], target[256];
+    char routes[256];              /* Record-Route values that proxies before us added; "" */
+    uint32_t cseq;                 /* of our last request */
+    uint32_t their_cseq;           /* of the last one they have sent; 0: none */
+    char said[SAID_MAX][ID_BYTES]; /* branches of their requests */
+    size_t said_cnt;
+    struct out out[TXNS_MAX];
+    struct in in[TXNS_MAX];
+    size_t ins;
+    struct out *invite;   /* ours, the last one */
+    char ack[TEXT_BYTES]; /* of the last 2xx */
+    size_t ack_len;
+    struct in *invited;           /* their last INVITE */
+    char invite_text[TEXT_BYTES]; /* … as it came */
+    bool acked;
+    struct timer two; /* our 2xx again, until it is acknowledged */
+    int64_t two_ms, two_until_ms;
+    struct timer act; /* what it does next */
+    unsigned acts_left;
+    bool silent; /* never acknowledges, so it is said BYE */
+    bool cancelled;
+    bool wants_cancel; /* as soon as there is a provisional response */
+    bool answered;     /* its first INVITE had a 2xx */
+    unsigned sdp_version;
+    unsigned direction; /* of what we described last */
+    unsigned offered;   /* of our last offer */
+    char their_sdp[1024];
+    int64_t born_ms;
+};
+
+extern struct party parties[PARTIES_MAX];
+extern unsigned party_cnt;
+
+void party_call(void);
+/** A message for a peer: as it leaves the service, and as it arrives. */
+void party_said(struct span bytes);
+void party_hear(struct span bytes);
+/** Everybody hangs up. */
+void party_calm(void);
+/** How many are not over. */
+size_t party_open(void);
+/** Callers that were answered. */
+unsigned party_answered(void);
+/** What must hold when nothing more happens. */
+void party_check_over(void);
+
+/* say.c */
+enum { SENDRECV = 0, SENDONLY = 1, RECVONLY = 2, INACTIVE = 3, DIRECTIONS = 4 };
+/** The direction a session description names. */
+unsigned say_direction(struct span sdp);
+const char *say_sdp(struct party *p, unsigned direction, char text[512]);
+struct out *say_request(struct party *p, const char *method, const char *extra, const char *body);
+void say_cancel(struct party *p);
+void say_ack(struct party *p, const struct sip_msg *ok);
+void say_ack_refusal(struct out *o, const struct sip_msg *m);
+/** status: with our tag. Remembered under the request's branch. */
+struct in *say_response(struct party *p, const struct sip_msg *request, unsigned status, const char *body);
+void say_again(const struct in *in);
+void say_stop(struct out *o);
+struct in *say_find(struct party *p, const struct sip_msg *request);
+
+#endif
