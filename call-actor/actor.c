@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/stat.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 #include "common/sip/sip_index.h"
 #include "common/sip/sip_refer.h"
 #include <stdio.h>
@@ -44,6 +45,14 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
     KILL_POINT("actor.step.applied");
 }
 
+/* Said of the same timer after a restart, too. Valid until the next call. */
+static struct span work_of_timer(const struct entry *e, enum call_timer timer)
+{
+    static char id[64];
+    int n = snprintf(id, sizeof id, "timer %u of call %llx", (unsigned)timer, (unsigned long long)e->call->row->key);
+    return span_of(id, (size_t)n);
+}
+
 /* Its step arms the timer for the next deadline, which may have passed too. */
 static void on_call_timer(struct timer *t, int64_t now_ms)
 {
@@ -51,8 +60,14 @@ static void on_call_timer(struct timer *t, int64_t now_ms)
     struct entry *e = t->owner;
     enum call_timer due = calls_next_timer(e);
     KILL_POINT("actor.timer.fired");
+    struct span id = work_of_timer(e, due);
     e->due_ms[due] = 0;
-    actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
+    if (work_begin(WORK_TIMER, id, id) == WORK_GO)
+        actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
+    else
+        log_ev(LOG_ERROR, "a timer of a call is set aside: it killed the call-actor twice",
+               log_n("key", (int64_t)e->call->row->key), log_n("timer", due));
+    work_end();
 }
 
 void actor_own(struct actor *a, struct entry *e)
@@ -255,7 +270,7 @@ static void on_response(struct actor *a, const Plane__RxResponse *rx)
     actor_step(a, e, &in);
 }
 
-static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
+void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m)
 {
     bool sent = m->cause != PLANE__TXN_FAILED__CAUSE__NO_ROOM;
     if (is_keepalive(a, m->txn, sent ? KEEPALIVE_SILENCE : KEEPALIVE_UNSENT))
@@ -275,7 +290,7 @@ static void on_job_step(struct actor *a, const Plane__JobStep *m)
         actor_step(a, e, &(struct call_input){.type = CALL_IN_JOB_STEP, .step = m});
 }
 
-static void on_job_done(struct actor *a, const Plane__JobDone *m)
+void actor_job_done(struct actor *a, const Plane__JobDone *m)
 {
     if (users_on_job_done(gate_users(a->gate), m) || where_on_job_done(a, m))
         return;
@@ -321,7 +336,7 @@ static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
     else if (type == PLANE_EDGE_RX_RESPONSE)
         on_response(a, (const void *)m);
     else if (type == PLANE_EDGE_TXN_FAILED)
-        on_txn_failed(a, (const void *)m);
+        actor_txn_failed(a, (const void *)m);
     else if (type == PLANE_EDGE_FLOW_GONE)
         registrar_flow_gone(a->registrar, (const void *)m);
 }
@@ -334,7 +349,7 @@ static void on_orch_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
     else if (type == PLANE_ORCH_JOB_STEP)
         on_job_step(a, (const void *)m);
     else if (type == PLANE_ORCH_JOB_DONE)
-        on_job_done(a, (const void *)m);
+        actor_job_done(a, (const void *)m);
     else if (type == PLANE_ORCH_DEPENDENCIES)
         admit_take_dependencies(a, (const void *)m);
     else if (type == PLANE_CALL_TERMINATE)
@@ -424,6 +439,7 @@ static struct bus_link *open_link(struct actor *a, const char *peer_name, struct
     worker_link_path(a->worker, a->conf.shard, peer_name, path);
     args.path = path;
     args.listen = true;
+    args.on_poison = actor_on_poison;
     args.user = a;
     return bus_link_open(worker_bus(a->worker), &args);
 }

@@ -9,6 +9,7 @@
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
+ *   actor_poison.c  messages that are set aside, as they kill
  *   actor_control.c  calls placed for the platform and operators
  *   actor_ctl.c  what operators ask
  *   actor_say.c  what people read in the log, and its counters
@@ -97,6 +98,16 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
 
 /** A call that is still NEW. NULL when memory is out. */
 struct entry *actor_new_call(struct actor *a);
+
+/** The end of a client transaction without a response. */
+void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m);
+void actor_job_done(struct actor *a, const Plane__JobDone *m);
+
+/* actor_poison.c */
+/** A message that is set aside: its sender is told. */
+void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+/** What a call has open at a neighbour (PROC_NONE: at all of them) has failed: to ask again for it is what kills. */
+void actor_give_up(struct actor *a, const struct entry *e, Plane__Proc peer);
 
 /* actor_control.c */
 void actor_control_init(void);

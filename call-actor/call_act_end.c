@@ -34,7 +34,9 @@ void act_cancelled(void *obj, const void *arg, void *fx, struct now now)
 
 static unsigned status_of(Plane__JobDone__Result result)
 {
-    return result == PLANE__JOB_DONE__RESULT__DENIED ? 403 : 503; /* a carrier tries another way, or again later */
+    if (result == PLANE__JOB_DONE__RESULT__DENIED)
+        return 403;
+    return result == PLANE__JOB_DONE__RESULT__POISON ? 500 : 503; /* 503: a carrier tries another way, or again later */
 }
 
 static void log_failure(struct call_effects *fx, const Plane__JobDone *done, unsigned status)

@@ -7,6 +7,8 @@
 #include "call-actor/registrar.h"
 #include "common/base/err.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
+#include <stdio.h>
 
 static void load_row(void *user, uint64_t key, struct span value)
 {
@@ -42,12 +44,24 @@ static void check_schema(struct actor *a)
     move_in_mark(a->store, move_in_known(a->store)); /* who wrote last */
 }
 
-static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
+static void ask_for(struct actor *a, struct entry *e, Plane__Proc peer)
 {
     struct call_effects fx;
     fx.count = 0;
     call_ask_again(e->call, peer, &fx, loop_now(a->loop));
     turn_apply(a, e, &fx);
+}
+
+static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
+{
+    char id[64];
+    int n = snprintf(id, sizeof id, "%s of call %llx", plane_proc_name(peer), (unsigned long long)e->call->row->key);
+    struct span what = span_of(id, (size_t)n);
+    if (work_begin(WORK_CALL, what, what) == WORK_GO)
+        ask_for(a, e, peer);
+    else
+        actor_give_up(a, e, peer);
+    work_end();
 }
 
 /* _CALL_ACTORS was changed. */

@@ -2,6 +2,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 #include <errno.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -277,6 +278,19 @@ struct span store_get(struct store *s, enum store_table t, uint64_t key)
     return span_of(v.mv_data, v.mv_size);
 }
 
+/* A row that killed the process twice as it was read stays where it is, and is passed over. */
+static void visit(enum store_table t, uint64_t key, struct span row, store_each_fn *fn, void *user)
+{
+    uint64_t id[] = {t, key};
+    if (work_begin(WORK_ROW, span_of((const char *)id, sizeof(id)), row) == WORK_GO)
+        fn(user, key, row);
+    else
+        log_ev(LOG_ERROR, "a row of the store is set aside: it killed the call-actor twice", log_n("table", t),
+               log_n("key", (int64_t)key));
+    work_end();
+    work_turn_done();
+}
+
 void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *user)
 {
     MDB_cursor *c;
@@ -289,7 +303,7 @@ void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *us
         if (k.mv_size != sizeof(key))
             continue;
         memcpy(&key, k.mv_data, sizeof(key));
-        fn(user, key, span_of(v.mv_data, v.mv_size));
+        visit(t, key, span_of(v.mv_data, v.mv_size), fn, user);
     }
     mdb_cursor_close(c);
     must(rc == MDB_NOTFOUND ? 0 : rc, "walk");

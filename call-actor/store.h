@@ -73,7 +73,8 @@ struct store_use store_use(struct store *s);
 bool store_is_full(struct store *s);
 
 typedef void store_each_fn(void *user, uint64_t key, struct span value);
-/** Every row in key order. fn may not change the store. */
+/** Every row in key order, but those that are set aside (common/rt/work.h). At the start only. fn may not change the
+ * store. */
 void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *user);
 
 #endif

@@ -3,6 +3,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/utf8.h"
+#include "common/rt/work.h"
 #include "orchestrator/rpc_code.h"
 #include "orchestrator/text.h"
 #include <grpc/byte_buffer_reader.h>
@@ -279,25 +280,37 @@ static struct serve_call *call_new(struct grpc_serve *s, grpc_call *call)
     return c;
 }
 
-static ProtobufCMessage *decode(const ProtobufCMessageDescriptor *d, grpc_byte_buffer *payload)
+static ProtobufCMessage *decode(const ProtobufCMessageDescriptor *d, struct span bytes)
 {
-    grpc_byte_buffer_reader r;
-    if (payload == NULL || !grpc_byte_buffer_reader_init(&r, payload))
-        return NULL;
-    grpc_slice s = grpc_byte_buffer_reader_readall(&r);
-    grpc_byte_buffer_reader_destroy(&r);
-    ProtobufCMessage *m = protobuf_c_message_unpack(d, NULL, GRPC_SLICE_LENGTH(s), GRPC_SLICE_START_PTR(s));
-    grpc_slice_unref(s);
+    ProtobufCMessage *m = protobuf_c_message_unpack(d, NULL, bytes.len, (const uint8_t *)bytes.p);
     if (m == NULL || text_message_ok(m))
         return m;
     protobuf_c_message_free_unpacked(m, NULL);
     return NULL;
 }
 
+static void take_bytes(const struct slot *slot, struct serve_call *c, struct span bytes)
+{
+    if (work_begin(WORK_RPC, bytes, bytes) != WORK_GO) {
+        serve_answer(c, RPC_INTERNAL, "set aside: it killed the orchestrator twice", NULL);
+        work_end();
+        return;
+    }
+    ProtobufCMessage *m = decode(slot->method->request, bytes);
+    if (m == NULL) {
+        serve_answer(c, RPC_INVALID_ARGUMENT, "the request cannot be decoded", NULL);
+    } else {
+        slot->method->handler(slot->serve->user, c, m);
+        protobuf_c_message_free_unpacked(m, NULL);
+    }
+    work_end();
+}
+
 static void take_call(struct slot *slot)
 {
     struct grpc_serve *s = slot->serve;
     struct serve_call *c = call_new(s, slot->call);
+    grpc_byte_buffer_reader r;
     if (slot->method == NULL) {
         serve_answer(c, RPC_UNIMPLEMENTED, "no such method here", NULL);
         return;
@@ -309,13 +322,14 @@ static void take_call(struct slot *slot)
     if (!may_ask(c, slot->method->right))
         return;
     read_metadata(c, &slot->metadata);
-    ProtobufCMessage *m = decode(slot->method->request, slot->payload);
-    if (m == NULL) {
+    if (slot->payload == NULL || !grpc_byte_buffer_reader_init(&r, slot->payload)) {
         serve_answer(c, RPC_INVALID_ARGUMENT, "the request cannot be decoded", NULL);
         return;
     }
-    slot->method->handler(s->user, c, m);
-    protobuf_c_message_free_unpacked(m, NULL);
+    grpc_slice bytes = grpc_byte_buffer_reader_readall(&r);
+    grpc_byte_buffer_reader_destroy(&r);
+    take_bytes(slot, c, span_of((const char *)GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes)));
+    grpc_slice_unref(bytes);
 }
 
 static void slot_clear(struct slot *slot)

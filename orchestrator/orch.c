@@ -55,6 +55,19 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
     }
 }
 
+/* A job that killed us twice: its asker has an answer. */
+static void on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    Plane__JobDone done = PLANE__JOB_DONE__INIT;
+    if (type != PLANE_ORCH_RUN_JOB)
+        return;
+    done.id = ((const Plane__RunJob *)(const void *)m)->id;
+    done.result = PLANE__JOB_DONE__RESULT__POISON;
+    done.step = (char *)(uintptr_t) "quarantine";
+    done.detail = (char *)(uintptr_t) "set aside: it killed the orchestrator twice";
+    (void)bus_send(k, PLANE_ORCH_JOB_DONE, &done.base);
+}
+
 static int open_shards(struct orch *o)
 {
     o->shard_cnt = conf_u32(worker_conf(o->worker), SET_CALL_ACTORS);
@@ -65,8 +78,13 @@ static int open_shards(struct orch *o)
         struct shard *s = &o->shards[i];
         *s = (struct shard){.orch = o, .no = i};
         orch_recon_shard(s);
-        struct bus_link_args a = {
-            .path = path, .peer = PLANE__PROC__PROC_CALL, .instance = i, .on_up = on_up, .on_msg = on_msg, .user = s};
+        struct bus_link_args a = {.path = path,
+                                  .peer = PLANE__PROC__PROC_CALL,
+                                  .instance = i,
+                                  .on_up = on_up,
+                                  .on_msg = on_msg,
+                                  .on_poison = on_poison,
+                                  .user = s};
         s->link = bus_link_open(worker_bus(o->worker), &a);
         if (s->link == NULL) {
             log_ev(LOG_ERROR, "cannot open the link to a call-actor", log_z("path", path));

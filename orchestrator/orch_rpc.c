@@ -1,5 +1,6 @@
 #include "common/base/stat.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 #include "orchestrator/orch.h"
 #include "proto/platform/dialplan.pb-c.h"
 #include "proto/platform/media.pb-c.h"
@@ -87,12 +88,10 @@ static enum job_step step_of(enum svc_method m)
     return steps[svc_method_info(m)->svc];
 }
 
-static void on_rpc(void *user, const struct rpc_reply *r)
+static void take_reply(struct orch_rpc *rpc, const struct rpc_reply *r)
 {
-    struct orch_rpc *rpc = user;
     struct orch_job *x = rpc->of;
     enum svc_method m = rpc->method;
-    rpc->rpc = NULL;
     KILL_POINT("orch.rpc.answered");
     stat_sample(&took[m], r->took_ms);
     if (r->code != RPC_OK && r->code != RPC_NOT_FOUND)
@@ -111,6 +110,20 @@ static void on_rpc(void *user, const struct rpc_reply *r)
         layout_learn(x, r->code);
     }
     orch_rpc_ended(x, &res);
+}
+
+/* What kills us is asked for again under the same job: so it is the job that is set aside (orch.c refuses it then). The
+ * answer alone may differ each time. */
+static void on_rpc(void *user, const struct rpc_reply *r)
+{
+    struct orch_rpc *rpc = user;
+    struct span id = rpc->of->id.len > 0 ? rpc->of->id : r->body;
+    rpc->rpc = NULL;
+    if (work_begin(WORK_ANSWER, id, r->body) == WORK_GO)
+        take_reply(rpc, r);
+    else
+        take_reply(rpc, &(struct rpc_reply){.code = RPC_INTERNAL, .detail = "set aside", .took_ms = r->took_ms});
+    work_end();
 }
 
 /* --- starting ---------------------------------------------------------------------------------------------------- */

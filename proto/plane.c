@@ -190,3 +190,36 @@ ProtobufCMessage *plane_decode(const struct plane_record *rec, const char **why)
     }
     return m;
 }
+
+/* --- what is the same when it is said again --- */
+
+/* A field's length-delimited value at the beginning of `body`, which is `number`. returns what it takes with its head,
+ * or 0 when there is none */
+static size_t leading_field(struct span body, unsigned number, struct span *value)
+{
+    uint64_t len = 0;
+    size_t at = 1;
+    if (body.len < 2 || (unsigned char)body.p[0] != (number << 3 | 2)) /* wire type 2; numbers below 16 */
+        return 0;
+    for (unsigned shift = 0; at < body.len && shift < 35; shift += 7) {
+        unsigned char b = (unsigned char)body.p[at++];
+        len |= (uint64_t)(b & 0x7f) << shift;
+        if ((b & 0x80) != 0)
+            continue;
+        if (len > body.len - at)
+            return 0;
+        *value = span_of(body.p + at, (size_t)len);
+        return at + (size_t)len;
+    }
+    return 0;
+}
+
+struct span plane_identity(const struct plane_record *rec)
+{
+    struct span value;
+    size_t first = leading_field(rec->body, 1, &value);
+    if (rec->type == PLANE_ORCH_RUN_JOB && first > 0)
+        return value;
+    size_t second = rec->type == PLANE_EDGE_RX_REQUEST ? leading_field(span_from(rec->body, first), 2, &value) : 0;
+    return second > 0 ? span_of(rec->body.p, first + second) : rec->body;
+}

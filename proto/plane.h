@@ -80,6 +80,12 @@ bool plane_read_next(struct plane_reader *r, struct plane_record *rec);
  */
 ProtobufCMessage *plane_decode(const struct plane_record *rec, const char **why);
 
+/**
+ * The part of a body that is the same when the same thing is said again after a death, as bytes of `rec`: of a request
+ * from the edge its transaction and message, of a job its id, else the whole body. Decodes nothing.
+ */
+struct span plane_identity(const struct plane_record *rec);
+
 /** What protobuf cannot promise, in one place (plane_check.c). returns NULL when fine, else the fault. */
 const char *plane_check(uint16_t type, const ProtobufCMessage *m);
 

@@ -140,6 +140,14 @@ static void on_actor_msg(struct bus_link *k, uint16_t type, const ProtobufCMessa
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
 }
 
+/* The actor keeps it, as every event that the broker has not confirmed. */
+static void on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    if (type == PLANE_PUB_EVENT)
+        (void)send_refused(bus_link_user(k), ((const Plane__Event *)(const void *)m)->seq,
+                           "set aside: it killed the publisher twice", false);
+}
+
 static void on_actor_up(struct bus_link *k, const Plane__Hello *peer, bool fresh)
 {
     (void)peer, (void)fresh;
@@ -336,6 +344,7 @@ static bool open_shard(struct pub *p, uint32_t no)
         .on_up = on_actor_up,
         .on_down = on_actor_down,
         .on_msg = on_actor_msg,
+        .on_poison = on_poison,
         .user = s,
     };
     s->link = bus_link_open(worker_bus(p->worker), &a);

@@ -3,6 +3,7 @@
 
 #include "common/base/stat.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 
 static struct stat_series stat_commands = {
     .name = "sip_signaling_broker_commands_total", .labels = "how=\"taken\"", .help = "messages of the command queue"};
@@ -28,9 +29,8 @@ static void start_ask(struct pub *p, const struct amqp_delivery *d, const struct
         loop_timer_in(p->loop, &p->ask_timer, ASKS_AGAIN_MS);
 }
 
-void pub_cmd_take(void *user, const struct amqp_delivery *d)
+static void take(struct pub *p, const struct amqp_delivery *d)
 {
-    struct pub *p = user;
     struct command c;
     KILL_POINT("pub.command.read");
     command_parse(&c, d->key, d->body);
@@ -42,6 +42,16 @@ void pub_cmd_take(void *user, const struct amqp_delivery *d)
         refuse_command(p, d, "command dropped", "call.transfer.request over AMQP is not supported");
     else
         start_ask(p, d, &c);
+}
+
+/* Refused without being put back: it goes where the queue's dead letters go. */
+void pub_cmd_take(void *user, const struct amqp_delivery *d)
+{
+    if (work_begin(WORK_COMMAND, d->body, d->body) == WORK_GO)
+        take(user, d);
+    else
+        refuse_command(user, d, "command set aside", "it killed the publisher twice");
+    work_end();
 }
 
 static bool ask_shard(void *user, uint32_t shard, const Plane__Terminate *request)

@@ -3,9 +3,11 @@
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
+#include "common/rt/work.h"
 #include "sip-edge/edge_back.h"
 #include "sip-edge/edge_hop.h"
 #include "sip-edge/edge_icmp.h"
+#include "sip-edge/edge_plane.h"
 #include "sip-edge/edge_reply.h"
 #include "sip-edge/edge_rx.h"
 #include "sip-edge/edge_shard.h"
@@ -99,6 +101,28 @@ static void on_fault(struct edge *e, const struct edge_path *from, size_t bytes,
     edge_reply_stateless(e, &r);
 }
 
+/* It has killed an edge twice: its sender hears that, and no more is done with it. */
+static void refuse_poison(struct edge *e, const struct edge_path *from)
+{
+    edge_stat_drop(EDGE_DROP_POLICY);
+    if (e->msg.is_request && e->msg.method != SIP_M_ACK)
+        edge_reply_stateless(e, &(struct edge_reply){.req = &e->msg, .from = from, .status = 500});
+}
+
+static void take(struct edge *e, const struct edge_path *from, struct span bytes, bool poison)
+{
+    int err = sip_msg_decode(&e->msg, bytes);
+    work_known();
+    if (err == 0 && poison)
+        refuse_poison(e, from);
+    else if (err != 0)
+        on_fault(e, from, bytes.len, err);
+    else if (e->msg.is_request)
+        edge_on_request(e, from);
+    else
+        edge_on_response(e, from);
+}
+
 void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, struct now now)
 {
     e->now = now;
@@ -110,13 +134,12 @@ void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, st
         edge_stat_drop(EDGE_DROP_STUN);
         return;
     }
-    int err = sip_msg_decode(&e->msg, bytes);
-    if (err != 0)
-        on_fault(e, from, bytes.len, err);
-    else if (e->msg.is_request)
-        edge_on_request(e, from);
+    enum work_verdict v = work_begin(WORK_SIP, bytes, bytes);
+    if (v != WORK_DROP)
+        take(e, from, bytes, v == WORK_TELL);
     else
-        edge_on_response(e, from);
+        edge_stat_drop(EDGE_DROP_POLICY);
+    work_end();
 }
 
 void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span head, int err, struct now now)
@@ -194,6 +217,21 @@ void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const Protobuf
         break;
     default:
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
+    }
+}
+
+void edge_on_poison(struct edge *e, unsigned shard, uint16_t type, const ProtobufCMessage *m, struct now now)
+{
+    e->now = now;
+    if (type == PLANE_EDGE_SEND_REQUEST) {
+        const Plane__SendRequest *q = (const void *)m;
+        (void)edge_tell_failed(&e->shard[shard], span_of((const char *)q->txn.data, q->txn.len),
+                               PLANE__TXN_FAILED__CAUSE__TRANSPORT, "set aside: it killed the edge twice");
+    } else if (type == PLANE_EDGE_SEND_REPLY) {
+        const Plane__SendReply *r = (const void *)m;
+        struct edge_txn *x = edge_txn_server(e, span_of((const char *)r->txn.data, r->txn.len));
+        if (x != NULL)
+            (void)edge_txn_refuse(x, 500);
     }
 }
 

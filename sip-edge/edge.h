@@ -144,6 +144,8 @@ void edge_rx(struct edge *e, const struct edge_path *from, struct span bytes, st
 void edge_rx_unframed(struct edge *e, const struct edge_path *from, struct span head, int err, struct now now);
 /** A message of call-actor `shard`; decoded and checked by the plane. Borrows `m`. */
 void edge_on_actor(struct edge *e, unsigned shard, uint16_t type, const ProtobufCMessage *m, struct now now);
+/** One that must not be handled, as it killed the edge twice (common/rt/work.h): whoever waits for it is told. */
+void edge_on_poison(struct edge *e, unsigned shard, uint16_t type, const ProtobufCMessage *m, struct now now);
 /** The link to a call-actor came up or went down. Every open server transaction is asked again when it comes up. */
 void edge_actor_up(struct edge *e, unsigned shard, struct now now);
 void edge_actor_down(struct edge *e, unsigned shard, struct now now);

@@ -136,6 +136,11 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
         read_when_known();
 }
 
+static void on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    edge_on_poison(&self.edge, shard_of(k), type, m, loop_now(self.loop));
+}
+
 static bool open_link(struct worker *w, unsigned shard)
 {
     char path[108];
@@ -146,6 +151,7 @@ static bool open_link(struct worker *w, unsigned shard)
                               .on_up = on_up,
                               .on_down = on_down,
                               .on_msg = on_msg,
+                              .on_poison = on_poison,
                               .user = &self.edge.shard[shard]};
     self.link[shard] = bus_link_open(worker_bus(w), &a);
     return self.link[shard] != NULL;

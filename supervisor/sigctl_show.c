@@ -65,6 +65,8 @@ static void show_status(const cJSON *reply, struct buf *out)
     table_put_field(reply, "calls", "\ncalls ", out);
     table_put_field(reply, "registrations", "   registrations ", out);
     table_put_field(reply, "outbox", "   outbox ", out);
+    if (cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(reply, "quarantine")) > 0)
+        table_put_field(reply, "quarantine", "   quarantine ", out);
     table_put_field(reply, "uptime_s", "   up ", out);
     table_put_field(reply, "version", " s   version ", out);
     buf_puts(out, "\n\n");

@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define ARGS_MAX (6 + 2 * LISTEN_MAX)
+#define ARGS_MAX (8 + 2 * LISTEN_MAX)
 #define ARG_MAX_BYTES 40
 #define ENV_MAX 128
 #define CONF_SLICE_MAX 262144
@@ -82,7 +82,7 @@ struct arguments {
     char text[ARGS_MAX][ARG_MAX_BYTES];
     char *argv[ARGS_MAX + 1];
     size_t cnt;
-    int fd[1 + LISTEN_MAX]; /* to stay open over the exec */
+    int fd[2 + LISTEN_MAX]; /* to stay open over the exec */
     size_t fd_cnt;
 };
 
@@ -106,6 +106,11 @@ static void fill_args(struct arguments *a, const struct sup *s, const struct chi
     add_arg(a, "--conf-fd");
     add_arg(a, "%d", conf_fd);
     a->fd[a->fd_cnt++] = conf_fd;
+    if (c->journal_fd >= 0) {
+        add_arg(a, "--socket");
+        add_arg(a, WORKER_JOURNAL "=%d", c->journal_fd);
+        a->fd[a->fd_cnt++] = c->journal_fd;
+    }
     for (size_t i = 0; c->life.kind->sip_sockets && i < s->listeners.cnt; i++) {
         add_arg(a, "--socket");
         add_arg(a, "%s=%d", s->listeners.at[i].name, s->listeners.at[i].fd);

@@ -4,6 +4,7 @@
 #include "supervisor/sup.h"
 
 #include "common/rt/procstat.h"
+#include "common/rt/quarantine.h"
 #include "proto/control.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -130,6 +131,7 @@ static void put_worker(struct buf *out, const struct child *c, struct now now)
     (void)procstat_read(c->pid, &use);
     buf_printf(out, ",\"cpu_ms\":%" PRIu64 ",\"rss_kb\":%" PRIu64, use.cpu_ms, use.rss_kb);
     buf_printf(out, ",\"early_deaths\":%u,\"slowest_turn_ms\":%u", c->life.early_cnt, c->beat.slowest_turn_ms);
+    buf_printf(out, ",\"poison\":%u", c->beat.poison);
     put_deaths(out, c);
     buf_putc(out, '}');
 }
@@ -161,6 +163,7 @@ static void put_counts(struct buf *out, const struct sup *s)
     }
     buf_printf(out, ",\"calls\":%" PRIu64 ",\"registrations\":%" PRIu64 ",\"outbox\":%" PRIu64, calls, registrations,
                outbox);
+    buf_printf(out, ",\"quarantine\":%u", quarantine_count(conf_str(&s->conf, SET_STATE_DIR)));
 }
 
 static void put_self(struct buf *out, const struct sup *s, struct now now)

@@ -60,6 +60,7 @@ struct beat {
     uint32_t slowest_turn_ms;
     uint64_t calls, registrations, outbox;
     uint64_t faults, finals, failures; /* Heartbeat: since the worker's start */
+    uint32_t poison;
     struct dependency dep[SUP_DEPS_MAX];
     size_t dep_cnt;
     struct neighbour near[SUP_CHILDREN_MAX];
@@ -83,6 +84,7 @@ struct child {
     int64_t steady_ms;    /* since when they come as they should; 0: they do not */
     struct bus_link *link;
     struct loop_child *reaper;
+    int journal_fd; /* what its processes, one after the other, say they are at (work.h); -1: none */
     struct beat beat;
     struct death death[SUP_DEATHS_MAX]; /* ring; the newest is (death_cnt - 1) % SUP_DEATHS_MAX */
     uint64_t death_cnt;

@@ -8,12 +8,15 @@
 #include "common/base/log.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/procstat.h"
+#include "common/rt/work.h"
 #include "supervisor/ctl_ask.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define WATCH_LATE_MS 1000 /* a slice this much too long is worth a line: we did not turn */
 #define STEADY_GAP_MS 1250 /* between heartbeats, at most */
@@ -266,6 +269,7 @@ static void take_beat(struct child *c, const Plane__Heartbeat *hb)
     b->faults = hb->faults;
     b->finals = hb->finals;
     b->failures = hb->failures;
+    b->poison = hb->poison;
     take_text(b->why, sizeof b->why, hb->not_ready_why);
     b->dep_cnt = hb->n_dependencies < SUP_DEPS_MAX ? hb->n_dependencies : SUP_DEPS_MAX;
     for (size_t i = 0; i < b->dep_cnt; i++) {
@@ -342,7 +346,7 @@ static void look_for_the_deaf(struct sup *s)
     if (who == DEAF_NOBODY)
         return;
     log_ev(LOG_WARN, "a worker is deaf", log_z("worker", s->child[who].name),
-           log_z("neighbour", s->child[s->deaf.other].name));
+           log_z("neighbour", s->child[deaf_newest(&s->deaf)->other].name));
     watch_event(&s->child[who], CHILD_EV_DEAF);
 }
 
@@ -407,6 +411,19 @@ static void add_stats(struct child *c)
     stat_register(&c->up);
 }
 
+/* Memory, not a file: it holds messages in clear, and nobody needs it when the supervisor is gone. */
+static int new_journal(const struct child *c)
+{
+    int fd = memfd_create(c->name, MFD_CLOEXEC);
+    if (fd >= 0 && ftruncate(fd, WORK_JOURNAL_BYTES) == 0)
+        return fd;
+    log_ev(LOG_WARN, "no memory for a journal: what kills this worker will not be found", log_z("worker", c->name),
+           log_z("why", strerror(errno)));
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
 void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, uint32_t instance)
 {
     char path[LINK_PATH_SIZE];
@@ -417,6 +434,7 @@ void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, u
     c->life.cores = conf_is(&s->conf, SET_CORE_DUMPS, "true");
     timer_init(&c->timer, on_timer, c);
     worker_name(kind->name, instance, kind->sharded ? conf_u32(&s->conf, SET_CALL_ACTORS) : 1, c->name);
+    c->journal_fd = new_journal(c);
     add_stats(c);
     worker_sup_path(conf_str(&s->conf, SET_RUNTIME_DIR), kind->name, instance, path);
     struct bus_link_args args = {

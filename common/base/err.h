@@ -30,6 +30,8 @@ enum exit_code {
 };
 
 noreturn void err_bug(const char *file, int line, const char *cond);
+/** `fn` runs when die is about to leave: one, for a few bytes of memory that outlive the process; it may not fail. */
+void err_before_exit(void (*fn)(int code));
 /** Logs at error level and leaves with `code`. */
 noreturn void die(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -4,6 +4,7 @@
 #include "common/base/stat.h"
 #include "common/rt/bus_conn.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -100,6 +101,35 @@ static void take_hello(struct bus_link *k, const Plane__Hello *h)
         k->args.on_up(k, h, fresh);
 }
 
+static void hear(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    if (type == PLANE_PEER_ALIVE)
+        k->silent_ms = 0; /* however late: who is slow is not deaf */
+    else
+        k->args.on_msg(k, type, m);
+}
+
+/* What may kill us is in the journal before it is touched. */
+static void take_work(struct bus_link *k, const struct plane_record *rec)
+{
+    const char *why = NULL;
+    enum work_verdict v = work_begin(WORK_PLANE, plane_identity(rec), rec->body);
+    ProtobufCMessage *m = v != WORK_DROP ? plane_decode(rec, &why) : NULL;
+    if (m != NULL) {
+        work_known();
+        if (v == WORK_GO)
+            hear(k, rec->type, m);
+        else if (k->args.on_poison != NULL)
+            k->args.on_poison(k, rec->type, m);
+        protobuf_c_message_free_unpacked(m, NULL);
+    } else if (v == WORK_GO) {
+        refuse(k, rec->type, why);
+    }
+    work_end();
+    if (work_is_careful())
+        loop_cut_turn(k->bus->loop);
+}
+
 static void take_record(struct bus_link *k, const struct plane_record *rec)
 {
     const char *why = NULL;
@@ -109,23 +139,19 @@ static void take_record(struct bus_link *k, const struct plane_record *rec)
     }
     if (!k->up && rec->type != PLANE_HELLO)
         return; /* left over from before its restart or ours */
+    if (rec->type != PLANE_HELLO) {
+        take_work(k, rec);
+        return;
+    }
     ProtobufCMessage *m = plane_decode(rec, &why);
     if (m == NULL) {
         refuse(k, rec->type, why);
         return;
     }
-    if (rec->type == PLANE_HELLO) {
-        if (k->peer != NULL)
-            plane__hello__free_unpacked(k->peer, NULL);
-        k->peer = (Plane__Hello *)(void *)m;
-        take_hello(k, k->peer);
-        return;
-    }
-    if (rec->type == PLANE_PEER_ALIVE)
-        k->silent_ms = 0; /* however late: who is slow is not deaf */
-    else
-        k->args.on_msg(k, rec->type, m);
-    protobuf_c_message_free_unpacked(m, NULL);
+    if (k->peer != NULL)
+        plane__hello__free_unpacked(k->peer, NULL);
+    k->peer = (Plane__Hello *)(void *)m;
+    take_hello(k, k->peer);
 }
 
 static void on_batch(void *user, struct span batch)
@@ -161,6 +187,7 @@ void bus_flush(struct bus *b)
 {
     for (size_t i = 0; i < b->link_cnt; i++)
         flush_link(b->links[i]);
+    work_turn_done();
 }
 
 static void on_turn_end(void *user)

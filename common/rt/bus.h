@@ -36,6 +36,8 @@ struct bus_link_args {
     void (*on_down)(struct bus_link *k);
     /* One decoded, checked message; borrowed for the call. */
     void (*on_msg)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+    /* One that is set aside, as it killed this process twice (work.h): tell its sender. NULL: nobody is told. */
+    void (*on_poison)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
     void *user;
 };
 

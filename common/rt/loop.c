@@ -102,6 +102,11 @@ static void run_hooks(struct loop *l)
         l->last.fn(l->last.user);
 }
 
+void loop_cut_turn(struct loop *l)
+{
+    run_hooks(l);
+}
+
 static void on_turn_end(struct ev_loop *ev, ev_prepare *w, int revents)
 {
     (void)ev;

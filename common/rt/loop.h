@@ -41,6 +41,9 @@ typedef void loop_hook_fn(void *user);
 void loop_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user);
 /** The one hook that runs after all others: the bus's. */
 void loop_last_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user);
+/** Ends the turn here, as far as its hooks go, and begins another with the same clock: what was done up to now is
+ * committed and said before anything else is done. Not from a hook. */
+void loop_cut_turn(struct loop *l);
 /** Make sure another turn follows at once (a hook produced more work). */
 void loop_again(struct loop *l);
 /** The longest turn in ms since the last call. */

@@ -5,6 +5,7 @@
 #include "common/rt/metrics.h"
 #include "common/rt/priv.h"
 #include "common/rt/procstat.h"
+#include "common/rt/work.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -193,6 +194,7 @@ static void send_beat(struct worker *w)
     hb.seq = ++w->beat_seq;
     hb.ready = true;
     hb.heard = w->heard;
+    hb.poison = work_poison_count();
     hb.n_neighbours = bus_neighbours(w->bus, rows);
     hb.neighbours = list;
     for (size_t i = 0; i < hb.n_neighbours; i++)
@@ -344,17 +346,28 @@ static void set_signals(struct worker *w)
     loop_signal_new(w->loop, SIGTERM, on_sigterm, w);
 }
 
+/* What the process before this one died of, before anything is done that this one may die of. */
+static void open_journal(struct worker *w)
+{
+    (void)work_open(&(struct work_args){
+        .fd = worker_socket(w, WORKER_JOURNAL), .state_dir = conf_str(&w->conf, SET_STATE_DIR), .name = w->name});
+}
+
 static int run(struct worker *w)
 {
+    open_journal(w);
     int code = w->kind->start(w);
-    if (code != EX_OK)
+    if (code != EX_OK) {
+        work_close();
         return code;
+    }
     if (!open_sup_link(w)) /* last: connecting says Hello, and Hello says ready */
         return EX_INTERNAL;
     timer_init(&w->beat, on_beat, w);
     w->beat_ms = loop_now(w->loop).mono_ms;
     loop_timer_in(w->loop, &w->beat, WORKER_HEARTBEAT_MS);
     loop_run(w->loop);
+    work_close();
     bus_finish(w->bus); /* a confirm of the last moment that stays here is an event published twice */
     return w->exit_code;
 }

@@ -16,6 +16,7 @@
 #include "proto/finding.h"
 
 #define WORKER_HEARTBEAT_MS 500
+#define WORKER_JOURNAL "journal" /* the name that shared memory for work.h is handed down under */
 
 struct worker;
 

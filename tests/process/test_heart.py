@@ -8,9 +8,10 @@ import time
 import unittest
 
 import harness
+import peers
 from harness import WORKERS, Stack, wait_for
 from test_call import OneCall
-from ua import Call, Ua
+from ua import Call, Ua, status
 
 ALONE = "measures how soon a worker is replaced"
 FOUND_S = 3  # promised in docs/operations.md
@@ -73,7 +74,11 @@ class TestDeaf(unittest.TestCase):
         before = {w: self.stack.worker(w)["pid"] for w in others}
         tries = []
         while not tries or min(tries) > FOUND_S and len(tries) < TRIES:
-            took, cause = self.found_in(victim, link)
+            try:
+                took, cause = self.found_in(victim, link)
+            except AssertionError:
+                self.stack.keep_logs()
+                raise
             self.assertIn(why, cause)
             tries.append(took)
         self.assertLess(min(tries), FOUND_S)
@@ -92,6 +97,161 @@ class TestDeaf(unittest.TestCase):
 
     def test_to_the_supervisor(self):
         self.check("publisher", "/plane/sup-", "no heartbeat")
+
+
+@unittest.skipIf(harness.SLOW > 1, "the sanitizers' own library has to be the first")
+class TestPoison(unittest.TestCase):
+    """An input that kills a worker twice is set aside; whoever sent it is told, and the rest goes on."""
+
+    SECRET = "0123456789abcdef0123456789abcdef"
+
+    def stack_with(self, **settings):
+        saboteur = Saboteur(**settings)
+        self.addCleanup(saboteur.stack.close)
+        saboteur.stack.start()
+        return saboteur, saboteur.stack
+
+    def saved(self, stack):
+        """The one file of what was set aside; nobody else may read it, and it holds no credentials."""
+        folder = os.path.join(stack.state, "quarantine")
+        names = wait_for("it is saved", 10, lambda: os.path.isdir(folder) and os.listdir(folder))
+        self.assertEqual(len(names), 1, names)
+        path = os.path.join(folder, names[0])
+        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, "rb") as f:
+            return f.read()
+
+    def check_aside(self, stack, worker, kind, deaths=2):
+        """It was set aside after so many deaths, once, and everybody can see it."""
+        text = self.saved(stack)
+        self.assertRegex(text, f"worker: {worker}\nkind: {kind}\n".encode())
+        self.assertEqual(stack.log().count("it is set aside"), 1)
+        wait_for("status tells", 5, lambda: stack.worker(worker)["poison"] == 1)
+        self.assertEqual(stack.ctl("status")["quarantine"], 1)
+        self.assertIn("quarantine 1", stack.ctl_raw("status").stdout)
+        self.assertGreaterEqual(stack.worker(worker)["restarts"], deaths)
+        metrics = stack.ctl_raw("metrics").stdout
+        self.assertIn(f'sip_signaling_poison_total{{proc="{worker}"}} 1', metrics)
+        return text
+
+    def final_of(self, call, seconds=40):
+        """What a caller gets who repeats himself as RFC 3261 has it, and then some."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return call.final(0.5)
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
+                call.repeat()
+
+    def good_call(self, stack):
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            self.assertEqual(status(call.bye()), 200)
+            stack.events.wait_ended(call.call_id)
+
+    def invite_that_kills(self, worker, order, kind, code=500):
+        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        with Ua(stack.sip_port) as ua, Ua(stack.sip_port) as other:
+            held = Call(other)
+            held.answered()
+            stack.wait_established(held)
+            saboteur.order("poison." + worker, order)
+            call = Call(ua, caller="poisonous").invite(extra=(
+                f'Authorization: Digest username="u", response="{self.SECRET}"', "X-Note: kept"))
+            self.assertEqual(status(self.final_of(call)), code)
+            text = self.check_aside(stack, worker, kind)
+            self.assertNotIn(self.SECRET.encode(), text)
+            self.assertNotIn(b"username=", text)
+            stack.wait_ready()
+            self.good_call(stack)
+            self.assertEqual(status(held.bye()), 200)
+            stack.assert_clean()
+        return text
+
+    def test_a_message_that_kills_the_edge(self):
+        text = self.invite_that_kills("sip-edge", "pack poisonous", "sip")
+        self.assertIn(b"X-Note: kept", text)
+
+    def test_a_request_that_kills_the_actor(self):
+        """As its job is put together: in the step of the request, or when the orchestrator is asked again."""
+        self.invite_that_kills("call-actor", "pack :\tpoisonous", "(plane|call)")  # caller of plane.RunJob
+
+    def test_one_of_many_that_kills_the_actor(self):
+        """As its row is put together, at the end of a turn that others share: only one of them is set aside."""
+        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        saboteur.order("poison.call-actor", "pack b\tpoisonous")  # caller of store.CallRow
+        uas = [Ua(stack.sip_port) for _ in range(8)]
+        edge = stack.worker("sip-edge")["pid"]
+        os.kill(edge, signal.SIGSTOP)
+        calls = [Call(ua, caller="poisonous" if i == 4 else "905551234567").invite() for i, ua in enumerate(uas)]
+        os.kill(edge, signal.SIGCONT)
+        finals = [status(self.final_of(call)) for call in calls]
+        self.assertEqual(finals, [500 if i == 4 else 200 for i in range(len(uas))])
+        self.check_aside(stack, "call-actor", "plane")
+        for i, call in enumerate(calls):
+            if i != 4:
+                self.assertEqual(status(call.bye()), 200)
+                stack.events.wait_ended(call.call_id)
+            uas[i].sock.close()
+        stack.assert_clean()
+
+    def test_an_answer_that_kills_the_orchestrator(self):
+        """It is asked for anew each time, so it is the job that is set aside."""
+        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        plan = next(p for p in stack.platform.config["plans"] if p["id"] == "DP_DEMO_ANNOUNCEMENT")
+        plan["data"] = {"announcement_id": "poisonous"}
+        stack.platform.faults()
+        saboteur.order("poison.orchestrator", "unpack poisonous")
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua, to="902121230002").invite()
+            self.assertEqual(status(self.final_of(call)), 500)
+        self.check_aside(stack, "orchestrator", "answer")
+        stack.wait_ready()
+        self.good_call(stack)
+        stack.assert_clean()
+
+    def test_a_command_that_kills_the_publisher(self):
+        saboteur, stack = self.stack_with()
+        saboteur.order("poison.publisher", "pack poisonous")
+        peers.publish(stack.broker, "call.terminate.request", b'{"callId": "poisonous"}')
+        self.check_aside(stack, "publisher", "command")
+        wait_for("it is refused", 10, lambda: "command set aside" in stack.log())
+        stack.wait_dependency("rabbitmq", "ready")
+        self.good_call(stack)
+        stack.assert_clean()
+
+    def test_a_row_that_kills_at_recovery(self):
+        saboteur, stack = self.stack_with()
+        with Ua(stack.sip_port) as ua, Ua(stack.sip_port) as other:
+            bad, good = Call(ua, caller="poisonous"), Call(other)
+            for call in (bad, good):
+                call.answered()
+                stack.wait_established(call)
+            saboteur.order("poison.call-actor", "unpack b\tpoisonous")
+            stack.wait_restarted(stack.kill_worker("call-actor"))
+            self.check_aside(stack, "call-actor", "row", deaths=3)
+            stack.wait_ready()
+            self.assertEqual([c["call_id"] for c in stack.calls()], [good.call_id])
+            self.assertEqual(status(good.bye()), 200)
+            self.assertEqual(status(bad.bye()), 481)
+            stack.events.wait_ended(good.call_id)
+            self.good_call(stack)
+
+    def test_kills_that_are_nobodys_fault(self):
+        """Whoever is killed from outside, and what he was at, is handled the next time, and nothing is set aside."""
+        saboteur, stack = self.stack_with()
+        for worker in WORKERS:
+            for _ in range(3):
+                with Ua(stack.sip_port) as ua:
+                    call = Call(ua).invite()
+                    stack.wait_restarted(stack.kill_worker(worker))
+                    self.assertEqual(status(self.final_of(call)), 200)
+                    call.bye()
+        self.assertEqual(stack.ctl("status")["quarantine"], 0)
 
 
 class TestStopped(OneCall):

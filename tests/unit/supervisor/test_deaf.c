@@ -55,10 +55,22 @@ static void test_the_same_link_again_is_the_other_ends_fault(void **state)
 {
     (void)state;
     const struct deaf_word w[] = {{EDGE, ACTOR, MUTE_MS}, {ACTOR, EDGE, MUTE_MS}};
+    const struct deaf_word other_link[] = {{ORCH, ACTOR, MUTE_MS}, {ACTOR, ORCH, MUTE_MS}};
     struct deaf d = {0};
     assert_int_equal(deaf_judge(&d, w, COUNT(w), 1000), EDGE);
+    struct deaf d2 = d;
+    assert_int_equal(deaf_judge(&d2, other_link, COUNT(other_link), 3000), ACTOR); /* the edge's death was in vain */
     assert_int_equal(deaf_judge(&d, w, COUNT(w), 1000 + DEAF_AGAIN_MS - 1), ACTOR);
     assert_int_equal(deaf_judge(&d, w, COUNT(w), 1000 + 2 * DEAF_AGAIN_MS), EDGE); /* long after: a new trouble */
+}
+
+/* The first word to pass the bound must not condemn who has only one link to speak of. */
+static void test_words_are_not_of_one_moment(void **state)
+{
+    (void)state;
+    const struct deaf_word w[] = {
+        {ORCH, ACTOR, NEARLY_MS}, {ACTOR, ORCH, NEARLY_MS}, {PUB, ACTOR, MUTE_MS}, {ACTOR, PUB, NEARLY_MS}};
+    assert_int_equal(judge(w, COUNT(w)), ACTOR);
 }
 
 /* --- whose silence counts --- */
@@ -144,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_who_reads_and_does_not_answer),
         cmocka_unit_test(test_both_complain_and_one_has_other_links_that_work),
         cmocka_unit_test(test_the_same_link_again_is_the_other_ends_fault),
+        cmocka_unit_test(test_words_are_not_of_one_moment),
         cmocka_unit_test(test_a_wait_is_as_long_as_asked),
         cmocka_unit_test(test_time_in_which_we_stood_still_counts_little),
         cmocka_unit_test(test_a_loop_that_spins_is_not_spared),

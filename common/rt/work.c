@@ -1,0 +1,369 @@
+#include "common/rt/work.h"
+
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/stat.h"
+#include "common/rt/quarantine.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MAGIC 0x574f524bu
+#define LAYOUT 1u /* of the journal; another one is begun anew */
+#define ALIGN 8u
+
+/* An input that a process has died of. */
+struct mark {
+    uint64_t hash; /* 0: free */
+    int64_t seen_ms;
+    uint8_t deaths;
+    uint8_t kind;
+    bool poison;
+    bool known; /* it can be taken apart */
+};
+
+struct item {
+    uint32_t bytes; /* behind this head */
+    uint32_t id_at; /* in them */
+    uint32_t id_len;
+    uint8_t kind;
+    bool known;
+    bool telling; /* poison, whose sender is being told */
+};
+
+struct journal {
+    uint32_t magic;
+    uint32_t layout;
+    atomic_uint at;   /* the item at work, 1 + its place in data; 0: none */
+    atomic_uint used; /* bytes of data: the items of this turn */
+    uint64_t saved;   /* inputs ever set aside */
+    struct mark marks[WORK_MARKS_MAX];
+    _Alignas(ALIGN) char data[];
+};
+
+#define DATA_BYTES (WORK_JOURNAL_BYTES - sizeof(struct journal))
+
+static struct {
+    struct journal *j; /* NULL: not open */
+    struct work_args args;
+    uint32_t suspects; /* marks that are not poison */
+    uint32_t poison;
+    int64_t careful_until_ms;
+} self;
+
+static struct stat_series stat_saved = {.name = "sip_signaling_poison_total", .help = "inputs that were set aside"};
+static struct stat_series stat_again = {.name = "sip_signaling_poison_refused_total",
+                                        .help = "times that such an input came again and was not handled"};
+static struct stat_series stat_now = {
+    .name = "sip_signaling_poison", .help = "inputs that are set aside now", .kind = STAT_GAUGE};
+
+static const char *kind_name(uint8_t kind)
+{
+    static const char *const names[] = {
+        [WORK_SIP] = "sip", [WORK_PLANE] = "plane",     [WORK_ANSWER] = "answer", [WORK_RPC] = "rpc",
+        [WORK_ROW] = "row", [WORK_COMMAND] = "command", [WORK_TIMER] = "timer",   [WORK_CALL] = "call",
+    };
+    return kind < sizeof names / sizeof names[0] && names[kind] != NULL ? names[kind] : "input";
+}
+
+/* Not secret, and the same in every process: who knows it gains nothing but to have his own messages refused. */
+static uint64_t hash_of(struct span id)
+{
+    static const uint64_t key[2] = {UINT64_C(0x776f726b206f6620), UINT64_C(0x7468652070617374)};
+    uint64_t h = map_siphash(key, id);
+    return h != 0 ? h : 1;
+}
+
+/* --- marks ------------------------------------------------------------------------------------------------------- */
+
+static void count_marks(void)
+{
+    self.suspects = self.poison = 0;
+    for (size_t i = 0; i < WORK_MARKS_MAX; i++) {
+        const struct mark *m = &self.j->marks[i];
+        self.suspects += m->hash != 0 && !m->poison;
+        self.poison += m->hash != 0 && m->poison;
+    }
+    stat_set(&stat_now, self.poison);
+}
+
+static struct mark *find_mark(uint64_t hash)
+{
+    for (size_t i = 0; i < WORK_MARKS_MAX; i++)
+        if (self.j->marks[i].hash == hash)
+            return &self.j->marks[i];
+    return NULL;
+}
+
+/* Full of poison: then this one takes the place of the oldest. */
+static struct mark *add_mark(uint64_t hash, const struct item *it)
+{
+    struct mark *best = find_mark(0);
+    for (size_t i = 0; best == NULL || (best->hash != 0 && i < WORK_MARKS_MAX); i++) {
+        struct mark *m = &self.j->marks[i];
+        if (best == NULL || (best->poison && !m->poison) || (best->poison == m->poison && m->seen_ms < best->seen_ms))
+            best = m;
+    }
+    *best = (struct mark){.hash = hash, .kind = it->kind, .known = true};
+    return best;
+}
+
+static void forget_old(int64_t now_ms)
+{
+    for (size_t i = 0; i < WORK_MARKS_MAX; i++) {
+        struct mark *m = &self.j->marks[i];
+        int64_t after_ms = (int64_t)1000 * (m->poison ? WORK_POISON_S : WORK_SUSPECT_S);
+        if (m->hash != 0 && !(m->poison && m->kind == WORK_ROW) && now_ms - m->seen_ms > after_ms)
+            m->hash = 0;
+    }
+}
+
+/* --- items ------------------------------------------------------------------------------------------------------- */
+
+static struct item *item_at(uint32_t at)
+{
+    return (struct item *)(void *)(self.j->data + at);
+}
+
+static const char *bytes_of(const struct item *it)
+{
+    return (const char *)(it + 1);
+}
+
+static struct span id_of(const struct item *it)
+{
+    return span_of(bytes_of(it) + it->id_at, it->id_len);
+}
+
+static uint32_t room_of(const struct item *it)
+{
+    return ((uint32_t)sizeof *it + it->bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* The journal is what a process left that broke: nothing in it is taken for granted. */
+static bool is_whole(uint32_t at, uint32_t used)
+{
+    if (at % ALIGN != 0 || used > DATA_BYTES || at >= used || used - at < sizeof(struct item))
+        return false;
+    const struct item *it = item_at(at);
+    return it->bytes <= 2 * WORK_BYTES_MAX && room_of(it) <= used - at && it->id_at <= it->bytes &&
+           it->id_len <= it->bytes - it->id_at;
+}
+
+/* --- what the predecessor died of -------------------------------------------------------------------------------- */
+
+static void set_aside(struct mark *m, const struct item *it, struct now now)
+{
+    char path[QUARANTINE_PATH_MAX] = "";
+    m->poison = true;
+    self.j->saved++;
+    struct quarantine_item q = {.worker = self.args.name,
+                                .kind = kind_name(it->kind),
+                                .hash = m->hash,
+                                .deaths = m->deaths,
+                                .bytes = span_of(bytes_of(it), it->bytes)};
+    bool saved = quarantine_save(self.args.state_dir, &q, now.wall_ms, path) == 0;
+    log_ev(LOG_ERROR, "an input has killed this process twice: it is set aside", log_z("kind", q.kind),
+           log_n("bytes", it->bytes), log_z("saved", saved ? path : "no: the folder cannot be written"));
+}
+
+/* alone: nothing else can have been it. */
+static void suspect(const struct item *it, bool alone, struct now now)
+{
+    uint64_t hash = hash_of(id_of(it));
+    struct mark *m = find_mark(hash);
+    if (m == NULL)
+        m = add_mark(hash, it);
+    m->seen_ms = now.mono_ms;
+    if (it->telling || m->poison) {
+        m->known = false; /* not even that much of it may be done */
+        return;
+    }
+    m->known = m->known && it->known;
+    if (alone)
+        m->deaths++;
+    else if (m->deaths == 0)
+        m->deaths = 1;
+    if (m->deaths >= WORK_DEATHS_MAX)
+        set_aside(m, it, now);
+}
+
+static uint32_t suspect_turn(uint32_t used, struct now now)
+{
+    uint32_t cnt = 0;
+    for (uint32_t at = 0; is_whole(at, used); at += room_of(item_at(at)))
+        cnt++;
+    for (uint32_t at = 0; is_whole(at, used); at += room_of(item_at(at)))
+        suspect(item_at(at), cnt == 1, now);
+    return cnt;
+}
+
+static void look_back(void)
+{
+    struct now now = clock_now();
+    uint32_t at = atomic_load(&self.j->at);
+    uint32_t used = atomic_load(&self.j->used);
+    uint32_t cnt = 0;
+    if (at != 0 && is_whole(at - 1, used)) {
+        suspect(item_at(at - 1), true, now);
+        cnt = 1;
+    } else if (used > 0) {
+        cnt = suspect_turn(used, now);
+    }
+    if (cnt > 0) {
+        self.careful_until_ms = now.mono_ms + WORK_CAREFUL_MS;
+        log_ev(LOG_WARN, "the process before this one died at work: turns of one message for a while",
+               log_n("suspects", cnt));
+    }
+    forget_old(now.mono_ms);
+    atomic_store(&self.j->at, 0);
+    atomic_store(&self.j->used, 0);
+}
+
+/* A disk that is full is no fault of what was to be written. */
+static void on_die(int code)
+{
+    if (code == EX_STORAGE)
+        work_close();
+}
+
+bool work_open(const struct work_args *args)
+{
+    struct stat st;
+    if (args->fd < 0 || fstat(args->fd, &st) != 0 || st.st_size < (off_t)WORK_JOURNAL_BYTES)
+        return false;
+    void *p = mmap(NULL, WORK_JOURNAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, args->fd, 0);
+    if (p == MAP_FAILED)
+        return false;
+    self.j = p;
+    self.args = *args;
+    stat_register(&stat_saved);
+    stat_register(&stat_again);
+    stat_register(&stat_now);
+    if (self.j->magic != MAGIC || self.j->layout != LAYOUT) {
+        memset(self.j, 0, sizeof *self.j);
+        self.j->layout = LAYOUT;
+        self.j->magic = MAGIC;
+    }
+    look_back();
+    count_marks();
+    stat_set(&stat_saved, (int64_t)self.j->saved);
+    err_before_exit(on_die);
+    return true;
+}
+
+void work_close(void)
+{
+    if (self.j == NULL)
+        return;
+    atomic_store(&self.j->at, 0);
+    atomic_store(&self.j->used, 0);
+}
+
+/* --- at work ----------------------------------------------------------------------------------------------------- */
+
+static bool lies_in(struct span part, struct span whole)
+{
+    return part.p >= whole.p && part.p + part.len <= whole.p + whole.len;
+}
+
+static struct span cut(struct span s)
+{
+    s.len = s.len < WORK_BYTES_MAX ? s.len : WORK_BYTES_MAX;
+    return s;
+}
+
+/* What it dies of is told even when there is no room for all that came before. */
+static void note(enum work_kind kind, struct span id, struct span bytes)
+{
+    bool inside = lies_in(id, bytes);
+    struct item head = {.bytes = (uint32_t)(bytes.len + (inside ? 0 : id.len)),
+                        .id_at = (uint32_t)(inside ? (size_t)(id.p - bytes.p) : bytes.len),
+                        .id_len = (uint32_t)id.len,
+                        .kind = (uint8_t)kind};
+    uint32_t at = atomic_load_explicit(&self.j->used, memory_order_relaxed);
+    if (room_of(&head) > DATA_BYTES - at)
+        at = 0;
+    struct item *it = item_at(at);
+    *it = head;
+    if (bytes.len > 0)
+        memcpy(it + 1, bytes.p, bytes.len);
+    if (!inside && id.len > 0)
+        memcpy((char *)(it + 1) + bytes.len, id.p, id.len);
+    atomic_store_explicit(&self.j->used, at + room_of(&head), memory_order_release);
+    atomic_store_explicit(&self.j->at, at + 1, memory_order_release);
+}
+
+static struct item *current(void)
+{
+    uint32_t at = self.j != NULL ? atomic_load_explicit(&self.j->at, memory_order_relaxed) : 0;
+    return at != 0 ? item_at(at - 1) : NULL;
+}
+
+enum work_verdict work_begin(enum work_kind kind, struct span id, struct span bytes)
+{
+    if (self.j == NULL)
+        return WORK_GO;
+    bytes = cut(bytes);
+    id = lies_in(id, bytes) ? id : cut(id);
+    note(kind, id, bytes);
+    struct mark *m = self.poison > 0 ? find_mark(hash_of(id)) : NULL;
+    if (m == NULL || !m->poison)
+        return WORK_GO;
+    m->seen_ms = clock_mono_ms();
+    current()->telling = true;
+    stat_inc(&stat_again);
+    return m->known ? WORK_TELL : WORK_DROP;
+}
+
+void work_known(void)
+{
+    struct item *it = current();
+    if (it != NULL)
+        it->known = true;
+}
+
+void work_end(void)
+{
+    if (self.j != NULL)
+        atomic_store_explicit(&self.j->at, 0, memory_order_release);
+}
+
+static void clear_suspects(uint32_t used)
+{
+    for (uint32_t at = 0; is_whole(at, used); at += room_of(item_at(at))) {
+        const struct item *it = item_at(at);
+        struct mark *m = find_mark(hash_of(id_of(it)));
+        if (m != NULL && !m->poison && m->kind == it->kind) /* a job that is asked again is no answer to it */
+            m->hash = 0;
+    }
+    count_marks();
+}
+
+void work_turn_done(void)
+{
+    if (self.j == NULL)
+        return;
+    uint32_t used = atomic_load_explicit(&self.j->used, memory_order_relaxed);
+    if (used == 0)
+        return;
+    if (self.suspects > 0)
+        clear_suspects(used);
+    atomic_store_explicit(&self.j->used, 0, memory_order_release);
+}
+
+bool work_is_careful(void)
+{
+    if (self.careful_until_ms != 0 && clock_mono_ms() >= self.careful_until_ms)
+        self.careful_until_ms = 0;
+    return self.careful_until_ms != 0;
+}
+
+uint32_t work_poison_count(void)
+{
+    return self.j != NULL ? self.poison : 0;
+}
