@@ -119,7 +119,9 @@ static void on_rpc(void *user, const struct rpc_reply *r)
     struct orch_rpc *rpc = user;
     struct span id = rpc->of->id.len > 0 ? rpc->of->id : r->body;
     rpc->rpc = NULL;
-    if (work_begin(WORK_ANSWER, id, r->body) == WORK_GO)
+    enum work_verdict v = work_begin(WORK_ANSWER, id, r->body);
+    work_known(); /* the job, which is what comes again, was taken apart long ago */
+    if (v == WORK_GO)
         take_reply(rpc, r);
     else
         take_reply(rpc, &(struct rpc_reply){.code = RPC_INTERNAL, .detail = "set aside", .took_ms = r->took_ms});

@@ -2,6 +2,7 @@
 
 #include "common/rt/crypt.h"
 #include "common/rt/procstat.h"
+#include "common/rt/quarantine.h"
 #include "proto/control.h"
 #include "proto/finding.h"
 #include <cjson/cJSON.h>
@@ -104,6 +105,16 @@ static void look_at_space(const struct conf *c, enum setting s, struct findings 
                     conf_str(c, s));
 }
 
+static void look_at_quarantine(const struct conf *c, struct findings *f)
+{
+    uint32_t cnt = quarantine_count(conf_str(c, SET_STATE_DIR));
+    if (cnt > 0)
+        finding_add(f, FINDING_WARNING, "quarantine",
+                    "a bug of ours: send the files with a report, and remove them when they have been read",
+                    "%u inputs have killed a worker twice and were set aside, in %s/quarantine", cnt,
+                    conf_str(c, SET_STATE_DIR));
+}
+
 static void look_at_clock(struct findings *f, struct now now)
 {
     struct timex t = {.modes = 0};
@@ -130,6 +141,7 @@ static void look_at_self(const struct sup *s, struct findings *f)
     look_at_cert(c, SET_CA_PATH, f);
     look_at_space(c, SET_STATE_DIR, f);
     look_at_space(c, SET_RUNTIME_DIR, f);
+    look_at_quarantine(c, f);
     procstat_examine(f);
     look_at_clock(f, loop_now(s->loop));
 }

@@ -61,7 +61,8 @@ int deaf_judge(struct deaf *d, const struct deaf_word *w, size_t cnt, int64_t no
         bool both = reply != NULL && is_bad(reply);
         int who = both ? worse_of(d, w, cnt, &w[i], now_ms) : w[i].about;
         int other = w[i].by + w[i].about - who;
-        d->list[d->cnt++ % DEAF_VERDICTS] = (struct deaf_verdict){.blamed = who, .other = other, .both = both, .at_ms = now_ms};
+        d->list[d->cnt++ % DEAF_VERDICTS] =
+            (struct deaf_verdict){.blamed = who, .other = other, .both = both, .at_ms = now_ms};
         return who;
     }
     return DEAF_NOBODY;

@@ -1,4 +1,5 @@
 """Deaf is dead: a worker that does not do its work is found within 3 s and replaced, and nobody else is."""
+import json
 import os
 import shutil
 import signal
@@ -130,6 +131,7 @@ class TestPoison(unittest.TestCase):
         wait_for("status tells", 5, lambda: stack.worker(worker)["poison"] == 1)
         self.assertEqual(stack.ctl("status")["quarantine"], 1)
         self.assertIn("quarantine 1", stack.ctl_raw("status").stdout)
+        self.assertIn("quarantine", [f["about"] for f in json.loads(stack.ctl_raw("doctor", "--json").stdout)["findings"]])
         self.assertGreaterEqual(stack.worker(worker)["restarts"], deaths)
         metrics = stack.ctl_raw("metrics").stdout
         self.assertIn(f'sip_signaling_poison_total{{proc="{worker}"}} 1', metrics)
@@ -201,7 +203,7 @@ class TestPoison(unittest.TestCase):
 
     def test_an_answer_that_kills_the_orchestrator(self):
         """It is asked for anew each time, so it is the job that is set aside."""
-        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        saboteur, stack = self.stack_with(SIP_T1_MS=200, SETUP_S=60)
         plan = next(p for p in stack.platform.config["plans"] if p["id"] == "DP_DEMO_ANNOUNCEMENT")
         plan["data"] = {"announcement_id": "poisonous"}
         stack.platform.faults()

@@ -181,7 +181,7 @@ static void test_slice_holds_only_its_rows(void **state)
     assert_int_equal(conf_u32(&w, SET_SIP_PORT), 5060);
     assert_string_equal(conf_str(&w, SET_PUBLIC_IP), "192.0.2.1");
     assert_null(w.value[SET_RABBITMQ_URL]);
-    assert_null(w.value[SET_STATE_DIR]);
+    assert_null(w.value[SET_STORE_SYNC]);
     conf_fini(&w);
     buf_reset(&slice);
     conf_slice(&c, CONF_PUB, &slice);
