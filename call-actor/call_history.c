@@ -368,7 +368,8 @@ static void read_message(struct call_history_line *l, const uint8_t *r, unsigned
 /* The request that raised a step, as a line of its own. false: it was none. */
 static bool read_request(struct call_history_line *l, const uint8_t *r)
 {
-    bool is = r[0] <= CALL_EV_REFUSED && r[3] != NO_METHOD;
+    bool asks = r[0] <= CALL_EV_REFUSED || r[0] == CALL_EV_REFER || r[0] == CALL_EV_SUBSCRIBE;
+    bool is = asks && r[3] != NO_METHOD;
     between(l, caller, us);
     say_method(l, r[3]);
     return is;

@@ -270,6 +270,13 @@ void refer_take_subscribe(struct call *c, struct call_effects *fx, Store__Refer 
 
 /* --- time --- */
 
+/* He is there still, and has his time for it. */
+static bool owes_bye(const struct call *c, const Store__Refer *r)
+{
+    const Store__OutLeg *leg = r->bye_wall_ms != 0 ? side_of_party(c, r->party).leg : NULL;
+    return leg != NULL && out_leg_is_up(leg);
+}
+
 bool refer_expire(struct call *c, struct call_effects *fx, struct now now)
 {
     bool bye = false;
@@ -277,7 +284,7 @@ bool refer_expire(struct call *c, struct call_effects *fx, struct now now)
         Store__Refer *r = c->row->refers[i];
         if (takes_subscribe(r) && r->expires_wall_ms <= (uint64_t)now.wall_ms)
             step(c, fx, r, REFER_EV_EXPIRED, now);
-        if (r->bye_wall_ms == 0 || r->bye_wall_ms > (uint64_t)now.wall_ms)
+        if (!owes_bye(c, r) || r->bye_wall_ms > (uint64_t)now.wall_ms)
             continue;
         r->bye_wall_ms = 0;
         bye = true;
@@ -297,7 +304,7 @@ void refer_arm(struct call *c, struct call_effects *fx)
     for (size_t i = 0; i < c->row->n_refers && call_state(c) == CALL_ST_ESTABLISHED; i++) {
         const Store__Refer *r = c->row->refers[i];
         earlier(&at, takes_subscribe(r) ? r->expires_wall_ms : 0);
-        earlier(&at, r->bye_wall_ms);
+        earlier(&at, owes_bye(c, r) ? r->bye_wall_ms : 0);
     }
     if (at != c->row->timers[CALL_TMR_REFER])
         fx_arm(c, fx, CALL_TMR_REFER, at);
