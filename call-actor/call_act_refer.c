@@ -4,6 +4,7 @@
 #include "call-actor/dial.h"
 #include "call-actor/dialog.h"
 #include "call-actor/refer.h"
+#include "call-actor/replace.h"
 #include "call-actor/ring.h"
 #include "call-actor/transfer.h"
 #include "common/base/err.h"
@@ -20,10 +21,13 @@ static void put_to(struct buf *out, const struct sip_refer *refer)
     buf_putc(out, '\0');
 }
 
-/* What he says of himself and of the dialog to be replaced, for the target. */
-static void put_headers(struct buf *out, const struct sip_refer *refer)
+/* What he says of himself and of the dialog to be replaced, for the target; *own: where that is, when it is a dialog of
+ * ours, else NULL. */
+static void put_headers(struct buf *out, const struct call *c, const struct call_step *st, Store__Target **own)
 {
+    const struct sip_refer *refer = &st->refer;
     struct buf value;
+    *own = NULL;
     buf_init(out, TRANSFER_HEADERS_MAX);
     buf_init(&value, SIP_URI_BYTES_MAX);
     if (refer->referred_by.len > 0) {
@@ -31,8 +35,12 @@ static void put_headers(struct buf *out, const struct sip_refer *refer)
         sip_write_hdr(out, SIP_H_REFERRED_BY, buf_span(&value));
     }
     buf_reset(&value);
-    if (refer->replaces.len > 0 && sip_refer_replaces(&value, refer) == 0)
+    if (refer->replaces.len > 0 && sip_refer_replaces(&value, refer) == 0) {
         sip_write_hdr(out, SIP_H_REPLACES, buf_span(&value));
+        *own = replace_target(c->conf, buf_span(&value));
+    }
+    if (*own != NULL)
+        replace_put_asker(out, c, st);
     buf_fini(&value);
 }
 
@@ -45,11 +53,14 @@ static void ask_plan(struct call *c, struct call_effects *fx, struct now now)
 static void begin(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
     struct buf to, headers;
+    Store__Target *own;
     struct route way = route_begin(refer_running(c)->destination);
     uint32_t stays = side_other(c, st->side.id).id;
     bool called_us = side_party(c, st->side.id) == SIDE_CALLER;
     put_to(&to, &st->refer);
-    put_headers(&headers, &st->refer);
+    put_headers(&headers, c, st, &own);
+    if (own != NULL)
+        way = (struct route){.way = ROUTE_RING, .target = own};
     if (to.failed || headers.failed)
         die(EX_INTERNAL, "what a REFER asks for has no room");
     struct transfer_ask ask = {.by = TRANSFER_BY_REFER,
@@ -64,6 +75,8 @@ static void begin(struct call *c, struct call_effects *fx, const struct call_ste
         ask_plan(c, fx, now);
     buf_fini(&to);
     buf_fini(&headers);
+    if (own != NULL)
+        store__target__free_unpacked(own, NULL);
 }
 
 /* A REFER refreshes the target of its dialog (RFC 6665 §4.4.1). The 202 comes before everything else. */

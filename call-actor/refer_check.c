@@ -8,6 +8,9 @@
 #include "call-actor/dial.h"
 #include "call-actor/transfer.h"
 
+#define HEADERS_MAX                                                                                                    \
+    1100u /* what of it goes on in headers of the target's INVITE: the rest of TRANSFER_HEADERS_MAX is ours */
+
 /* --- who asks --- */
 
 /* He called us, or is the first party of a call that we have placed. */
@@ -111,7 +114,7 @@ static struct refusal check_target(const struct sip_refer *refer)
         return no(416, NULL);
     if (!refer->invites) /* well-formed, and no fault of REFER: it is that we do not do it for anybody (§21.4.4) */
         return no(403, "Only INVITE Is Referred");
-    if (refer->target.all.len > ROUTE_URI_BYTES_MAX)
+    if (refer->target.all.len > ROUTE_URI_BYTES_MAX || refer->replaces.len + refer->referred_by.len > HEADERS_MAX)
         return no(513, NULL);
     enum number_kind kind = number_of_uri(number, &refer->target);
     return no(kind == NUMBER_NONE ? 484 : kind == NUMBER_BAD ? 404 : 0, NULL);

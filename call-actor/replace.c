@@ -1,5 +1,6 @@
 #include "call-actor/replace.h"
 
+#include "call-actor/aor.h"
 #include "call-actor/call_id.h"
 #include "call-actor/call_screen.h"
 #include "call-actor/dial.h"
@@ -9,7 +10,9 @@
 #include "call-actor/refresh.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
-#include "common/base/id.h"
+#include "common/sip/sip_addr.h"
+#include "common/sip/sip_uri.h"
+#include <netinet/in.h>
 
 #define OWN_BYTES_MAX 512u
 
@@ -57,20 +60,74 @@ static bool names_ringing_leg(const struct call *c, const struct sip_replaces *r
 
 /* --- who asks --- */
 
+#define ASKER_HEADER "Sentiric-Asked-By"
+
+/* Who wants to replace somebody: by what he has shown, and for a trusted peer, who has no name, where he is. */
+struct asker {
+    char user[AOR_USER_MAX + 1];
+    char addr[INET6_ADDRSTRLEN];
+    bool trusted;
+};
+
+static const char *user_of(const struct call *c, uint32_t side)
+{
+    const Store__OutLeg *placed = side_placed_for(c, side);
+    return placed != NULL ? placed->target->user : c->row->auth_user;
+}
+
+void replace_put_asker(struct buf *out, const struct call *c, const struct call_step *st)
+{
+    const char *user = user_of(c, st->side.id), *addr = st->in->source->addr;
+    bool ip6 = strchr(addr, ':') != NULL;
+    buf_puts(out, ASKER_HEADER ": <sip:");
+    sip_uri_escape_user(out, span_cstr(user));
+    buf_puts(out, user[0] != '\0' ? "@" : "");
+    buf_printf(out, ip6 ? "[%s]>%s\r\n" : "%s>%s\r\n", addr, st->in->trusted ? ";trusted" : "");
+}
+
+static void read_user(char out[AOR_USER_MAX + 1], const struct sip_uri *uri)
+{
+    struct buf user;
+    buf_init(&user, AOR_USER_MAX);
+    if (sip_uri_user(&user, uri) == 0)
+        (void)span_copy(out, AOR_USER_MAX + 1, buf_span(&user));
+    buf_fini(&user);
+}
+
+static struct asker who_sent_us(const struct sip_msg *m)
+{
+    struct asker who = {.trusted = false};
+    const struct sip_field *f = sip_msg_named(m, SPAN(ASKER_HEADER));
+    struct sip_addr addr;
+    struct sip_uri uri;
+    if (f == NULL || sip_addr_decode(&addr, sip_field_value(m, f)) != 0 || sip_uri_decode(&uri, addr.uri) != 0)
+        return who;
+    read_user(who.user, &uri);
+    bool ip6 = span_starts(uri.host, SPAN("["));
+    (void)span_copy(who.addr, sizeof(who.addr), ip6 ? span_of(uri.host.p + 1, uri.host.len - 2) : uri.host);
+    who.trusted = sip_param_find(addr.params, SPAN("trusted"), NULL);
+    return who;
+}
+
+static struct asker asker_of(const struct call_input *in)
+{
+    struct asker who = {.trusted = in->from_trusted};
+    if (in->own)
+        return who_sent_us(in->msg);
+    (void)span_copy(who.user, sizeof(who.user), span_cstr(in->user != NULL ? in->user : ""));
+    (void)span_copy(who.addr, sizeof(who.addr), span_cstr(in->source->addr));
+    return who;
+}
+
 /*
- * §5: who is replaced himself, from wherever he calls; a trusted peer has no name, but an address. Whom a party of the
- * call has sent (REFER) comes from us: nobody else's Referred-By proves anything. What our own REFER sends was asked
- * for by one who is in the dialog.
+ * §5: who is replaced himself, from wherever he calls. Whom a party of the call has sent (REFER) comes from us, and in
+ * his name: nobody else's Referred-By proves anything.
  */
 static bool may_replace(const struct call *c, const struct side *s, const struct call_input *in)
 {
-    const Store__OutLeg *placed = side_placed_for(c, s->id);
-    const char *user = placed != NULL ? placed->target->user : c->row->auth_user;
-    if (in->own)
-        return true;
-    if (in->user != NULL && in->user[0] != '\0')
-        return strcmp(user, in->user) == 0;
-    return in->from_trusted && strcmp(s->d->peer->addr, in->source->addr) == 0;
+    const struct asker who = asker_of(in);
+    bool himself = who.user[0] != '\0' && strcmp(user_of(c, s->id), who.user) == 0;
+    return himself || (who.trusted && strcmp(s->d->peer->addr, who.addr) == 0);
 }
 
 /* --- now? --- */

@@ -30,6 +30,10 @@ bool replace_may(const struct call *c, const struct call_input *in, struct refus
  */
 Store__Target *replace_target(const struct call_conf *conf, struct span value);
 
+/** Append the line of an INVITE to ourselves that says who in this call has asked for it by the REFER st->in: what he
+ * is known by there counts for what he may replace. It is believed of our own alone. */
+void replace_put_asker(struct buf *out, const struct call *c, const struct call_step *st);
+
 /** Somebody is taking a place, and who stays has not answered yet. */
 bool replace_is_under_way(const struct call *c);
 /** … and whose place it is has hung up: when it comes to nothing nobody is left. */

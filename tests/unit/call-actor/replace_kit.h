@@ -13,6 +13,7 @@
     "v=0\r\no=carol 9 1 IN IP4 198.51.100.30\r\ns=-\r\nc=IN IP4 198.51.100.30\r\nt=0 0\r\nm=audio 7000 RTP/AVP 0\r\n"  \
     "a=rtpmap:0 PCMU/8000\r\n"
 #define CAROL_ADDR "198.51.100.30"
+#define REPLACE_ADDR "198.51.100.20" /* where both parties are, for who may replace either */
 
 /* Who carol is to us. */
 struct carol {
@@ -36,14 +37,28 @@ static inline const char *replace_value(const Store__Dialog *d, const char *more
     return text;
 }
 
+/* As a call of ours says it whose REFER came from where both parties of this one are, and are trusted. */
+static inline const char *replace_asked_by(struct kit *k)
+{
+    static char line[128];
+    Plane__Endpoint *peers[] = {k->c->row->a != NULL ? k->c->row->a->peer : NULL,
+                                k->c->row->n_out_legs > 0 ? k->c->row->out_legs[0]->dialog->peer : NULL};
+    for (size_t i = 0; i < 2; i++) {
+        if (peers[i] != NULL && strcmp(peers[i]->addr, REPLACE_ADDR) != 0)
+            row_text(&peers[i]->addr, SPAN(REPLACE_ADDR));
+    }
+    (void)snprintf(line, sizeof(line), "Sentiric-Asked-By: <sip:" REPLACE_ADDR ">;trusted\r\n");
+    return line;
+}
+
 static inline struct call_input replace_input(struct kit *k, const struct carol *who, const char *replaces)
 {
     static char raw[SIP_MSG_BYTES_MAX];
     static struct sip_msg msg;
     static struct buf key;
     static Plane__Endpoint from;
-    (void)k;
     const char *method = kit_or(who->method, "INVITE"), *body = kit_or(who->body, CAROL_OFFER);
+    const char *more = who->own && who->more == NULL ? replace_asked_by(k) : kit_or(who->more, "");
     uint32_t cseq = who->cseq != 0 ? who->cseq : 1;
     int n = snprintf(raw, sizeof(raw),
                      "%s sip:x@203.0.113.5 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.30:5060;branch=%s\r\n"
@@ -52,8 +67,8 @@ static inline struct call_input replace_input(struct kit *k, const struct carol 
                      "Content-Length: %zu\r\n\r\n%s",
                      method, kit_or(who->branch, "z9hG4bKcarol"), who->to_tag != NULL ? ";tag=" : "",
                      kit_or(who->to_tag, ""), cseq, method, replaces != NULL ? "Replaces: " : "", kit_or(replaces, ""),
-                     replaces != NULL ? "\r\n" : "", kit_or(who->more, ""),
-                     body[0] != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+                     replaces != NULL ? "\r\n" : "", more, body[0] != '\0' ? "Content-Type: application/sdp\r\n" : "",
+                     strlen(body), body);
     assert_true(n > 0 && (size_t)n < sizeof(raw));
     assert_int_equal(sip_msg_decode(&msg, span_of(raw, (size_t)n)), 0);
     buf_fini(&key);

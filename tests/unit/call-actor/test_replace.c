@@ -42,7 +42,29 @@ static void a_stranger_may_not(void **s)
     assert_int_equal(
         replace_status(k, &(struct carol){.user = "carol", .more = "Referred-By: <sip:bob@example.org>\r\n"}, value),
         403);
-    assert_int_equal(replace_status(k, &(struct carol){.own = true}, value), 0);
+}
+
+/* By whoever has asked for it in the other call. */
+static void our_own_may_what_its_asker_may(void **s)
+{
+    struct kit *k = *s;
+    up(k);
+    char value[512];
+    (void)snprintf(value, sizeof(value), "%s", replace_value(callees(k), ""));
+    struct carol own = {.own = true, .more = "Sentiric-Asked-By: <sip:bob@192.0.2.200>\r\n"};
+    assert_int_equal(replace_status(k, &own, value), 0);
+    own.more = "Sentiric-Asked-By: <sip:%62ob@[2001:db8::1]>;trusted\r\n";
+    assert_int_equal(replace_status(k, &own, value), 0);
+    own.more = "Sentiric-Asked-By: <sip:carol@192.0.2.200>;trusted\r\n";
+    assert_int_equal(replace_status(k, &own, value), 403);
+    own.more = "Sentiric-Asked-By: <sip:198.51.100.20>\r\n";
+    assert_int_equal(replace_status(k, &own, value), 403);
+    own.more = "Sentiric-Asked-By: <sip:198.51.100.20>;trusted\r\n";
+    assert_int_equal(replace_status(k, &own, value), 0);
+    own.more = "";
+    assert_int_equal(replace_status(k, &own, value), 403);
+    const struct carol stranger = {.user = "carol", .more = "Sentiric-Asked-By: <sip:bob@198.51.100.20>;trusted\r\n"};
+    assert_int_equal(replace_status(k, &stranger, value), 403);
 }
 
 static void a_trusted_peer_may_replace_what_is_there(void **s)
@@ -374,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(a_user_may_replace_himself),
         KIT_TEST(a_stranger_may_not),
+        KIT_TEST(our_own_may_what_its_asker_may),
         KIT_TEST(a_trusted_peer_may_replace_what_is_there),
         KIT_TEST(a_dialog_that_there_is_not),
         KIT_TEST(early_only),
