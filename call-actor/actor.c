@@ -500,6 +500,7 @@ int actor_start(struct worker *w)
     if (a->gate == NULL || a->registrar == NULL || a->where == NULL || !open_links(a))
         return EX_INTERNAL;
     recover_load(a); /* after the links exist, before any can be up: the loop has not turned yet */
+    store_opened(a->store);
     admit_init(a);
     return EX_OK;
 }

@@ -13,7 +13,9 @@
 
 #define ADMIT_GRACE_MS 3000
 #define ADMIT_RETRY_AFTER_S 5
-#define ADMIT_KEPT_FACTOR 8 /* of _CALLS_MAX: calls at once and those that are remembered for 64*T1 */
+#define ROOM_BYTES (16u << 20)      /* of the disk, kept for what is under way, */
+#define ROOM_CALL_BYTES (32u << 10) /* and for each call: its row and the events it may still have to say */
+#define ADMIT_KEPT_FACTOR 8         /* of _CALLS_MAX: calls at once and those that are remembered for 64*T1 */
 
 static bool neighbour_ok(struct actor *a, const struct bus_link *k)
 {
@@ -87,6 +89,8 @@ static bool has_room(struct actor *a, const char **why)
         *why = "the outbox is full";
     else if (store_is_full(a->store))
         *why = "the store is full";
+    else if (!store_keep_room(a->store, ROOM_BYTES + (uint64_t)a->live_cnt * ROOM_CALL_BYTES))
+        *why = "the disk is full";
     else
         return true;
     return false;

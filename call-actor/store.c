@@ -1,19 +1,28 @@
 #include "call-actor/store.h"
+#include "call-actor/store_snap.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/work.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define STORE_SYNC_EVERY_SEC 1
 #define PATH_SIZE 512
-#define STORE_FREE_AGAIN 16 /* a full store has room again when this part of the limit is free */
+#define STORE_LOCK_WAIT_MS 5000 /* for a predecessor that is being killed */
+#define SNAP_RESERVE_PART 4     /* of the reserve that may be used between two snapshots */
+#define SNAP_TRIES 100          /* to read a meta page that commits write over */
+#define STORE_FREE_AGAIN 16     /* a full store has room again when this part of the limit is free */
 
 struct store {
     MDB_env *env;
@@ -23,6 +32,14 @@ struct store {
     bool sync_commits;
     bool full; /* as last found */
     uint64_t limit_bytes;
+    uint64_t room_end; /* bytes from the file's beginning that the disk has given */
+    struct store_snap snap;
+    bool owner;           /* of the snapshot: nobody else has the store */
+    MDB_txn *snap_reader; /* on the state of the snapshot: its pages stay */
+    uint64_t snap_id;
+    uint64_t snap_end; /* bytes ever used when it was taken */
+    uint64_t grow_max; /* since then: what it keeps must not use up the reserve */
+    pthread_mutex_t snap_lock;
     pthread_t syncer;
     bool has_syncer;
     pthread_mutex_t lock;
@@ -45,6 +62,73 @@ static void must(int rc, const char *what)
         die(EX_STORAGE, "store: %s: %s (is the disk full?)", what, mdb_strerror(rc));
 }
 
+/* --- snapshots ------------------------------------------------------------------------------------------------------
+ */
+
+/* Bytes of the file that were ever used. */
+static uint64_t end_of(const struct store *s)
+{
+    MDB_envinfo info = {.me_last_pgno = 0};
+    MDB_stat st = {.ms_psize = 0};
+    (void)mdb_env_info(s->env, &info);
+    (void)mdb_env_stat(s->env, &st);
+    return ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
+}
+
+static int fd_of(const struct store *s)
+{
+    mdb_filehandle_t fd = -1;
+    (void)mdb_env_get_fd(s->env, &fd);
+    return fd;
+}
+
+static uint32_t page_size_of(const struct store *s)
+{
+    MDB_stat st = {0};
+    (void)mdb_env_stat(s->env, &st);
+    return st.ms_psize;
+}
+
+/* A reader on the newest state, and that state's meta page. NULL: it moved too fast, or nothing is new. */
+static MDB_txn *read_newest(struct store *s)
+{
+    for (int i = 0; i < SNAP_TRIES; i++) {
+        MDB_txn *r = NULL;
+        if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r) != 0)
+            return NULL;
+        bool news = s->snap_reader == NULL || mdb_txn_id(r) != s->snap_id;
+        if (news && store_snap_read(&s->snap, fd_of(s), page_size_of(s), mdb_txn_id(r)))
+            return r;
+        mdb_txn_abort(r);
+        if (!news)
+            return NULL;
+    }
+    return NULL;
+}
+
+/* First its pages, then what leads to them; the state before it is given up last. */
+static void take_snapshot(struct store *s)
+{
+    if (!s->owner || s->sync_commits) {
+        (void)mdb_env_sync(s->env, 1);
+        return;
+    }
+    pthread_mutex_lock(&s->snap_lock);
+    MDB_txn *r = read_newest(s);
+    int err = mdb_env_sync(s->env, 1);
+    if (r != NULL && err == 0 && (err = store_snap_write(&s->snap)) == 0) {
+        s->snap_id = mdb_txn_id(r);
+        s->snap_end = end_of(s);
+        if (s->snap_reader != NULL)
+            mdb_txn_abort(s->snap_reader);
+        s->snap_reader = r;
+    } else if (r != NULL) {
+        mdb_txn_abort(r);
+        log_ev(LOG_ERROR, "the store could not be synced", log_z("why", mdb_strerror(err)));
+    }
+    pthread_mutex_unlock(&s->snap_lock);
+}
+
 /* --- background sync ---------------------------------------------------------------------------------------------- */
 
 static void *sync_thread(void *arg)
@@ -58,7 +142,7 @@ static void *sync_thread(void *arg)
         if (pthread_cond_timedwait(&s->stop_cond, &s->lock, &at) == 0)
             continue;
         pthread_mutex_unlock(&s->lock);
-        mdb_env_sync(s->env, 1); /* a failing disk shows at the next commit */
+        take_snapshot(s);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
@@ -90,13 +174,10 @@ static void stop_syncer(struct store *s)
 static int add_reserve(struct store *s, uint64_t reserve_bytes)
 {
     MDB_envinfo info;
-    MDB_stat st;
     int rc = mdb_env_info(s->env, &info);
-    if (rc == 0)
-        rc = mdb_env_stat(s->env, &st);
     if (rc != 0)
         return rc;
-    uint64_t wanted = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize + reserve_bytes;
+    uint64_t wanted = end_of(s) + reserve_bytes;
     return wanted > info.me_mapsize ? mdb_env_set_mapsize(s->env, wanted) : 0;
 }
 
@@ -108,6 +189,7 @@ static int open_env(struct store *s, const struct store_args *a, const char *pat
     mdb_env_set_maxdbs(s->env, STORE_TABLES);
     uint64_t reserve_bytes = (uint64_t)a->reserve_mb << 20;
     s->limit_bytes = (uint64_t)a->max_mb << 20;
+    s->grow_max = reserve_bytes / SNAP_RESERVE_PART;
     mdb_env_set_mapsize(s->env, s->limit_bytes + reserve_bytes);
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (a->sync_commits ? 0 : MDB_NOSYNC);
     rc = mdb_env_open(s->env, path, flags, 0600);
@@ -134,27 +216,161 @@ static void write_path(char out[PATH_SIZE], const char *dir, uint32_t shard)
     snprintf(out, PATH_SIZE, "%s/shard%u.mdb", dir, shard);
 }
 
+/* A file that is cut off would end us at the first page that is not there. */
+static int check_size(const struct store *s)
+{
+    struct stat st;
+    if (fstat(fd_of(s), &st) != 0)
+        return errno;
+    return (uint64_t)st.st_size < end_of(s) ? MDB_CORRUPTED : 0;
+}
+
+static void walk_all(const char *path)
+{
+    static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++)
+        (void)signal(deaths[i], SIG_DFL); /* whoever handles them is another process */
+    struct store s = {.snap = {.fd = -1}};
+    MDB_txn *txn = NULL;
+    int rc = mdb_env_create(&s.env);
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(s.env, STORE_TABLES);
+    if (rc == 0)
+        rc = mdb_env_open(s.env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK, 0600);
+    if (rc == 0)
+        rc = check_size(&s);
+    if (rc == 0)
+        rc = mdb_txn_begin(s.env, NULL, MDB_RDONLY, &txn);
+    for (int t = 0; rc == 0 && t < STORE_TABLES; t++) {
+        MDB_cursor *c;
+        MDB_val k;
+        MDB_val v;
+        volatile unsigned char sum = 0;
+        rc = mdb_dbi_open(txn, table_names[t], MDB_INTEGERKEY, &s.dbi[t]);
+        if (rc == MDB_NOTFOUND) /* the first commit of all made them */
+            rc = mdb_txn_id(txn) > 0 ? MDB_CORRUPTED : MDB_NOTFOUND;
+        if (rc == 0)
+            rc = mdb_cursor_open(txn, s.dbi[t], &c);
+        while (rc == 0 && (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
+            for (size_t i = 0; i < v.mv_size; i++)
+                sum ^= ((const unsigned char *)v.mv_data)[i];
+        rc = rc == MDB_NOTFOUND ? 0 : rc;
+    }
+    _exit(rc == 0 ? 0 : 1);
+}
+
+/* In a process of its own: the library may die of a page that makes no sense. */
+static int check_all(const char *path)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        walk_all(path);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return 0; /* then it is seen when it is used */
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : MDB_CORRUPTED;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+/* Nobody else may have it from here on; what a power loss left is put in order. */
+static int own(struct store *s, const char *path, const char *boot, int64_t wait_ms)
+{
+    uint64_t back_to = 0;
+    int rc = store_snap_open(&s->snap, path, boot, wait_ms);
+    if (rc != 0)
+        return rc;
+    s->owner = true;
+    rc = store_snap_restore(&s->snap, path, &back_to);
+    if (back_to != 0)
+        log_ev(LOG_WARN, "the machine went down: the store is as it was when it was synced last", log_z("path", path),
+               log_n("state", (int64_t)back_to));
+    bool died = store_snap_opening(&s->snap, true);
+    return rc == 0 && died && is_there(path) ? check_all(path) : rc;
+}
+
+static const char *remedy_of(int rc)
+{
+    switch (rc) {
+    case MDB_INVALID:
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_VERSION_MISMATCH:
+        return "the file is damaged or no store of ours: put a copy in its place, or move it away (with its .snap) and "
+               "start anew; "
+               "then calls in progress, bindings and events in it are lost, and the ports of its calls are given back";
+    case EWOULDBLOCK:
+        return "another call-actor uses it: stop that one";
+    default:
+        return "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space";
+    }
+}
+
+static struct store *store_new(bool sync_commits)
+{
+    struct store *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    s->sync_commits = sync_commits;
+    s->snap.fd = -1;
+    pthread_mutex_init(&s->snap_lock, NULL);
+    return s;
+}
+
+static void store_free(struct store *s)
+{
+    if (s->snap_reader != NULL)
+        mdb_txn_abort(s->snap_reader);
+    if (s->env != NULL)
+        mdb_env_close(s->env);
+    store_snap_close(&s->snap);
+    free(s);
+}
+
+/* Those of dead processes would keep old pages for ever. */
+static void forget_dead_readers(struct store *s)
+{
+    int dead = 0;
+    (void)mdb_reader_check(s->env, &dead);
+}
+
 struct store *store_open(const struct store_args *a)
 {
     char path[PATH_SIZE];
     write_path(path, a->dir, a->shard);
-    struct store *s = calloc(1, sizeof(*s));
+    struct store *s = store_new(a->sync_commits);
     if (s == NULL)
         return NULL;
-    s->sync_commits = a->sync_commits;
-    int rc = open_env(s, a, path);
+    int rc = own(s, path, a->boot, STORE_LOCK_WAIT_MS);
+    if (rc == 0)
+        rc = open_env(s, a, path);
+    if (rc == 0)
+        rc = check_size(s);
     if (rc == 0)
         rc = open_tables(s, MDB_CREATE);
-    if (rc == 0 && start_syncer(s) != 0)
+    if (rc == 0 && s->sync_commits)
+        rc = store_snap_drop(&s->snap);
+    if (rc == 0) {
+        forget_dead_readers(s);
+        take_snapshot(s);
+        if (start_syncer(s) == 0)
+            return s;
         rc = EAGAIN;
-    if (rc == 0)
-        return s;
+    }
     log_ev(LOG_ERROR, "cannot open the store", log_z("path", path), log_z("why", mdb_strerror(rc)),
-           log_z("remedy", "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space"));
-    if (s->env != NULL)
-        mdb_env_close(s->env);
-    free(s);
+           log_z("remedy", remedy_of(rc)));
+    store_free(s);
     return NULL;
+}
+
+void store_opened(struct store *s)
+{
+    if (s->owner)
+        (void)store_snap_opening(&s->snap, false);
 }
 
 /* The size of its map is what its own process has set. */
@@ -168,12 +384,6 @@ static int open_as_it_is(struct store *s, const char *path)
     return rc == 0 ? open_tables(s, 0) : rc;
 }
 
-static bool is_there(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && st.st_size > 0;
-}
-
 bool store_open_other(const char *dir, uint32_t shard, struct store **out)
 {
     char path[PATH_SIZE];
@@ -181,15 +391,18 @@ bool store_open_other(const char *dir, uint32_t shard, struct store **out)
     write_path(path, dir, shard);
     if (!is_there(path))
         return true;
-    struct store *s = calloc(1, sizeof(*s));
-    int rc = s != NULL ? open_as_it_is(s, path) : ENOMEM;
+    struct store *s = store_new(false);
+    int rc = s != NULL ? own(s, path, NULL, 0) : ENOMEM;
+    if (rc == 0 || rc == EWOULDBLOCK) /* its own process has it, and takes its snapshots */
+        rc = open_as_it_is(s, path);
     if (rc == 0) {
+        take_snapshot(s);
+        store_opened(s);
         *out = s;
         return true;
     }
-    if (s != NULL && s->env != NULL)
-        mdb_env_close(s->env);
-    free(s);
+    if (s != NULL)
+        store_free(s);
     if (rc == MDB_NOTFOUND)
         return true; /* its process is making it just now */
     log_ev(LOG_ERROR, "the store of another shard cannot be read", log_z("path", path), log_z("why", mdb_strerror(rc)));
@@ -198,7 +411,7 @@ bool store_open_other(const char *dir, uint32_t shard, struct store **out)
 
 void store_sync(struct store *s)
 {
-    must(mdb_env_sync(s->env, 1), "sync");
+    take_snapshot(s);
 }
 
 void store_close(struct store *s)
@@ -210,9 +423,9 @@ void store_close(struct store *s)
         mdb_txn_abort(s->txn);
     if (s->reader != NULL)
         mdb_txn_abort(s->reader);
-    mdb_env_sync(s->env, 1);
-    mdb_env_close(s->env);
-    free(s);
+    take_snapshot(s);
+    store_opened(s);
+    store_free(s);
 }
 
 /* --- a turn ------------------------------------------------------------------------------------------------------- */
@@ -256,6 +469,8 @@ void store_commit(struct store *s)
     KILL_POINT("store.commit");
     must(mdb_txn_commit(txn), "commit");
     KILL_POINT("store.committed");
+    if (s->owner && !s->sync_commits && end_of(s) > s->snap_end + s->grow_max)
+        take_snapshot(s); /* pages that were given up since the last one can be used again behind it */
 }
 
 static MDB_txn *reader(struct store *s)
@@ -311,7 +526,6 @@ void store_each(struct store *s, enum store_table t, store_each_fn *fn, void *us
 
 struct store_use store_use(struct store *s)
 {
-    MDB_envinfo info;
     MDB_stat st = {0};
     uint64_t pages = 0;
     for (int t = 0; t < STORE_TABLES; t++) {
@@ -319,10 +533,8 @@ struct store_use store_use(struct store *s)
         pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
     }
     end_read(s); /* an idle reader would keep old pages from being used again */
-    must(mdb_env_info(s->env, &info), "info");
-    return (struct store_use){.rows_bytes = pages * st.ms_psize,
-                              .file_bytes = (info.me_last_pgno + 1) * st.ms_psize,
-                              .limit_bytes = s->limit_bytes};
+    return (struct store_use){
+        .rows_bytes = pages * st.ms_psize, .file_bytes = end_of(s), .limit_bytes = s->limit_bytes};
 }
 
 bool store_is_full(struct store *s)
@@ -330,4 +542,19 @@ bool store_is_full(struct store *s)
     uint64_t free_again = s->full ? s->limit_bytes / STORE_FREE_AGAIN : 0;
     s->full = store_use(s).rows_bytes + free_again >= s->limit_bytes;
     return s->full;
+}
+
+bool store_keep_room(struct store *s, uint64_t bytes)
+{
+    uint64_t used = end_of(s);
+    if (used + bytes <= s->room_end)
+        return true;
+    uint64_t end = used + bytes + bytes / 2; /* so that it is not asked for at every look */
+    if (fallocate(fd_of(s), FALLOC_FL_KEEP_SIZE, 0, (off_t)end) == 0) {
+        s->room_end = end;
+        return true;
+    }
+    struct statvfs v;
+    bool cannot = errno == EOPNOTSUPP || errno == ENOSYS; /* then the free space is all there is to look at */
+    return cannot && fstatvfs(fd_of(s), &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize > bytes;
 }

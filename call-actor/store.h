@@ -1,13 +1,17 @@
 /*
  * store: the durable tables of one shard (rule 4: only call-actor writes). Layer: call-actor; the only home of LMDB.
  *
- * A killed process loses nothing: commits go to the page cache and are synced by a background thread. With
- * STORE_SYNC=commit every commit is on the disk before it returns. One writer, one transaction open at a time, begun by
- * the first change of a turn and ended by store_commit.
+ * A killed process loses nothing: commits go to the page cache and are synced by a background thread. A power loss
+ * takes the store back to a state that was committed at most some seconds before (store_snap.h). With STORE_SYNC=commit
+ * every commit is on the disk before it returns. One writer, one transaction open at a time, begun by the first change
+ * of a turn and ended by store_commit.
  *
  * Full is not the end: whoever would begin something new asks store_is_full and leaves it; what has begun goes on in a
  * reserve (address space, not disk, until it is used). Each start has a whole reserve beyond what is there, so that
- * deleting, which needs pages too, is always possible. A full disk is another matter: then the process ends.
+ * deleting, which needs pages too, is always possible.
+ *
+ * A full disk likewise: room for what is under way is taken from the disk before it is needed (store_keep_room), and
+ * when the disk has none to give nothing new begins. Only when that room is used up, too, the process ends.
  */
 #ifndef CALL_ACTOR_STORE_H
 #define CALL_ACTOR_STORE_H
@@ -35,6 +39,7 @@ struct store_args {
     uint32_t max_mb;     /* rows beyond this: store_is_full */
     uint32_t reserve_mb; /* beyond it, for what is already under way; also beyond what an older life has filled */
     bool sync_commits;
+    const char *boot; /* the machine's boot id; NULL: asks the machine */
 };
 
 /** returns the store, or NULL with the reason logged (path, cause, remedy). */
@@ -44,6 +49,8 @@ struct store *store_open(const struct store_args *args);
  * returns false with the reason logged when it is there and cannot be opened; *out NULL: there is none
  */
 bool store_open_other(const char *dir, uint32_t shard, struct store **out);
+/** What was read is sound: a start that dies before this makes the next one look at every page first. */
+void store_opened(struct store *s);
 /** What is committed is on the disk. */
 void store_sync(struct store *s);
 /** Commits nothing: what is open is dropped. Syncs. */
@@ -71,6 +78,12 @@ struct store_use {
 struct store_use store_use(struct store *s);
 /** Nothing new may begin. Full from the limit on until a sixteenth of it is free again. Costs what store_use costs. */
 bool store_is_full(struct store *s);
+
+/**
+ * Keep room on the disk for so many bytes beyond what is there. Costs nothing when it is kept already.
+ * returns false when the disk has not so much: nothing new may begin
+ */
+bool store_keep_room(struct store *s, uint64_t bytes);
 
 typedef void store_each_fn(void *user, uint64_t key, struct span value);
 /** Every row in key order, but those that are set aside (common/rt/work.h). At the start only. fn may not change the

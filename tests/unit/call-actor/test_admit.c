@@ -19,6 +19,7 @@ const Plane__Hello *__wrap_bus_link_peer(const struct bus_link *k);
 int __wrap_bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *m);
 bool __wrap_outbox_is_full(const struct outbox *o);
 bool __wrap_store_is_full(struct store *s);
+bool __wrap_store_keep_room(struct store *s, uint64_t bytes);
 
 struct now __wrap_loop_now(const struct loop *l)
 {
@@ -66,6 +67,15 @@ bool __wrap_store_is_full(struct store *s)
     return store_full;
 }
 
+static bool disk_is_full;
+
+bool __wrap_store_keep_room(struct store *s, uint64_t bytes)
+{
+    (void)s;
+    assert_true(bytes > 0);
+    return !disk_is_full;
+}
+
 static void tell_media(const char *state, const char *detail)
 {
     Plane__Dependency user = PLANE__DEPENDENCY__INIT;
@@ -93,7 +103,7 @@ static int begin(void **state)
     a.pub = (struct bus_link *)(void *)&links[2];
     now = (struct now){.mono_ms = 100000, .wall_ms = 1700000000000};
     orch_up = true;
-    store_full = false;
+    store_full = disk_is_full = false;
     admit_meet_orchestrator(&a);
     tell_media("ready", "");
     assert_true(told.calls);
@@ -110,6 +120,19 @@ static void restart_orchestrator(void)
     orch_up = true;
     admit_meet_orchestrator(&a);
     admit_update(&a, false);
+}
+
+/* By itself, and back again. */
+static void a_full_disk_refuses_new_calls_until_there_is_room(void **state)
+{
+    (void)state;
+    disk_is_full = true;
+    admit_update(&a, false);
+    assert_false(told.calls);
+    assert_string_equal(a.why_not, "the disk is full");
+    disk_is_full = false;
+    admit_update(&a, false);
+    assert_true(told.calls);
 }
 
 static void a_new_orchestrator_may_connect_first(void **state)
@@ -249,6 +272,7 @@ int main(void)
 {
     log_init("test", false, LOG_ERROR);
     const struct CMUnitTest tests[] = {
+        ADMIT_TEST(a_full_disk_refuses_new_calls_until_there_is_room),
         ADMIT_TEST(a_new_orchestrator_may_connect_first),
         ADMIT_TEST(but_not_for_long),
         ADMIT_TEST(what_has_failed_is_not_waited_for),

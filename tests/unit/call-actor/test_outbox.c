@@ -34,6 +34,8 @@ static int drop_dir(void **state)
     unlink(path);
     snprintf(path, sizeof(path), "%s/shard0.mdb-lock", dir);
     unlink(path);
+    snprintf(path, sizeof(path), "%s/shard0.mdb.snap", dir);
+    unlink(path);
     return rmdir(dir);
 }
 
