@@ -52,8 +52,27 @@ static int worse_of(const struct deaf *d, const struct deaf_word *w, size_t cnt,
     return standing(w, cnt, high) < standing(w, cnt, low) ? high : low;
 }
 
+static bool is_good(const struct deaf_word *w, size_t cnt, int by, int about)
+{
+    for (size_t i = 0; i < cnt; i++)
+        if (w[i].by == by && w[i].about == about)
+            return !is_bad(&w[i]);
+    return false;
+}
+
+/* The link works again: it was the right one that was replaced, and the other end is held nothing against. */
+static void forget_cured(struct deaf *d, const struct deaf_word *w, size_t cnt)
+{
+    for (unsigned i = 0; i < DEAF_VERDICTS; i++) {
+        struct deaf_verdict *v = &d->list[i];
+        if (v->both && is_good(w, cnt, v->blamed, v->other) && is_good(w, cnt, v->other, v->blamed))
+            v->both = false;
+    }
+}
+
 int deaf_judge(struct deaf *d, const struct deaf_word *w, size_t cnt, int64_t now_ms)
 {
+    forget_cured(d, w, cnt);
     for (size_t i = 0; i < cnt; i++) {
         if (!is_mute(&w[i]))
             continue;

@@ -202,6 +202,14 @@ static void on_stop_timer(struct timer *t, int64_t now_ms)
     loop_stop(s->loop); /* whoever survives SIGKILL for now dies with us */
 }
 
+/* It died at the last moment, and only its next life can say BYE to whoever is still talking; on_stop_timer bounds
+ * that. */
+static bool is_awaited(const struct child *c)
+{
+    const struct child_life *l = &c->life;
+    return l->kind->drains && l->early_cnt <= 1 && (l->state == CHILD_ST_STARTING || l->state == CHILD_ST_BACKOFF);
+}
+
 /* From the last kind to the first; the next one is asked when all of this one are gone. */
 static void stop_next(struct sup *s)
 {
@@ -211,7 +219,8 @@ static void stop_next(struct sup *s)
             struct child *c = &s->child[i];
             if (c->life.kind != &child_kinds[k])
                 continue;
-            watch_event(c, CHILD_EV_STOP);
+            if (!is_awaited(c))
+                watch_event(c, CHILD_EV_STOP);
             gone = gone && c->life.state == CHILD_ST_STOPPED;
         }
         if (!gone)

@@ -64,6 +64,19 @@ static void test_the_same_link_again_is_the_other_ends_fault(void **state)
     assert_int_equal(deaf_judge(&d, w, COUNT(w), 1000 + 2 * DEAF_AGAIN_MS), EDGE); /* long after: a new trouble */
 }
 
+static void test_a_link_that_works_again_holds_nothing_against_the_other_end(void **state)
+{
+    (void)state;
+    const struct deaf_word w[] = {{EDGE, ACTOR, MUTE_MS}, {ACTOR, EDGE, MUTE_MS}};
+    const struct deaf_word cured[] = {{EDGE, ACTOR, OK_MS}, {ACTOR, EDGE, OK_MS}};
+    const struct deaf_word orch[] = {
+        {EDGE, ACTOR, OK_MS}, {ACTOR, EDGE, OK_MS}, {ORCH, ACTOR, MUTE_MS}, {ACTOR, ORCH, MUTE_MS}};
+    struct deaf d = {0};
+    assert_int_equal(deaf_judge(&d, w, COUNT(w), 1000), EDGE);
+    assert_int_equal(deaf_judge(&d, cured, COUNT(cured), 3000), DEAF_NOBODY);
+    assert_int_equal(deaf_judge(&d, orch, COUNT(orch), 5000), ORCH);
+}
+
 /* The first word to pass the bound must not condemn who has only one link to speak of. */
 static void test_words_are_not_of_one_moment(void **state)
 {
@@ -157,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_both_complain_and_one_has_other_links_that_work),
         cmocka_unit_test(test_the_same_link_again_is_the_other_ends_fault),
         cmocka_unit_test(test_words_are_not_of_one_moment),
+        cmocka_unit_test(test_a_link_that_works_again_holds_nothing_against_the_other_end),
         cmocka_unit_test(test_a_wait_is_as_long_as_asked),
         cmocka_unit_test(test_time_in_which_we_stood_still_counts_little),
         cmocka_unit_test(test_a_loop_that_spins_is_not_spared),
