@@ -264,13 +264,31 @@ static void arm_again(struct call *c, struct call_effects *fx)
     }
 }
 
-/* Who has had a 100 does not repeat his INVITE: a refusal that he or the edge missed must be said again. A 2xx has its
- * timer, and any other request is repeated until it is answered. An edge that knows better ignores it. */
+static bool is_refused_invite(const Store__ServerTxn *txn)
+{
+    return strcmp(txn->method, "INVITE") == 0 && txn->status >= 300 && txn->reply.len > 0;
+}
+
+/* Who says another INVITE has had the answer to the one before. */
+static bool is_last_invite(const struct call *c, size_t at)
+{
+    for (size_t i = at + 1; i < c->row->n_server_txns; i++) {
+        const Store__ServerTxn *txn = c->row->server_txns[i];
+        if (txn->leg == c->row->server_txns[at]->leg && strcmp(txn->method, "INVITE") == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Who has had a 100 does not repeat his INVITE: a refusal that he or the edge missed must be said again, of a re-INVITE
+ * too. A 2xx has its timer, and any other request is repeated until it is answered. An edge that knows better ignores
+ * it; so does who has heard it. */
 static void refuse_again(const struct call *c, struct call_effects *fx)
 {
-    const Store__ServerTxn *txn = leg_txn_find(c, row_span(c->row->invite_key));
-    if (call_state(c) == CALL_ST_ENDED && txn != NULL && txn->status >= 300 && txn->reply.len > 0)
-        leg_repeat(fx, txn);
+    for (size_t i = 0; i < c->row->n_server_txns; i++) {
+        if (is_refused_invite(c->row->server_txns[i]) && is_last_invite(c, i))
+            leg_repeat(fx, c->row->server_txns[i]);
+    }
 }
 
 static void ask_edge_again(struct call *c, struct call_effects *fx, struct now now)

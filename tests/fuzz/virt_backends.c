@@ -21,6 +21,12 @@ struct job {
 struct story {
     uint64_t key;
     bool started, answered, ended;
+    bool kept; /* the broker has the end of it */
+};
+
+struct event {
+    uint64_t seq;
+    struct story *ends; /* NULL: it is not the last of its call */
 };
 
 static struct {
@@ -30,7 +36,7 @@ static struct {
     unsigned back[JOBS_MAX]; /* how often each port came back */
     struct story story[STORIES_MAX];
     size_t stories;
-    uint64_t event[EVENTS_MAX]; /* sequence numbers not settled, oldest first */
+    struct event event[EVENTS_MAX]; /* not settled, oldest first */
     size_t events;
 } b;
 
@@ -235,7 +241,7 @@ void virt_pub_hears(const Plane__Event *ev)
         s->ended = true;
     }
     FUZZ_ASSERT(b.events < EVENTS_MAX);
-    b.event[b.events++] = ev->seq;
+    b.event[b.events++] = (struct event){.seq = ev->seq, .ends = strcmp(ev->routing_key, "call.ended") == 0 ? s : NULL};
 }
 
 size_t virt_pub_open(void)
@@ -247,7 +253,9 @@ void virt_pub_settles(bool confirm, struct bus_link *to)
 {
     if (b.events == 0)
         return;
-    uint64_t seq = b.event[0];
+    uint64_t seq = b.event[0].seq;
+    if (confirm && b.event[0].ends != NULL)
+        b.event[0].ends->kept = true;
     memmove(b.event, b.event + 1, --b.events * sizeof(b.event[0]));
     if (confirm) {
         Plane__Confirmed m = PLANE__CONFIRMED__INIT;
@@ -279,5 +287,5 @@ void virt_backends_check_over(void)
     for (uint32_t p = 0; p < b.ports; p++)
         FUZZ_ASSERT(b.back[p] == 1);
     for (size_t i = 0; i < b.stories; i++)
-        FUZZ_ASSERT(b.story[i].started && b.story[i].ended);
+        FUZZ_ASSERT(b.story[i].started && b.story[i].ended && b.story[i].kept);
 }

@@ -10,10 +10,12 @@
 #define CANCELS_PERMILLE 200
 #define SILENT_PERMILLE 25
 #define PROXIED_PERMILLE 250
+#define FORKED_PERMILLE 30
 #define ROUTES "<sip:192.0.2.77;lr>, <sip:192.0.2.78;lr>"
 
 struct party parties[PARTIES_MAX];
 unsigned party_cnt;
+int64_t party_patience_ms = CALMER_MS;
 static struct sip_msg heard; /* what is being looked at */
 static bool calm;
 
@@ -65,6 +67,8 @@ void party_call(void)
     }
     p->invite = say_request(p, "INVITE", extra, say_sdp(p, SENDRECV, sdp));
     p->offered = SENDRECV;
+    if (storm_chance(FORKED_PERMILLE))
+        say_copy(p->invite);
     if (storm_chance(CANCELS_PERMILLE)) {
         p->wants_cancel = true;
         storm_timer_in(&p->act, storm_ms(1, 2000));
@@ -113,7 +117,7 @@ static void hang_up(struct party *p)
 
 static void act_later(struct party *p)
 {
-    storm_timer_in(&p->act, calm ? storm_ms(1, 500) : storm_ms(20, CALMER_MS));
+    storm_timer_in(&p->act, calm ? storm_ms(1, 500) : storm_ms(20, party_patience_ms));
 }
 
 static void talk(struct party *p)
@@ -298,7 +302,8 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
         if (first && p->state == PARTY_CALLING)
             over(p);
     } else if (o->method == SIP_M_CANCEL) {
-        STORM_HOLDS(m->status == 200 || m->status == 481, "CANCEL gets %u", m->status);
+        bool known = !world_edge_died_since(p->born_ms); /* a new edge cannot say what it cancels */
+        STORM_HOLDS(m->status == 200 || (m->status == 481 && !known), "CANCEL gets %u", m->status);
     } else if (o->method == SIP_M_BYE) {
         STORM_HOLDS(m->status == 200 || m->status == 481, "BYE gets %u", m->status);
     }
@@ -442,6 +447,41 @@ void party_hear(struct span bytes)
 
 /* --- as it leaves the service --- */
 
+/* A phone that is to ring: one lost datagram must not keep it from that. */
+static struct first {
+    char call_id[ID_BYTES];
+    unsigned said;
+    int64_t since_ms;
+    struct timer timer;
+} firsts[PARTIES_MAX + 1];
+static unsigned first_cnt;
+
+static void on_first(struct timer *t, int64_t now_ms)
+{
+    const struct first *f = t->owner;
+    (void)now_ms;
+    for (unsigned i = 0; i < party_cnt; i++) {
+        if (!parties[i].caller && strcmp(parties[i].call_id, f->call_id) == 0)
+            return; /* it has rung */
+    }
+    STORM_HOLDS(f->said > 1 || world_edge_died_since(f->since_ms), "an INVITE that was lost is said again");
+}
+
+static void check_first(const struct sip_msg *m)
+{
+    struct first *f = firsts;
+    while (f < firsts + first_cnt && !span_eq(m->call_id, span_cstr(f->call_id)))
+        f++;
+    f->said++;
+    if (f < firsts + first_cnt || first_cnt == PARTIES_MAX)
+        return;
+    first_cnt++;
+    (void)snprintf(f->call_id, ID_BYTES, "%.*s", SPAN_ARG(m->call_id));
+    f->since_ms = virt.now.mono_ms;
+    timer_init(&f->timer, on_first, f);
+    storm_timer_in(&f->timer, 3 * T1_MS);
+}
+
 static bool was_said(const struct party *p, struct span branch)
 {
     for (size_t i = 0; i < p->said_cnt && i < SAID_MAX; i++) {
@@ -473,8 +513,14 @@ void party_said(struct span bytes)
 {
     STORM_HOLDS(sip_msg_decode(&heard, bytes) == 0, "what is sent is well-formed");
     struct party *p = heard.is_request && heard.to_tag.len > 0 ? party_of(&heard) : NULL;
+    if (!heard.is_request) /* RFC 3581 §4 */
+        STORM_HOLDS((heard.via.rport == 5062 || heard.via.rport == 5063) &&
+                        span_eq(heard.via.received, SPAN("192.0.2.10")),
+                    "the Via of a response tells where the request came from");
     if (p != NULL)
         check_request(p, &heard);
+    else if (heard.is_request && heard.method == SIP_M_INVITE && heard.to_tag.len == 0)
+        check_first(&heard);
 }
 
 /* --- the end --- */

@@ -98,6 +98,15 @@ struct out *say_request(struct party *p, const char *method, const char *extra, 
     return o;
 }
 
+void say_copy(const struct out *o)
+{
+    char text[TEXT_BYTES];
+    (void)snprintf(text, sizeof(text), "%.*s", (int)o->len, o->text);
+    char *branch = strstr(text, "z9hG4bKs");
+    branch[7] = 'f';
+    net_send(span_of(text, o->len), true);
+}
+
 void say_cancel(struct party *p)
 {
     struct out *invite = p->invite;

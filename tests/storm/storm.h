@@ -142,6 +142,7 @@ struct party {
 
 extern struct party parties[PARTIES_MAX];
 extern unsigned party_cnt;
+extern int64_t party_patience_ms; /* between two things that a party does in a call */
 
 void party_call(void);
 /** A message for a peer: as it leaves the service, and as it arrives. */
@@ -162,6 +163,8 @@ enum { SENDRECV = 0, SENDONLY = 1, RECVONLY = 2, INACTIVE = 3, DIRECTIONS = 4 };
 unsigned say_direction(struct span sdp);
 const char *say_sdp(struct party *p, unsigned direction, char text[512]);
 struct out *say_request(struct party *p, const char *method, const char *extra, const char *body);
+/** The same request once more on another way (RFC 3261 §8.2.2.2): nobody listens for what it is told. */
+void say_copy(const struct out *o);
 void say_cancel(struct party *p);
 void say_ack(struct party *p, const struct sip_msg *ok);
 void say_ack_refusal(struct out *o, const struct sip_msg *m);
