@@ -30,15 +30,6 @@ bool onward_is_same(struct span a, struct span b)
     return span_eq(behind_origin(a), behind_origin(b));
 }
 
-/* FNV-1a: the one of map.h is another in every process. */
-static uint64_t hash_of(struct span media)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < media.len; i++)
-        h = (h ^ (uint8_t)media.p[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 /* What is not an o= line that anybody could count on stays out. */
 static bool read_origin(Store__Origin *out, struct span line)
 {
@@ -73,7 +64,7 @@ void onward_hold(Store__Dialog *d, struct span told)
         store__origin__free_unpacked(o, NULL);
         return;
     }
-    o->media = hash_of(behind_origin(told));
+    o->media = span_hash_stable(behind_origin(told));
     s->origin = o;
 }
 
@@ -93,7 +84,7 @@ void onward_put(struct buf *out, Store__Dialog *d, struct span sdp)
         buf_put_span(out, sdp);
         return;
     }
-    uint64_t media = hash_of(behind_origin(sdp));
+    uint64_t media = span_hash_stable(behind_origin(sdp));
     o->version += media != o->media;
     o->media = media;
     buf_put_span(out, span_of(sdp.p, at));

@@ -222,6 +222,7 @@ void act_cmdq_declare(void *obj, const void *arg, void *fx, struct now now)
 
 ACT_ADDS(act_cmdq_bind_1, CMDQ_FX_BIND_1)
 ACT_ADDS(act_cmdq_bind_2, CMDQ_FX_BIND_2)
+ACT_ADDS(act_cmdq_bind_3, CMDQ_FX_BIND_3)
 ACT_ADDS(act_cmdq_limit, CMDQ_FX_LIMIT)
 ACT_ADDS(act_cmdq_subscribe, CMDQ_FX_SUBSCRIBE)
 

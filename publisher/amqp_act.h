@@ -9,7 +9,7 @@ fsm_act_fn act_resolve, act_dial, act_dial_next, act_secure, act_greet, act_logi
     act_channel_closed, act_lost_ready, act_out_of_turn_ready, act_closed_ready, act_channel_closed_ready,
     act_stop_ready, act_stopped;
 
-fsm_act_fn act_cmdq_channel, act_cmdq_declare, act_cmdq_bind_1, act_cmdq_bind_2, act_cmdq_limit, act_cmdq_subscribe,
-    act_cmdq_ready, act_cmdq_refused, act_cmdq_fault, act_cmdq_off;
+fsm_act_fn act_cmdq_channel, act_cmdq_declare, act_cmdq_bind_1, act_cmdq_bind_2, act_cmdq_bind_3, act_cmdq_limit,
+    act_cmdq_subscribe, act_cmdq_ready, act_cmdq_refused, act_cmdq_fault, act_cmdq_off;
 
 #endif

@@ -47,6 +47,8 @@ static enum amqp_content_step take_header(struct amqp_content *c, const struct a
 {
     keep(c->message_id, rx->message_id);
     keep(c->content_type, rx->content_type);
+    keep(c->reply_to, rx->reply_to);
+    keep(c->correlation, rx->correlation);
     c->left = rx->body_bytes;
     c->cut = rx->body_bytes > c->body.max;
     return body_step(c);

@@ -23,6 +23,8 @@ struct amqp_content {
     char text[AMQP_SHORT_MAX + 1];
     char message_id[AMQP_SHORT_MAX + 1];
     char content_type[AMQP_SHORT_MAX + 1];
+    char reply_to[AMQP_SHORT_MAX + 1];
+    char correlation[AMQP_SHORT_MAX + 1];
     struct buf body;
 };
 

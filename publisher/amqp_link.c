@@ -404,9 +404,30 @@ uint64_t amqp_link_publish(struct amqp_link *l, const struct amqp_msg *m)
     return ++l->last_tag;
 }
 
+static bool commands_are_gone(const struct amqp_link *l)
+{
+    return l->cmdq.state <= CMDQ_ST_CHANNEL || l->cmdq.state == CMDQ_ST_REPAIR;
+}
+
+/* By the default exchange, to a queue by its name. */
+void amqp_link_reply(struct amqp_link *l, const struct amqp_reply *r)
+{
+    if (commands_are_gone(l) || !amqp_link_can_publish(l))
+        return;
+    amqp_put_publish(&l->out, CHANNEL_COMMANDS, l->frame_max,
+                     &(struct amqp_msg){.exchange = SPAN(""),
+                                        .key = r->to,
+                                        .content_type = SPAN("application/json"),
+                                        .message_id = r->message_id,
+                                        .correlation = r->correlation,
+                                        .wall_ms = r->wall_ms,
+                                        .body = r->body,
+                                        .optional = true});
+}
+
 void amqp_link_settle_command(struct amqp_link *l, uint64_t tag, bool accept)
 {
-    if (l->cmdq.state <= CMDQ_ST_CHANNEL || l->cmdq.state == CMDQ_ST_REPAIR)
+    if (commands_are_gone(l))
         return; /* the channel it came on is gone */
     if (accept)
         amqp_put_ack(&l->out, CHANNEL_COMMANDS, tag);

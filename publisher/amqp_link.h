@@ -15,6 +15,7 @@
 #define AMQP_COMMAND_QUEUE "sentiric.sip_signaling_service.commands"
 #define AMQP_KEY_TERMINATE "call.terminate.request"
 #define AMQP_KEY_TRANSFER "call.transfer.request"
+#define AMQP_KEY_INITIATE "call.initiate.request"
 #define AMQP_PREFETCH 64u                /* commands under way at once */
 #define AMQP_COMMAND_MAX (64u << 10)     /* bytes of a command's body; a longer one is cut and malformed */
 #define AMQP_OUT_FULL_BYTES (512u << 10) /* above it nothing more is published until the socket takes some */
@@ -26,6 +27,9 @@ struct amqp_delivery {
     bool cut; /* longer than AMQP_COMMAND_MAX: the body is not whole */
     struct span key;
     struct span content_type;
+    struct span message_id;
+    struct span reply_to;    /* queue of who wants an answer; empty: nobody does */
+    struct span correlation; /* … by which he knows it */
     struct span body;
 };
 
@@ -41,6 +45,15 @@ struct amqp_link_events {
     /* Commands delivered so far cannot be answered any more; the broker will deliver them again. */
     void (*on_commands_lost)(void *user);
     void (*on_stopped)(void *user);
+};
+
+/* To whom a command came from. */
+struct amqp_reply {
+    struct span to; /* queue */
+    struct span correlation;
+    struct span message_id;
+    struct span body; /* JSON */
+    int64_t wall_ms;
 };
 
 struct amqp_link_args {
@@ -63,6 +76,8 @@ void amqp_link_stop(struct amqp_link *l);
 bool amqp_link_can_publish(const struct amqp_link *l);
 /** Only when amqp_link_can_publish. returns the event's tag */
 uint64_t amqp_link_publish(struct amqp_link *l, const struct amqp_msg *m);
+/** Said on the channel of the commands, before the command is settled; lost when that channel is gone. */
+void amqp_link_reply(struct amqp_link *l, const struct amqp_reply *r);
 /** Answer a command. accept: it is done with; else it is rejected and not delivered again. */
 void amqp_link_settle_command(struct amqp_link *l, uint64_t tag, bool accept);
 /** Write what waits. */

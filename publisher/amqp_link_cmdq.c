@@ -33,6 +33,9 @@ static void perform_cmdq(struct amqp_link *l, enum cmdq_effect effect, int64_t a
     case CMDQ_FX_BIND_2:
         amqp_put_queue_bind(&l->out, CHANNEL_COMMANDS, AMQP_COMMAND_QUEUE, AMQP_EXCHANGE, AMQP_KEY_TRANSFER);
         break;
+    case CMDQ_FX_BIND_3:
+        amqp_put_queue_bind(&l->out, CHANNEL_COMMANDS, AMQP_COMMAND_QUEUE, AMQP_EXCHANGE, AMQP_KEY_INITIATE);
+        break;
     case CMDQ_FX_LIMIT:
         amqp_put_qos(&l->out, CHANNEL_COMMANDS, AMQP_PREFETCH);
         break;

@@ -60,6 +60,9 @@ static void take_content(struct amqp_link *l, struct amqp_content *c, const stru
                                   .cut = c->cut,
                                   .key = span_cstr(c->key),
                                   .content_type = span_cstr(c->content_type),
+                                  .message_id = span_cstr(c->message_id),
+                                  .reply_to = span_cstr(c->reply_to),
+                                  .correlation = span_cstr(c->correlation),
                                   .body = buf_span(&c->body)};
         l->on->on_command(l->user, &d);
     }

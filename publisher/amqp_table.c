@@ -161,7 +161,8 @@ int conn_expects(uint8_t state)
 /* --- the command queue --- */
 
 static const char *const cmdq_states[CMDQ_STATES] = {
-    "off", "channel", "declaring", "binding_1", "binding_2", "limiting", "subscribing", "consuming", "repair",
+    "off",       "channel",  "declaring",   "binding_1", "binding_2",
+    "binding_3", "limiting", "subscribing", "consuming", "repair",
 };
 
 static const char *const cmdq_events[CMDQ_EVENTS] = {
@@ -189,7 +190,8 @@ static const struct fsm_cell cmdq_cells[CMDQ_STATES][CMDQ_EVENTS] = {
     [CMDQ_ST_CHANNEL] = {CMDQ_STEP(act_cmdq_declare, CMDQ_ST_DECLARING)},
     [CMDQ_ST_DECLARING] = {CMDQ_STEP(act_cmdq_bind_1, CMDQ_ST_BINDING_1)},
     [CMDQ_ST_BINDING_1] = {CMDQ_STEP(act_cmdq_bind_2, CMDQ_ST_BINDING_2)},
-    [CMDQ_ST_BINDING_2] = {CMDQ_STEP(act_cmdq_limit, CMDQ_ST_LIMITING)},
+    [CMDQ_ST_BINDING_2] = {CMDQ_STEP(act_cmdq_bind_3, CMDQ_ST_BINDING_3)},
+    [CMDQ_ST_BINDING_3] = {CMDQ_STEP(act_cmdq_limit, CMDQ_ST_LIMITING)},
     [CMDQ_ST_LIMITING] = {CMDQ_STEP(act_cmdq_subscribe, CMDQ_ST_SUBSCRIBING)},
     [CMDQ_ST_SUBSCRIBING] = {CMDQ_STEP(act_cmdq_ready, CMDQ_ST_CONSUMING)},
     [CMDQ_ST_CONSUMING] =
@@ -228,7 +230,8 @@ int cmdq_expects(uint8_t state)
     static const uint8_t kinds[CMDQ_STATES] = {
         [CMDQ_ST_CHANNEL] = AMQP_RX_CHANNEL_OPEN_OK, [CMDQ_ST_DECLARING] = AMQP_RX_QUEUE_OK,
         [CMDQ_ST_BINDING_1] = AMQP_RX_BIND_OK,       [CMDQ_ST_BINDING_2] = AMQP_RX_BIND_OK,
-        [CMDQ_ST_LIMITING] = AMQP_RX_QOS_OK,         [CMDQ_ST_SUBSCRIBING] = AMQP_RX_CONSUME_OK,
+        [CMDQ_ST_BINDING_3] = AMQP_RX_BIND_OK,       [CMDQ_ST_LIMITING] = AMQP_RX_QOS_OK,
+        [CMDQ_ST_SUBSCRIBING] = AMQP_RX_CONSUME_OK,
     };
     return kinds[state];
 }

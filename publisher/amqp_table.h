@@ -106,6 +106,7 @@ enum cmdq_state {
     CMDQ_ST_DECLARING, /* queue.declare sent */
     CMDQ_ST_BINDING_1, /* to call.terminate.request */
     CMDQ_ST_BINDING_2, /* to call.transfer.request */
+    CMDQ_ST_BINDING_3, /* to call.initiate.request */
     CMDQ_ST_LIMITING,  /* basic.qos sent */
     CMDQ_ST_SUBSCRIBING,
     CMDQ_ST_CONSUMING,
@@ -129,6 +130,7 @@ enum cmdq_effect {
     CMDQ_FX_DECLARE,
     CMDQ_FX_BIND_1,
     CMDQ_FX_BIND_2,
+    CMDQ_FX_BIND_3,
     CMDQ_FX_LIMIT,
     CMDQ_FX_SUBSCRIBE,
     CMDQ_FX_CLOSE_OK,

@@ -175,6 +175,10 @@ static void take_header(struct amqp_rx *out, const amqp_frame_t *f)
         out->message_id = span_of_bytes(p->message_id);
     if ((p->_flags & AMQP_BASIC_CONTENT_TYPE_FLAG) != 0)
         out->content_type = span_of_bytes(p->content_type);
+    if ((p->_flags & AMQP_BASIC_REPLY_TO_FLAG) != 0)
+        out->reply_to = span_of_bytes(p->reply_to);
+    if ((p->_flags & AMQP_BASIC_CORRELATION_ID_FLAG) != 0)
+        out->correlation = span_of_bytes(p->correlation_id);
 }
 
 static int take_frame(struct amqp_rx *out, const amqp_frame_t *f)
@@ -432,7 +436,10 @@ static void put_content_header(struct buf *out, uint16_t channel, const struct a
         .timestamp = (uint64_t)m->wall_ms / 1000,
         .type = bytes_of(m->key),
         .app_id = bytes_z("sip-signaling-service"),
+        .correlation_id = bytes_of(m->correlation),
     };
+    if (m->correlation.len > 0)
+        p._flags |= AMQP_BASIC_CORRELATION_ID_FLAG;
     char *frame = buf_reserve(out, METHOD_BYTES_MAX);
     if (frame == NULL)
         return;
@@ -463,7 +470,8 @@ static void put_body(struct buf *out, uint16_t channel, uint32_t frame_max, stru
 
 void amqp_put_publish(struct buf *out, uint16_t channel, uint32_t frame_max, const struct amqp_msg *m)
 {
-    BUG_ON(m->key.len > AMQP_SHORT_MAX || m->message_id.len > AMQP_SHORT_MAX || m->content_type.len > AMQP_SHORT_MAX);
+    BUG_ON(m->key.len > AMQP_SHORT_MAX || m->message_id.len > AMQP_SHORT_MAX || m->content_type.len > AMQP_SHORT_MAX ||
+           m->correlation.len > AMQP_SHORT_MAX);
     amqp_basic_publish_t p = {
         .exchange = bytes_of(m->exchange), .routing_key = bytes_of(m->key), .mandatory = m->optional ? 0 : 1};
     put_method(out, channel, AMQP_BASIC_PUBLISH_METHOD, &p);

@@ -52,6 +52,8 @@ struct amqp_rx {
     struct span key;          /* deliver, return: routing key */
     struct span message_id;   /* header */
     struct span content_type; /* header */
+    struct span reply_to;     /* header */
+    struct span correlation;  /* header */
     uint64_t body_bytes;      /* header: of the body frames that follow */
     struct span body;         /* body */
     uint16_t channel_max;     /* tune */
@@ -79,6 +81,7 @@ struct amqp_msg {
     struct span key;          /* also the type property */
     struct span content_type; /* these three at most AMQP_SHORT_MAX bytes */
     struct span message_id;
+    struct span correlation; /* the same; empty: none */
     int64_t wall_ms;
     struct span body;
     bool optional; /* not returned when no queue takes it */

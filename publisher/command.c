@@ -2,15 +2,31 @@
 
 #include "proto/platform/event.pb-c.h"
 #include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
 
-#define KEY_TERMINATE "call.terminate.request"
-#define KEY_TRANSFER "call.transfer.request"
+#define KEYS_FIRST COMMAND_TERMINATE
+
+static const char *const names[] = {
+    [COMMAND_BAD] = "no command",
+    [COMMAND_TERMINATE] = "call.terminate.request",
+    [COMMAND_TRANSFER] = "call.transfer.request",
+    [COMMAND_INITIATE] = "call.initiate.request",
+};
+#define NAMES (sizeof(names) / sizeof(names[0]))
+
+const char *command_name(enum command_kind kind)
+{
+    return names[(size_t)kind < NAMES ? kind : COMMAND_BAD];
+}
 
 static enum command_kind kind_of(struct span word)
 {
-    if (span_eq(word, SPAN(KEY_TERMINATE)))
-        return COMMAND_TERMINATE;
-    return span_eq(word, SPAN(KEY_TRANSFER)) ? COMMAND_TRANSFER : COMMAND_BAD;
+    for (size_t kind = KEYS_FIRST; kind < NAMES; kind++) {
+        if (span_eq(word, span_cstr(names[kind])))
+            return (enum command_kind)kind;
+    }
+    return COMMAND_BAD;
 }
 
 /* Control characters have no place in a Call-ID (RFC 3261 §25.1: word). */
@@ -38,7 +54,28 @@ static const char *text_at(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/* returns false when it is not one JSON object */
+/* The first of these members that is there. returns false when it is too long */
+static bool take_text(char out[COMMAND_TEXT_MAX], const cJSON *object, const char *const keys[])
+{
+    const char *z = NULL;
+    for (size_t i = 0; z == NULL && keys[i] != NULL; i++)
+        z = text_at(object, keys[i]);
+    return span_copy(out, COMMAND_TEXT_MAX, span_cstr(z));
+}
+
+/* As the contract's messages name them, too. */
+static bool take_texts(struct command *out, const cJSON *json)
+{
+    static const char *const from[] = {"from", "fromUri", "from_uri", NULL};
+    static const char *const to[] = {"target", "to", "transferTargetUri", "transfer_target_uri", "toUri",
+                                     "to_uri", NULL};
+    static const char *const stays[] = {"stays", NULL};
+    static const char *const key[] = {"idempotencyKey", "idempotency_key", NULL};
+    return take_text(out->from, json, from) && take_text(out->to, json, to) && take_text(out->stays, json, stays) &&
+           take_text(out->key, json, key);
+}
+
+/* returns false when it is not one JSON object, or a text is too long */
 static bool take_json(struct command *out, struct span body)
 {
     /* cJSON ends a text at an escaped NUL: "a\u0000b" would end the call "a". */
@@ -47,6 +84,7 @@ static bool take_json(struct command *out, struct span body)
     cJSON *json = cJSON_ParseWithLength(body.p, body.len);
     bool ok = cJSON_IsObject(json);
     if (ok) {
+        ok = take_texts(out, json);
         (void)take_call_id(out, text_at(json, "callId"));
         take_reason(out, text_at(json, "reason"));
         if (out->kind == COMMAND_BAD)
@@ -71,19 +109,37 @@ static bool take_protobuf(struct command *out, struct span body)
     return ok;
 }
 
-void command_parse(struct command *out, struct span key, struct span body)
+/* What the command cannot do without; NULL: it has it all. */
+static const char *missing(const struct command *c)
 {
-    *out = (struct command){.kind = kind_of(key)};
-    struct span text = span_trim(body);
+    if (c->kind == COMMAND_BAD)
+        return "no command of ours";
+    if (c->kind != COMMAND_INITIATE && c->call_id[0] == '\0')
+        return "no usable call id";
+    if (c->kind == COMMAND_INITIATE && c->from[0] == '\0')
+        return "no from";
+    return c->kind != COMMAND_TERMINATE && c->to[0] == '\0' ? "no target" : NULL;
+}
+
+static void name_it(struct command *out, const struct command_message *m)
+{
+    if (out->key[0] != '\0' || (m->message_id.len > 0 && span_copy(out->key, sizeof out->key, m->message_id)))
+        return;
+    (void)snprintf(out->key, sizeof out->key, "body-%016" PRIx64, span_hash_stable(m->body));
+}
+
+void command_parse(struct command *out, const struct command_message *m)
+{
+    *out = (struct command){.kind = kind_of(m->routing_key)};
+    struct span text = span_trim(m->body);
     /* '{' begins no GenericEvent: it would be field 15 as a group. */
     bool is_json = span_starts(text, SPAN("{"));
-    bool ok = body.len > 0 && (is_json ? take_json(out, text) : take_protobuf(out, body));
+    bool ok = m->body.len > 0 && (is_json ? take_json(out, text) : take_protobuf(out, m->body));
     if (!ok)
-        out->why = is_json ? "not JSON" : "neither JSON nor a GenericEvent";
-    else if (out->kind == COMMAND_BAD)
-        out->why = "no command of ours";
-    else if (out->call_id[0] == '\0')
-        out->why = "no usable call id";
+        out->why = is_json ? "not JSON, or a text is too long" : "neither JSON nor a GenericEvent";
+    else
+        out->why = missing(out);
     if (out->why != NULL)
         out->kind = COMMAND_BAD;
+    name_it(out, m);
 }

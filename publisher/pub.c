@@ -135,7 +135,9 @@ static void on_actor_msg(struct bus_link *k, uint16_t type, const ProtobufCMessa
     else if (type == PLANE_PUB_EVENT)
         on_event(s, (const Plane__Event *)(const void *)m);
     else if (type == PLANE_CALL_TERMINATED)
-        asks_answer(s->pub->asks, s->no, (const Plane__Terminated *)(const void *)m);
+        asks_terminated(s->pub->asks, s->no, (const Plane__Terminated *)(const void *)m);
+    else if (type == PLANE_CALL_CONTROLLED)
+        asks_controlled(s->pub->asks, s->no, (const Plane__Controlled *)(const void *)m);
     else
         log_ev(LOG_DEBUG, "nothing to do with it", log_z("type", plane_name(type)));
 }

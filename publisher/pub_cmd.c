@@ -1,9 +1,14 @@
 /* The command queue: from a delivery to the call-actors and back to its ack. */
 #include "publisher/pub_priv.h"
 
+#include "common/base/id.h"
 #include "common/base/stat.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/work.h"
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+#define ASKED_BY "amqp"
 
 static struct stat_series stat_commands = {
     .name = "sip_signaling_broker_commands_total", .labels = "how=\"taken\"", .help = "messages of the command queue"};
@@ -19,7 +24,9 @@ static void refuse_command(struct pub *p, const struct amqp_delivery *d, const c
 
 static void start_ask(struct pub *p, const struct amqp_delivery *d, const struct command *c)
 {
-    if (asks_add(p->asks, d->tag, c, loop_now(p->loop).mono_ms) != 0) {
+    struct asks_from from = {
+        .tag = d->tag, .reply_to = d->reply_to, .correlation = d->correlation.len > 0 ? d->correlation : d->message_id};
+    if (asks_add(p->asks, &from, c, loop_now(p->loop).mono_ms) != 0) {
         refuse_command(p, d, "command dropped", "the broker delivers more at once than agreed");
         return;
     }
@@ -33,13 +40,11 @@ static void take(struct pub *p, const struct amqp_delivery *d)
 {
     struct command c;
     KILL_POINT("pub.command.read");
-    command_parse(&c, d->key, d->body);
+    command_parse(&c, &(struct command_message){.routing_key = d->key, .message_id = d->message_id, .body = d->body});
     if (d->cut)
         refuse_command(p, d, "malformed command dropped", "too long");
     else if (c.kind == COMMAND_BAD)
         refuse_command(p, d, "malformed command dropped", c.why);
-    else if (c.kind == COMMAND_TRANSFER)
-        refuse_command(p, d, "command dropped", "call.transfer.request over AMQP is not supported");
     else
         start_ask(p, d, &c);
 }
@@ -54,22 +59,101 @@ void pub_cmd_take(void *user, const struct amqp_delivery *d)
     work_end();
 }
 
-static bool ask_shard(void *user, uint32_t shard, const Plane__Terminate *request)
+/* --- to the shards --- */
+
+static ProtobufCBinaryData id_of(const struct ask *k)
 {
-    struct pub *p = user;
-    return bus_send(p->shards[shard].link, PLANE_CALL_TERMINATE, &request->base) == 0;
+    return (ProtobufCBinaryData){.len = strlen(k->id), .data = (uint8_t *)(uintptr_t)k->id};
 }
 
-static void on_asked(void *user, uint64_t tag, const char *call_id, enum asks_outcome how)
+static int terminate(struct bus_link *link, const struct ask *k)
+{
+    Plane__Terminate m = PLANE__TERMINATE__INIT;
+    m.id = id_of(k);
+    m.call_id = (char *)(uintptr_t)k->command.call_id;
+    m.reason = (char *)(uintptr_t)k->command.reason;
+    m.asked_by = (char *)(uintptr_t)ASKED_BY;
+    return bus_send(link, PLANE_CALL_TERMINATE, &m.base);
+}
+
+static int control(struct bus_link *link, const struct ask *k)
+{
+    Plane__Control m = PLANE__CONTROL__INIT;
+    const struct command *c = &k->command;
+    m.id = id_of(k);
+    m.op = c->kind == COMMAND_INITIATE ? PLANE__CONTROL__OP__DIAL : PLANE__CONTROL__OP__TRANSFER;
+    m.call_id = (char *)(uintptr_t)c->call_id;
+    m.from = (char *)(uintptr_t)c->from;
+    m.to = (char *)(uintptr_t)c->to;
+    m.stays = (char *)(uintptr_t)c->stays;
+    m.key = (char *)(uintptr_t)c->key;
+    m.asked_by = (char *)(uintptr_t)ASKED_BY;
+    return bus_send(link, PLANE_CALL_CONTROL, &m.base);
+}
+
+static bool ask_shard(void *user, uint32_t shard, const struct ask *k)
+{
+    struct pub *p = user;
+    struct bus_link *link = p->shards[shard].link;
+    return (k->command.kind == COMMAND_TERMINATE ? terminate(link, k) : control(link, k)) == 0;
+}
+
+/* --- and back --- */
+
+static const char *word_of(enum asks_outcome how)
+{
+    static const char *const words[] = {[ASKS_DONE] = "ok",
+                                        [ASKS_NOT_FOUND] = "not_found",
+                                        [ASKS_NO_ANSWER] = "no_answer",
+                                        [ASKS_REFUSED] = "refused",
+                                        [ASKS_INVALID] = "bad_request"};
+    return words[how];
+}
+
+static void add_text(cJSON *o, const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        cJSON_AddStringToObject(o, key, text);
+}
+
+/* To who has named a queue for it. */
+static void reply(struct pub *p, const struct ask *k, enum asks_outcome how, const char *detail)
+{
+    char id[ID_UUID_SIZE];
+    cJSON *o = cJSON_CreateObject();
+    add_text(o, "request", command_name(k->command.kind));
+    add_text(o, "result", word_of(how));
+    add_text(o, "callId", k->command.call_id);
+    add_text(o, "idempotencyKey", k->command.kind == COMMAND_TERMINATE ? "" : k->command.key);
+    add_text(o, "detail", detail);
+    char *body = cJSON_PrintUnformatted(o);
+    id_uuid(id);
+    if (body != NULL)
+        amqp_link_reply(p->link, &(struct amqp_reply){.to = span_cstr(k->reply_to),
+                                                      .correlation = span_cstr(k->correlation),
+                                                      .message_id = span_cstr(id),
+                                                      .body = span_cstr(body),
+                                                      .wall_ms = loop_now(p->loop).wall_ms});
+    free(body);
+    cJSON_Delete(o);
+}
+
+static void log_it(const struct ask *k, enum asks_outcome how, const char *detail)
+{
+    bool quiet = how == ASKS_NOT_FOUND && k->command.kind == COMMAND_TERMINATE; /* every call's end crosses some */
+    enum log_level level = how == ASKS_NO_ANSWER ? LOG_WARN : quiet ? LOG_DEBUG : LOG_INFO;
+    log_ev(level, command_name(k->command.kind), log_z("call_id", k->command.call_id), log_z("to", k->command.to),
+           log_z("result", word_of(how)), log_z("detail", detail));
+}
+
+static void on_asked(void *user, const struct ask *k, enum asks_outcome how, const char *detail)
 {
     struct pub *p = user;
     KILL_POINT("pub.command.answered");
-    if (how == ASKS_NO_ANSWER)
-        log_ev(LOG_WARN, "call.terminate.request dropped: not every call-actor answered", log_z("call_id", call_id));
-    else
-        log_ev(how == ASKS_ENDING ? LOG_INFO : LOG_DEBUG, "call.terminate.request", log_z("call_id", call_id),
-               log_z("result", how == ASKS_ENDING ? "ending" : "no such call"));
-    amqp_link_settle_command(p->link, tag, true);
+    log_it(k, how, detail);
+    if (k->reply_to[0] != '\0')
+        reply(p, k, how, detail);
+    amqp_link_settle_command(p->link, k->tag, how != ASKS_INVALID);
     KILL_POINT("pub.command.settled");
 }
 

@@ -124,3 +124,11 @@ bool span_copy(char *dst, size_t dst_size, struct span s)
     dst[s.len] = '\0';
     return true;
 }
+
+uint64_t span_hash_stable(struct span s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (uint8_t)s.p[i]) * UINT64_C(0x100000001b3);
+    return h;
+}

@@ -65,6 +65,8 @@ int span_cmp(struct span a, struct span b);
  * returns 0 and writes *out, or -1 (empty, other characters, too large)
  */
 int span_to_u64(struct span s, uint64_t max, uint64_t *out);
+/** FNV-1a: the same in every process and version, unlike map_hash, and nothing an enemy could not foresee. */
+uint64_t span_hash_stable(struct span s);
 int span_to_u32(struct span s, uint32_t max, uint32_t *out);
 
 /** A NUL-terminated copy from malloc (owned by the caller), or NULL when memory is out. NULs inside are kept. */

@@ -151,6 +151,19 @@ static void on_terminate(struct fake *f, const Plane__Terminate *t)
     (void)bus_send(f->link, PLANE_CALL_TERMINATED, &a.base);
 }
 
+static void on_control(struct fake *f, const Plane__Control *m)
+{
+    say("control op=%d call=%s from=%s to=%s stays=%s key=%s asked_by=%s", (int)m->op, m->call_id, m->from, m->to,
+        m->stays, m->key, m->asked_by);
+    Plane__Controlled a = PLANE__CONTROLLED__INIT;
+    a.id = m->id;
+    a.call_id = m->call_id;
+    a.result = strcmp(f->answer, "busy") == 0        ? PLANE__CONTROLLED__RESULT__UNAVAILABLE
+               : strcmp(f->answer, "not_found") == 0 ? PLANE__CONTROLLED__RESULT__NOT_FOUND
+                                                     : PLANE__CONTROLLED__RESULT__OK;
+    (void)bus_send(f->link, PLANE_CALL_CONTROLLED, &a.base);
+}
+
 static void on_actor_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
 {
     struct fake *f = bus_link_user(k);
@@ -166,6 +179,9 @@ static void on_actor_msg(struct bus_link *k, uint16_t type, const ProtobufCMessa
     case PLANE_PUB_LINK:
         say("link up=%d detail=%s", ((const Plane__BrokerLink *)(const void *)m)->up,
             ((const Plane__BrokerLink *)(const void *)m)->detail);
+        break;
+    case PLANE_CALL_CONTROL:
+        on_control(f, (const Plane__Control *)(const void *)m);
         break;
     case PLANE_CALL_TERMINATE:
         on_terminate(f, (const void *)m);

@@ -97,11 +97,18 @@ class TestCommands(unittest.TestCase):
         self.assertEqual(actor.find("terminate ")[:-1], [])
         self.assertEqual(len(r.publisher.find("malformed command dropped")), len(bad) + 1)
 
-    def test_transfer_is_refused_clearly(self):
+    def test_transfers_and_calls(self):
         r = self.ready()
-        r.actor().wait("publisher pid")
-        self.send({"callId": "x", "target": "sip:y"}, key=TRANSFER)
-        r.publisher.wait("call.transfer.request over AMQP is not supported")
+        actor = r.actor()
+        actor.wait("publisher pid")
+        self.send({"callId": "x", "target": "sip:y", "stays": "callee", "idempotencyKey": "k"}, key=TRANSFER)
+        actor.wait("control op=2 call=x from= to=sip:y stays=callee key=k asked_by=amqp")
+        self.send(generic(TRANSFER, "trace", json.dumps({"target": "1002"})), key=TRANSFER)
+        actor.wait("control op=2 call=trace from= to=1002 stays= key=body-")
+        self.send({"eventType": TRANSFER, "callId": "direct", "to": "1002"}, key=rig.COMMANDS, exchange="")
+        actor.wait("control op=2 call=direct")
+        self.send({"from": "1001", "to": "1002", "callId": "new"}, key="call.initiate.request")
+        actor.wait("control op=1 call=new from=1001 to=1002")
         self.settled()
 
     def test_unknown_call_is_done_with(self):

@@ -4,7 +4,10 @@ import math
 import os
 import struct
 import subprocess
+import sys
 import wave
+
+import pika
 
 import harness
 from harness import EXCHANGE, TOP
@@ -43,6 +46,30 @@ def amqp_terminate(stack, call_id, *how):
     """call.terminate.request as the platform's services publish it."""
     r = peer("events.py", "--url", stack.broker.url, "terminate", *how, call_id)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def generic_event(event_type, trace_id, payload):
+    """A GenericEvent of the contract as bytes, by the protobuf library."""
+    sys.path.insert(0, PEERS)
+    import wire
+    return wire.load("event").GenericEvent(event_type=event_type, trace_id=trace_id, tenant_id="sentiric_demo",
+                                           payload_json=json.dumps(payload)).SerializeToString()
+
+
+def amqp_ask(broker, key, body, seconds=20, reply=True, **properties):
+    """A request by the exchange, and the answer to it as a dict. None: none came in time."""
+    connection = broker.connect()
+    try:
+        channel = connection.channel()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        p = pika.BasicProperties(delivery_mode=2, reply_to=queue, correlation_id="c-1", **properties)
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        channel.basic_publish(EXCHANGE, key, body, p)
+        for method, told, answer in channel.consume(queue, inactivity_timeout=seconds, auto_ack=True):
+            assert method is None or told.correlation_id == "c-1"
+            return json.loads(answer) if method else None
+    finally:
+        connection.close()
 
 
 def publish(broker, key, body):

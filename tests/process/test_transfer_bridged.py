@@ -72,7 +72,7 @@ class Side:
 
 
 class BridgedTest(BridgeTest):
-    settings = {"SIP_T1_MS": 100, "NO_ANSWER_S": 3}
+    settings = {"SIP_T1_MS": 100, "NO_ANSWER_S": 60}
 
     def setUp(self):
         super().setUp()
@@ -190,19 +190,6 @@ class Moved:
         rung.expect_ack()
         self.assert_as_it_was(stays, other, "busy", 603)
 
-    def test_no_answer(self):
-        stays, other = self.sides(self.stays)
-        rung = self.rings(stays)
-        rung.expect_cancel(10)
-        self.assert_as_it_was(stays, other, "no_answer", 408)
-
-    def test_unreachable(self):
-        stays, other = self.sides(self.stays)
-        self.bob.sock.close()
-        self.transfer(stays)
-        self.finished(FAILED)
-        self.assert_as_it_was(stays, other, "no_answer", 408)
-
     def test_nobody_there(self):
         stays, other = self.sides(self.stays)
         self.transfer(stays, "1003")
@@ -286,6 +273,31 @@ class Moved:
                     who.bye()
                 stays.expect_bye()
                 self.assertEqual(self.books("callee" if first == "other" else other.party, FAILED)["reason"], "call_ended")
+
+
+class NoAnswer:
+    settings = {"SIP_T1_MS": 100, "NO_ANSWER_S": 2}
+
+    def test_no_answer(self):
+        stays, other = self.sides(self.stays)
+        rung = self.rings(stays)
+        rung.expect_cancel(10)
+        self.assert_as_it_was(stays, other, "no_answer", 408)
+
+    def test_unreachable(self):
+        stays, other = self.sides(self.stays)
+        self.bob.sock.close()
+        self.transfer(stays)
+        self.finished(FAILED)
+        self.assert_as_it_was(stays, other, "no_answer", 408)
+
+
+class TestCallerStaysNoAnswer(NoAnswer, BridgedTest):
+    stays = "caller"
+
+
+class TestCalleeStaysNoAnswer(NoAnswer, BridgedTest):
+    stays = "callee"
 
 
 class TestCallerStays(Moved, BridgedTest):
@@ -420,6 +432,78 @@ class TestOutcome(BridgedTest):
                 self.leave(stays, rung)
                 wait_for("events", 10, lambda: self.stack.events.keys_of_call(self.call.call_id).count(COMPLETED) == 1)
                 self.assertEqual(self.stack.events.keys_of_call(self.call.call_id).count(STARTED), 1, keys)
+
+
+class TestByAmqp(BridgedTest):
+    """call.transfer.request and call.initiate.request, by pika and the protobuf library."""
+
+    def ask(self, body, key="call.transfer.request", **how):
+        return peers.amqp_ask(self.stack.broker, key, body, **how)
+
+    def finish(self, stays, other, rung):
+        rung.ring().pick_up()
+        rung.expect_ack()
+        stays.take()
+        other.expect_bye()
+        self.finished(COMPLETED)
+        stays.bye()
+        rung.expect_bye()
+        return self.books(stays.party)
+
+    def test_json(self):
+        stays, other = self.sides("caller")
+        told = self.ask({"callId": stays.call_id, "target": "sip:bob@sentiric.cloud"}, message_id="m-1")
+        self.assertEqual((told["result"], told["callId"], told["idempotencyKey"]), ("ok", self.call.call_id, "m-1"))
+        rung = self.bob.rung()
+        self.assertEqual(self.ask({"callId": stays.call_id, "target": "sip:bob@sentiric.cloud"}, message_id="m-1")["result"], "ok")
+        done = self.finish(stays, other, rung)  # one transfer, as the events say
+        self.assertEqual((done["askedBy"], done["idempotencyKey"]), ("amqp", "m-1"))
+
+    def test_protobuf(self):
+        stays, other = self.sides("callee")
+        body = peers.generic_event("call.transfer.request", self.call.call_id, {"target": "bob", "stays": "callee", "idempotencyKey": "k"})
+        self.assertEqual(self.ask(body)["result"], "ok")
+        rung = self.bob.rung()
+        self.assertEqual(self.ask(body)["result"], "ok")
+        self.finish(stays, other, rung)
+
+    def test_delivered_again_after_kills(self):
+        stays, other = self.sides("caller")
+        body = {"callId": stays.call_id, "target": "bob"}
+        self.assertEqual(self.ask(body)["result"], "ok")
+        rung = self.bob.rung().ring()
+        for name in ("publisher", "call-actor"):
+            wait_for("bob rings", 5, lambda: any(
+                leg["state"] == "ringing" for leg in self.stack.ctl("call", self.call.call_id)["legs"]))
+            self.stack.wait_restarted(self.stack.kill_worker(name))
+            self.stack.wait_ready()
+            self.assertEqual(self.ask(body)["result"], "ok")
+        self.finish(stays, other, rung)
+
+    def test_refused(self):
+        stays, other = self.sides("caller")
+        for body, result in (({"callId": "nobody@nowhere", "target": "bob"}, "not_found"),
+                             ({"callId": stays.call_id, "target": "sip:"}, "bad_request"),
+                             ({"callId": stays.call_id, "target": "bob", "stays": "both"}, "bad_request"),
+                             ({"callId": stays.call_id, "target": "905551112233"}, "refused")):
+            told = self.ask(body)
+            self.assertEqual(told["result"], result, told)
+        for body in (b"", b"{", {"callId": stays.call_id}, {"target": "bob"}, {"callId": stays.call_id, "target": "x" * 600}):
+            self.assertIsNone(self.ask(body, seconds=0.5))
+        stays.bye()
+        other.expect_bye()
+        self.over(self.call, "normal_clearing", stays.party)
+
+    def test_a_call_is_placed(self):
+        told = self.ask({"from": "1001", "to": "bob", "callId": "by-amqp-1"}, "call.initiate.request", message_id="m-2")
+        self.assertEqual((told["result"], told["callId"]), ("ok", "by-amqp-1"))
+        first = self.alice.rung()
+        self.assertEqual(self.ask({"from": "1001", "to": "bob"}, "call.initiate.request", message_id="m-2")["callId"], "by-amqp-1")
+        first.say("486 Busy Here", contact=False)
+        first.expect_ack()
+        self.stack.events.wait_ended("by-amqp-1")
+        self.stack.assert_clean()
+        self.assertEqual(self.ask({"from": "902121234567", "to": "1003", "callId": "by-amqp-2"}, "call.initiate.request")["result"], "not_found")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 static struct command parse(struct span key, const char *body)
 {
     struct command c;
-    command_parse(&c, key, span_cstr(body));
+    command_parse(&c, &(struct command_message){.routing_key = key, .body = span_cstr(body)});
     return c;
 }
 
@@ -32,11 +32,12 @@ static void json_forms(void **state)
     expect(TERMINATE, " \r\n{\"callId\":\"x\",\"reason\":\"r\"}\n", COMMAND_TERMINATE, "x", "r");
     expect(TERMINATE, "{\"eventType\":\"something\",\"callId\":\"x\",\"n\":[1,{}]}", COMMAND_TERMINATE, "x", "");
     expect(TERMINATE, "{\"callId\":\"x\",\"reason\":7}", COMMAND_TERMINATE, "x", "");
-    expect(TRANSFER, "{\"callId\":\"x\"}", COMMAND_TRANSFER, "x", "");
+    expect(TRANSFER, "{\"callId\":\"x\",\"target\":\"1002\"}", COMMAND_TRANSFER, "x", "");
     /* Put into the queue directly: the key is the queue's name, the body says what it is. */
     expect(SPAN("sentiric.queue"), "{\"eventType\":\"call.terminate.request\",\"callId\":\"x\"}", COMMAND_TERMINATE,
            "x", "");
-    expect(SPAN(""), "{\"eventType\":\"call.transfer.request\",\"callId\":\"x\"}", COMMAND_TRANSFER, "x", "");
+    expect(SPAN(""), "{\"eventType\":\"call.transfer.request\",\"callId\":\"x\",\"to\":\"1002\"}", COMMAND_TRANSFER,
+           "x", "");
 }
 
 static struct command parse_generic(struct span key, const char *type, const char *trace, const char *payload)
@@ -52,7 +53,7 @@ static struct command parse_generic(struct span key, const char *type, const cha
     e.payload_json = (char *)(uintptr_t)payload;
     e.timestamp = &t;
     size_t n = sentiric__event__v1__generic_event__pack(&e, bytes);
-    command_parse(&c, key, span_of((const char *)bytes, n));
+    command_parse(&c, &(struct command_message){.routing_key = key, .body = span_of((const char *)bytes, n)});
     return c;
 }
 
@@ -158,11 +159,55 @@ static void cuts_and_flips(void **state)
                 memcpy(body, good[g], n);
                 if (cut < n)
                     body[cut] = (char)(body[cut] ^ flip);
-                command_parse(&c, TERMINATE, span_of(body, flip == 0 ? cut : n));
+                command_parse(&c, &(struct command_message){.routing_key = TERMINATE,
+                                                            .body = span_of(body, flip == 0 ? cut : n)});
                 assert_true(c.kind == COMMAND_BAD ? c.why != NULL : c.call_id[0] != '\0');
                 free(body);
             }
         }
+    }
+}
+
+static void what_a_transfer_and_a_call_need(void **state)
+{
+    (void)state;
+    struct command c = parse(TRANSFER, "{\"callId\":\"x\",\"transferTargetUri\":\"sip:1002@h\",\"stays\":\"callee\","
+                                       "\"idempotencyKey\":\"k\"}");
+    assert_int_equal(c.kind, COMMAND_TRANSFER);
+    assert_string_equal(c.to, "sip:1002@h");
+    assert_string_equal(c.stays, "callee");
+    assert_string_equal(c.key, "k");
+    c = parse(SPAN("call.initiate.request"), "{\"from\":\"1001\",\"to\":\"1002\"}");
+    assert_int_equal(c.kind, COMMAND_INITIATE);
+    assert_string_equal(c.call_id, "");
+    assert_string_equal(parse(TRANSFER, "{\"callId\":\"x\"}").why, "no target");
+    assert_string_equal(parse(TRANSFER, "{\"target\":\"x\"}").why, "no usable call id");
+    assert_string_equal(parse(SPAN("call.initiate.request"), "{\"to\":\"x\"}").why, "no from");
+    assert_string_equal(parse(SPAN("call.initiate.request"), "{\"from\":\"x\"}").why, "no target");
+}
+
+/* Delivered twice, it is the same. */
+static void the_key_is_told_or_follows(void **state)
+{
+    (void)state;
+    const char *body = "{\"callId\":\"x\",\"target\":\"1002\"}";
+    struct command a = parse(TRANSFER, body), b = parse(TRANSFER, body);
+    struct command other = parse(TRANSFER, "{\"callId\":\"x\",\"target\":\"1003\"}");
+    assert_string_equal(a.key, b.key);
+    assert_string_not_equal(a.key, other.key);
+    command_parse(
+        &a, &(struct command_message){.routing_key = TRANSFER, .message_id = SPAN("m1"), .body = span_cstr(body)});
+    assert_string_equal(a.key, "m1");
+}
+
+static void a_text_that_is_too_long_is_malformed(void **state)
+{
+    (void)state;
+    char body[COMMAND_TEXT_MAX + 64], target[COMMAND_TEXT_MAX + 1];
+    memset(target, 'a', sizeof target);
+    for (size_t len = COMMAND_TEXT_MAX - 1; len <= COMMAND_TEXT_MAX; len++) {
+        (void)snprintf(body, sizeof body, "{\"callId\":\"x\",\"target\":\"%.*s\"}", (int)len, target);
+        assert_int_equal(parse(TRANSFER, body).kind, len < COMMAND_TEXT_MAX ? COMMAND_TRANSFER : COMMAND_BAD);
     }
 }
 
@@ -186,6 +231,9 @@ int main(void)
         cmocka_unit_test(protobuf_forms),
         cmocka_unit_test(malformed),
         cmocka_unit_test(call_id_length),
+        cmocka_unit_test(what_a_transfer_and_a_call_need),
+        cmocka_unit_test(the_key_is_told_or_follows),
+        cmocka_unit_test(a_text_that_is_too_long_is_malformed),
         cmocka_unit_test(deep_json_does_not_exhaust_the_stack),
         cmocka_unit_test(cuts_and_flips),
         cmocka_unit_test(memory_that_runs_out_is_a_malformed_command),
