@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define KEYS_FIRST COMMAND_TERMINATE
 
@@ -142,4 +143,29 @@ void command_parse(struct command *out, const struct command_message *m)
     if (out->why != NULL)
         out->kind = COMMAND_BAD;
     name_it(out, m);
+}
+
+/* --- the answer --- */
+
+static void add_text(cJSON *o, const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        cJSON_AddStringToObject(o, key, text);
+}
+
+void command_put_reply(struct buf *out, const struct command *c, const char *result, const char *detail)
+{
+    cJSON *o = cJSON_CreateObject();
+    add_text(o, "request", command_name(c->kind));
+    add_text(o, "result", result);
+    add_text(o, "callId", c->call_id);
+    add_text(o, "idempotencyKey", c->kind == COMMAND_TERMINATE ? "" : c->key);
+    add_text(o, "detail", detail);
+    char *text = cJSON_PrintUnformatted(o);
+    if (text != NULL)
+        buf_puts(out, text);
+    else
+        out->failed = true;
+    free(text);
+    cJSON_Delete(o);
 }

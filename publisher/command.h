@@ -14,7 +14,7 @@
 #ifndef PUBLISHER_COMMAND_H
 #define PUBLISHER_COMMAND_H
 
-#include "common/base/span.h"
+#include "common/base/buf.h"
 
 #define COMMAND_TEXT_MAX 512 /* of each text, NUL included; a longer one is malformed, but a longer reason is cut */
 
@@ -46,6 +46,8 @@ struct command_message {
 /** Fills *out whatever comes in. The key is the body's, else the message id, else it follows from the body: one that
  * the broker delivers twice has the same. */
 void command_parse(struct command *out, const struct command_message *m);
+/** Append the answer to it as a JSON object. result: its word; detail: for people, may be empty. */
+void command_put_reply(struct buf *out, const struct command *c, const char *result, const char *detail);
 /** "call.terminate.request" …; static text. */
 const char *command_name(enum command_kind kind);
 

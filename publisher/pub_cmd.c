@@ -5,10 +5,9 @@
 #include "common/base/stat.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/work.h"
-#include <cjson/cJSON.h>
-#include <stdlib.h>
 
 #define ASKED_BY "amqp"
+#define REPLY_BYTES_MAX 16384
 
 static struct stat_series stat_commands = {
     .name = "sip_signaling_broker_commands_total", .labels = "how=\"taken\"", .help = "messages of the command queue"};
@@ -110,32 +109,21 @@ static const char *word_of(enum asks_outcome how)
     return words[how];
 }
 
-static void add_text(cJSON *o, const char *key, const char *text)
-{
-    if (text[0] != '\0')
-        cJSON_AddStringToObject(o, key, text);
-}
-
 /* To who has named a queue for it. */
 static void reply(struct pub *p, const struct ask *k, enum asks_outcome how, const char *detail)
 {
     char id[ID_UUID_SIZE];
-    cJSON *o = cJSON_CreateObject();
-    add_text(o, "request", command_name(k->command.kind));
-    add_text(o, "result", word_of(how));
-    add_text(o, "callId", k->command.call_id);
-    add_text(o, "idempotencyKey", k->command.kind == COMMAND_TERMINATE ? "" : k->command.key);
-    add_text(o, "detail", detail);
-    char *body = cJSON_PrintUnformatted(o);
+    struct buf body;
+    buf_init(&body, REPLY_BYTES_MAX);
+    command_put_reply(&body, &k->command, word_of(how), detail);
     id_uuid(id);
-    if (body != NULL)
+    if (!body.failed)
         amqp_link_reply(p->link, &(struct amqp_reply){.to = span_cstr(k->reply_to),
                                                       .correlation = span_cstr(k->correlation),
                                                       .message_id = span_cstr(id),
-                                                      .body = span_cstr(body),
+                                                      .body = buf_span(&body),
                                                       .wall_ms = loop_now(p->loop).wall_ms});
-    free(body);
-    cJSON_Delete(o);
+    buf_fini(&body);
 }
 
 static void log_it(const struct ask *k, enum asks_outcome how, const char *detail)
