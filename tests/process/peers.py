@@ -30,8 +30,9 @@ def b2bua(stack, *what, key=None, wait=None, stays=None, cert="client", ca="ca")
     """B2BUAService: "dial", FROM, TO[, CALL_ID]; "transfer", CALL_ID, TO. Returns the answer's fields."""
     said = (("--idempotency-key", key), ("--wait", wait), ("--stays", stays))
     more = [str(word) for option in said if option[1] for word in option]
-    r = peer("b2bua.py", "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
-             "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", *more, *what)
+    patience = 20 * harness.SLOW + (wait or 0)
+    r = peer("b2bua.py", "--timeout", str(patience), "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
+             "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", *more, *what, timeout=patience + 10)
     return json.loads(r.stdout)
 
 

@@ -18,7 +18,7 @@ class Asked:
         self.pool = concurrent.futures.ThreadPoolExecutor(1)
         self.result = self.pool.submit(ask)
 
-    def answer(self, seconds=30):
+    def answer(self, seconds=90):
         return self.result.result(seconds)
 
 
@@ -111,7 +111,7 @@ class TestOutcome(BridgedTest):
                 for phone in (self.bob, self.alice, self.ua):
                     phone.unread.clear()
                 stays, other = self.sides("callee")
-                asked = self.ask(stays, key="k" + name, wait=20)
+                asked = self.ask(stays, key="k" + name, wait=60)
                 rung = self.bob.rung().ring()
                 wait_for("bob rings", 5, lambda: any(
                     leg["state"] == "ringing" for leg in self.stack.ctl("call", self.call.call_id)["legs"]))
@@ -119,7 +119,7 @@ class TestOutcome(BridgedTest):
                 self.stack.wait_ready()
                 if name == "orchestrator":  # who is not answered asks again
                     self.assertEqual((told := asked.answer())["status"], "UNAVAILABLE", told)
-                    asked = self.ask(stays, key="k" + name, wait=20)
+                    asked = self.ask(stays, key="k" + name, wait=60)
                 rung.pick_up()
                 rung.expect_ack(10)
                 offer = stays.offered()
@@ -128,7 +128,7 @@ class TestOutcome(BridgedTest):
                 self.stack.wait_ready()
                 if name == "orchestrator":
                     self.assertEqual((told := asked.answer())["status"], "UNAVAILABLE", told)
-                    asked = self.ask(stays, key="k" + name, wait=20)
+                    asked = self.ask(stays, key="k" + name, wait=60)
                 stays.take(offer)
                 other.expect_bye(10)
                 self.assertEqual(asked.answer()["status"], "OK")
