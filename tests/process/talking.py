@@ -120,6 +120,9 @@ class TalkingBaresip(Talking, Baresip):
     def dial(self, number):
         self.tell("dial", f"sip:{number}@{self.domain}")
 
+    def is_idle(self):
+        return "(0)" in self.tell("listcalls")
+
     def hold(self):
         self.tell("hold")
 
@@ -183,7 +186,7 @@ class TalkingLinphone(Talking, Linphone):
     def is_idle(self):
         """It rings nobody while it has a call, by its own word."""
         text = self.text()
-        return text.count(", assigned id ") == len(re.findall(r"^(?:linphonec> )?Call \d+ .* ended \(", text, re.MULTILINE))
+        return text.count(", assigned id ") == len(re.findall(r"Call \d+ (?:to|with|from) .* ended \(", text))
 
     def dial(self, number):
         harness.wait_for(f"{self.user} has no call", 5, self.is_idle)
