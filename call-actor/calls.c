@@ -1,4 +1,5 @@
 #include "call-actor/calls.h"
+#include "call-actor/clock_mark.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ int64_t calls_follow_clock(struct calls *cs, struct now now)
     int64_t by_ms = cs->clock_known ? clock_ms - cs->clock_ms : 0;
     cs->clock_known = true;
     cs->clock_ms = clock_ms;
-    if (by_ms > -CALLS_STEP_MS && by_ms < CALLS_STEP_MS)
+    if (by_ms > -CLOCK_STEP_MS && by_ms < CLOCK_STEP_MS)
         return 0;
     for (struct list *n = cs->all.next; n != &cs->all; n = n->next)
         call_follow_clock(LIST_ENTRY(n, struct entry, all)->call, by_ms);

@@ -33,8 +33,6 @@ struct entry {
     bool gone;                   /* forgotten in this turn; freed after the commit */
 };
 
-#define CALLS_STEP_MS 2000 /* the clock was set when it moved so far by itself; less is its own course */
-
 struct calls {
     struct map by_key;
     struct map by_invite;

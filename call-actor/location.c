@@ -1,6 +1,7 @@
 #include "call-actor/location.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/clock_mark.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/list.h"
@@ -80,12 +81,14 @@ static void arm(struct place *p, const Store__AorRow *row)
 static void keep(struct place *p, const Store__AorRow *row, bool stored)
 {
     struct location *l = p->location;
+    Store__AorRow marked = *row;
+    marked.clock = clock_mark(l->clock_ms);
     buf_reset(&l->pack);
-    size_t n = store__aor_row__get_packed_size(row);
+    size_t n = store__aor_row__get_packed_size(&marked);
     char *bytes = buf_reserve(&l->pack, n);
     if (bytes == NULL)
         die(EX_INTERNAL, "a user's row has grown to %zu bytes", n);
-    (void)store__aor_row__pack(row, (uint8_t *)bytes);
+    (void)store__aor_row__pack(&marked, (uint8_t *)bytes);
     uint8_t *mine = realloc(p->packed, n);
     if (mine == NULL)
         die(EX_INTERNAL, "out of memory: a user's bindings");
@@ -129,11 +132,16 @@ static uint64_t moved(uint64_t wall_ms, int64_t by_ms)
     return to > 0 ? (uint64_t)to : 1;
 }
 
+static void move_row(Store__AorRow *row, int64_t by_ms)
+{
+    for (size_t i = 0; i < row->n_bindings; i++)
+        row->bindings[i]->expires_wall_ms = moved(row->bindings[i]->expires_wall_ms, by_ms);
+}
+
 static void move_times(struct place *p, int64_t by_ms)
 {
     Store__AorRow *row = unpack(p);
-    for (size_t i = 0; i < row->n_bindings; i++)
-        row->bindings[i]->expires_wall_ms = moved(row->bindings[i]->expires_wall_ms, by_ms);
+    move_row(row, by_ms);
     keep(p, row, false);
     store__aor_row__free_unpacked(row, NULL);
 }
@@ -145,7 +153,7 @@ static void follow_clock(struct location *l)
     struct now now = loop_now(l->args.loop);
     int64_t by_ms = now.wall_ms - now.mono_ms - l->clock_ms;
     l->clock_ms += by_ms;
-    if (by_ms > -LOCATION_STEP_MS && by_ms < LOCATION_STEP_MS)
+    if (by_ms > -CLOCK_STEP_MS && by_ms < CLOCK_STEP_MS)
         return;
     log_ev(LOG_WARN, "the clock was set: registrations last as long as they did", log_n("by_ms", by_ms),
            log_n("users", (int64_t)l->by_user.count));
@@ -235,8 +243,10 @@ static void load_row(void *user, uint64_t key, struct span value)
         l->last_key = key;
     if (row == NULL || row->key != key || row->n_bindings == 0 || find(l, span_cstr(row->user)) != NULL)
         log_ev(LOG_ERROR, "a user's bindings in the store cannot be read", log_n("key", (int64_t)key));
-    else if (id_shard_of_user(span_cstr(row->user), l->args.shards) == l->args.shard)
+    else if (id_shard_of_user(span_cstr(row->user), l->args.shards) == l->args.shard) {
+        move_row(row, clock_mark_moved(row->clock, l->clock_ms)); /* set before we, or our predecessor, had noticed */
         keep(place_new(l, row), row, true);
+    }
     if (row != NULL)
         store__aor_row__free_unpacked(row, NULL);
 }

@@ -14,8 +14,6 @@
 #include "call-actor/store.h"
 #include "common/rt/loop.h"
 
-#define LOCATION_STEP_MS 2000 /* the clock was set when it moved so far by itself; less is its own course */
-
 struct location;
 
 struct location_args {

@@ -3,6 +3,7 @@
  * what it owes us. After a kill of a neighbour: the same, for that neighbour (rule 3).
  */
 #include "call-actor/actor.h"
+#include "call-actor/clock_mark.h"
 #include "call-actor/move_in.h"
 #include "call-actor/registrar.h"
 #include "common/base/err.h"
@@ -24,6 +25,9 @@ static void load_row(void *user, uint64_t key, struct span value)
         a->unreadable_cnt++;
         return; /* kept on disk for a person to look at */
     }
+    int64_t by_ms = clock_mark_moved(c->row->clock, a->calls.clock_ms);
+    if (by_ms != 0)
+        call_follow_clock(c, by_ms);
     struct entry *e = calls_add(&a->calls, c);
     if (e == NULL)
         die(EX_INTERNAL, "out of memory while loading calls");
@@ -80,6 +84,7 @@ static void look_for_our_users(struct actor *a)
 void recover_load(struct actor *a)
 {
     check_schema(a);
+    (void)calls_follow_clock(&a->calls, loop_now(a->loop)); /* there are none yet: it learns the time */
     store_each(a->store, STORE_CALLS, load_row, a);
     outbox_load(a->outbox);
     location_load(registrar_location(a->registrar));

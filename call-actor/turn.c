@@ -4,6 +4,7 @@
  * that fails ends the process: nothing was said, and the next one starts from what is committed.
  */
 #include "call-actor/actor.h"
+#include "call-actor/clock_mark.h"
 #include "call-actor/where.h"
 #include "common/base/err.h"
 #include "common/rt/killpoint.h"
@@ -230,7 +231,8 @@ void turn_apply(struct actor *a, struct entry *e, struct call_effects *fx)
 
 static void save_row(struct actor *a, struct entry *e)
 {
-    const Store__CallRow *row = e->call->row;
+    Store__CallRow *row = e->call->row;
+    row->clock = clock_mark(a->calls.clock_ms);
     buf_reset(&a->row_buf);
     size_t n = store__call_row__get_packed_size(row);
     char *p = buf_reserve(&a->row_buf, n);

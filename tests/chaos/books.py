@@ -101,19 +101,24 @@ def ports_left(platform):
 
 
 def stolen_ports(platform, rest_ms=5000):
-    """Releases that hit, or could have hit, another call: made in another trace than the allocation; of a port that is free for longer
-    than it rests, so that it might have been another's. A repeat within that time, of who did not hear the answer, harms nobody."""
-    traces, released, bad = {}, {}, []
+    """Releases that hit, or could have hit, another call: made in the trace of another call than the allocation; of a port that is free
+    for longer than it rests, so that it might have been another's. A repeat within that time, of who did not hear the answer, harms
+    nobody. One without a trace is the reconciler's, of a port whose AllocatePort had no answer: wrong when its owner gives it back as well."""
+    traces, released, reclaimed, bad = {}, {}, {}, []
     for line in platform.ledger():
         port = line.get("port")
         if line["event"] == "allocate":
             traces[port] = line["trace"]
+            reclaimed.pop(port, None)
         elif line["event"] == "release":
             released[port] = line["t_ms"]
-            if line["trace"] != traces.get(port):
+            if line["trace"] == "":
+                reclaimed[port] = line
+            elif line["trace"] != traces.get(port):
                 bad.append(line)
-        elif line["event"] == "release_unknown" and line["t_ms"] - released.get(port, 0) >= rest_ms:
-            bad.append(line)
+        elif line["event"] == "release_unknown":
+            if port in reclaimed or line["t_ms"] - released.get(port, 0) >= rest_ms:
+                bad.append(line)
     return bad
 
 
@@ -155,6 +160,8 @@ class Wire:
 # which gap of the wire is whose: what nobody says while he is away
 GAP_OF = {"sip-edge": "any", "supervisor": "any", "kamailio worker": "any", "call-actor": "actor", "orchestrator": "platform"}
 
+FOUND_WITHIN_S = {"kill": 0.8, "freeze": 3}  # a gap that begins so long after a death can still be its doing
+
 
 def recovery_ms(book, wire, queue, floor_ms=1000 * GAP_MIN_S):
     """Per process: the longest time, around each death of it, without what only a living one lets out. Shorter than floor_ms counts as that."""
@@ -165,11 +172,11 @@ def recovery_ms(book, wire, queue, floor_ms=1000 * GAP_MIN_S):
         gaps["events"] = list(queue.gaps)
     found = collections.defaultdict(list)
     for d in book:
-        if d.kind != "kill" or len(d.victims) != 1:
+        if d.kind not in FOUND_WITHIN_S or len(d.victims) != 1:
             continue
-        mine = gaps.get(GAP_OF.get(d.victims[0], "events"), [])
-        longest = max((b - a for a, b in mine if a < d.began + 0.8 and b > d.began), default=0)
-        found[d.victims[0]].append(max(floor_ms, longest * 1000))
+        mine = gaps.get(GAP_OF.get(d.victims[0].split(".")[0], "events"), [])
+        longest = max((b - a for a, b in mine if a < d.began + FOUND_WITHIN_S[d.kind] and b > d.began), default=0)
+        found[d.victims[0] + (", stopped" if d.kind == "freeze" else "")].append(max(floor_ms, longest * 1000))
     return found
 
 

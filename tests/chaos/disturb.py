@@ -16,15 +16,17 @@ FILL_CHUNK = bytes(1 << 20)
 class Monkey:
     """One stack, one seeded generator of random numbers, and a book."""
 
-    def __init__(self, stack, rng):
+    def __init__(self, stack, rng, shards=1):
         self.stack, self.rng, self.book = stack, rng, []
+        actors = ["call-actor"] if shards == 1 else [f"call-actor.{i}" for i in range(shards)]
+        self.workers = [*(name for name in WORKERS if name != "call-actor"), *actors]
 
     def note(self, kind, victims, began, refuses=False):
         self.book.append(Disturbance(kind, victims, began, time.time(), refuses))
 
     def pids(self):
         status = self.stack.ctl("status", check=False)
-        return {w["name"].split(".")[0]: w["pid"] for w in status["workers"] if w["pid"]} if status else {}
+        return {w["name"]: w["pid"] for w in status["workers"] if w["pid"]} if status else {}
 
     def signal(self, names, signo):
         pids = self.pids()
@@ -39,7 +41,7 @@ class Monkey:
 
     def kill(self, cnt=1):
         """kill -9 of so many random workers at the same moment."""
-        victims, began = self.signal(self.rng.sample(WORKERS, cnt), signal.SIGKILL)
+        victims, began = self.signal(self.rng.sample(self.workers, cnt), signal.SIGKILL)
         self.note("kill", victims, began)
 
     def kill_two(self):
@@ -47,7 +49,7 @@ class Monkey:
 
     def freeze(self):
         """SIGSTOP: nobody tells the supervisor; the watchdog has to find out."""
-        name = self.rng.choice(WORKERS)
+        name = self.rng.choice(self.workers)
         before = self.stack.worker(name)
         victims, began = self.signal([name], signal.SIGSTOP)
         self.stack.wait_restarted(before, 20)
@@ -109,7 +111,7 @@ class Monkey:
         for hours in (1, 0, 2, 0):
             self.stack.set_clock(hours * 3600 * 1000)
             time.sleep(seconds)
-            self.signal(["call-actor"], signal.SIGKILL)
+            self.signal([name for name in self.workers if name.startswith("call-actor")], signal.SIGKILL)
             time.sleep(seconds)
         self.note("clock set", ["wall clock", "call-actor"], began)
 

@@ -19,6 +19,7 @@ ANSWERED, BRIDGED, CALLEE_OF_THE_PLAN = "902121234567", "902121230011", "sip:ser
 STATE_MB = 512  # of the file system that the disk-full disturbance fills
 CONTACT = "192.0.2.1:5060"
 WIRE_FAULTS = ("differs", "late", "unasked", "cseq")
+STRANGERS_S = 60 * harness.SLOW  # in which the orchestrator finds ports whose AllocatePort had no answer: two rounds, each 10 s apart
 QUIET_S = 90  # within which everything has to come to rest behind the last call
 
 
@@ -28,7 +29,7 @@ class Service(Stack):
     def __init__(self, callee_port, users, **settings):
         self.broker_of_mine = Broker(tempfile.mkdtemp(prefix="sig-broker-"), harness.free_port())
         self.broker_of_mine.start()
-        super().__init__(broker_url=self.broker_of_mine.url, events=False, LOG_LEVEL="warn", **settings)
+        super().__init__(broker_url=self.broker_of_mine.url, events=False, LOG_LEVEL="warn", MEDIA_EXCLUSIVE="on", **settings)
         self.broker = self.broker_of_mine
         self.callee = f"sip:callee@127.0.0.1:{callee_port}"
         self.platforms = {"media": self.platform}
@@ -125,11 +126,11 @@ def register(port, users, count, rate, *more):
 def run(args, monkeys):
     """monkeys(monkey): does what is to be done, and ends. returns what everybody's books say"""
     callee_port = harness.free_sip_port()
-    with Service(callee_port, args.users).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
+    with Service(callee_port, args.users, CALL_ACTORS=args.shards).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
         first = register(stack.sip_port, args.users, args.users, 500).finish(120)
         before = books.registered(stack)
         wire = books.Wire(stack.sip_port, folder)
-        monkey = disturb.Monkey(stack, args.rng)
+        monkey = disturb.Monkey(stack, args.rng, args.shards)
         longest = int(args.rate * 3600)  # it is told when it is enough
         load = Load(stack.sip_port, callee_port, folder, count=min(longest, args.calls_max), rate=args.rate, hold=args.hold,
                     within=100, seed=args.seed, mix=args.mix, answered=ANSWERED, bridged=BRIDGED)
@@ -169,7 +170,9 @@ def settle(stack, r):
             r["rest"][what] = 0
         except AssertionError:
             r["rest"][what] = len(stack.calls()) if what == "calls" else stack.outbox()
-    deadline = time.monotonic() + 10
+    time.sleep(2)
+    r["ports_late"] = stack.platform.status()["in_use"]
+    deadline = time.monotonic() + STRANGERS_S
     while stack.platform.status()["in_use"] and time.monotonic() < deadline:
         time.sleep(0.5)
     r["ports"] = stack.platform.status()

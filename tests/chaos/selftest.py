@@ -107,6 +107,9 @@ class TestBooks(unittest.TestCase):
         self.assertEqual(books.stolen_ports(self.ledger(taken, back, ("release_unknown", 2500, 20000, "x"))), [])
         self.assertEqual(len(books.stolen_ports(self.ledger(taken, back, ("release_unknown", 9000, 20000, "x")))), 1)
         self.assertEqual(len(books.stolen_ports(self.ledger(taken, ("release", 2000, 20000, "y")))), 1)
+        reclaimed = ("release", 2000, 20000, "")
+        self.assertEqual(books.stolen_ports(self.ledger(taken, reclaimed, taken, back)), [])
+        self.assertEqual(len(books.stolen_ports(self.ledger(taken, reclaimed, ("release_unknown", 2500, 20000, "x")))), 1)
 
     def test_excuses(self):
         book = [Disturbance("stop", ["dialplan-service"], 10, 12, True), Disturbance("kill", ["orchestrator"], 30, 30, False)]

@@ -26,10 +26,9 @@ def rows(args, r):
     yield "requests said 0, 1, 2, 3 and more times again", f"{repeats[0]}, {repeats[1]}, {repeats[2]}, {sum(repeats[3:])}; unanswered {load['unanswered']}"
     yield "INVITE to 200, p50 and p99", f"{load['answer_p50_ms']:.1f} and {load['answer_p99_ms']:.1f} ms"
     if "ports" in r:
-        explained = sum(e for _, e in r["ports_left"])
         p = r["ports"]
         yield "ports taken, given back, of these said again", f"{p['allocated']}, {p['released']}, {p['released_unknown']}"
-        yield "ports left: with an orchestrator, otherwise", f"{explained}, {len(r['ports_left']) - explained}"
+        yield "ports out 2 s after the last call, in the end", f"{r['ports_late']}, {len(r['ports_left'])}"
     if "events" in r:
         e = r["events"]
         yield "events missing, doubled, out of order", f"{e['missing'] + e['keys'] + e['unknown']}, {e['double']}, {e['disorder']}"

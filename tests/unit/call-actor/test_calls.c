@@ -2,6 +2,7 @@
 #include "tests/unit/call-actor/call_kit.h"
 
 #include "call-actor/calls.h"
+#include "call-actor/clock_mark.h"
 
 struct table {
     struct calls calls;
@@ -39,7 +40,7 @@ static void the_clock_is_followed(void **state)
     e->call->row->timers[CALL_TMR_SETUP] = 1010000;
     assert_int_equal(calls_follow_clock(&t->calls, now), 0);
     now.mono_ms += 5000;
-    now.wall_ms += 5000 + CALLS_STEP_MS - 1;
+    now.wall_ms += 5000 + CLOCK_STEP_MS - 1;
     assert_int_equal(calls_follow_clock(&t->calls, now), 0);
     now.wall_ms += 3600000;
     assert_int_equal(calls_follow_clock(&t->calls, now), 3600000);

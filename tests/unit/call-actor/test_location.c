@@ -2,6 +2,7 @@
 #include "tests/unit/testkit.h"
 
 #include "call-actor/call_row.h"
+#include "call-actor/clock_mark.h"
 #include "call-actor/location.h"
 
 #define WALL_MS INT64_C(1700000000000)
@@ -150,7 +151,7 @@ static void a_clock_that_drifts_is_followed(void **state)
     register_alice();
     for (int i = 0; i < 100; i++) {
         w.mono_ms += 1000;
-        w.set_ms += LOCATION_STEP_MS - 1;
+        w.set_ms += CLOCK_STEP_MS - 1;
         assert_int_equal(bindings(), 1);
     }
     assert_int_equal(w.puts, 1);
