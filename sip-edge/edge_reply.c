@@ -53,7 +53,7 @@ void edge_reply_write(struct edge *e, struct buf *out, const struct edge_reply *
 {
     char addr[EDGE_ADDR_TEXT_SIZE];
     char tag[TAG_SIZE];
-    struct sip_reply_args a = {.req = r->req, .status = r->status, .reason = r->reason};
+    struct sip_reply_args a = {.req = r->req, .status = r->status, .reason = r->reason, .delay_ms = r->delay_ms};
     sip_reply_note_source(&a, span_cstr(edge_addr_text(&r->from->peer, addr)), r->from->port);
     if (r->status != 100)
         a.to_tag = stateless_tag(e, r->req, tag);

@@ -16,6 +16,7 @@ struct edge_reply {
     struct span reason;                     /* empty: the registered phrase */
     struct span why;                        /* what the log says of it; empty: the reason */
     uint32_t retry_after_s;                 /* 503: base; 0: EDGE_RETRY_MIN_S */
+    uint32_t delay_ms;                      /* 100: since req came (§8.2.6.1) */
     const struct edge_challenge *challenge; /* 401 */
 };
 

@@ -274,16 +274,6 @@ static void answer_options(const struct fresh *f)
     refuse(f, edge_is_ready(f->e, &why) ? 200 : 503, SPAN(""));
 }
 
-static void say_trying(struct edge_txn *x, const struct fresh *f)
-{
-    struct edge *e = f->e;
-    edge_reply_write(e, &e->line, &(struct edge_reply){.req = f->m, .from = f->from, .status = 100});
-    if (e->line.failed)
-        return;
-    edge_stat_own_reply(100);
-    (void)edge_txn_do(x, TXN_TX_REPLY, &(struct edge_word){.bytes = buf_span(&e->line), .status = 100});
-}
-
 static void open_transaction(const struct fresh *f)
 {
     struct edge *e = f->e;
@@ -316,12 +306,8 @@ static void open_transaction(const struct fresh *f)
         txn_index_add_merged(&e->index, &x->entry, &id);
     }
     struct edge_word w = {.bytes = f->m->raw, .msg = f->m, .from = f->from};
-    bool lives = edge_txn_do(x, TXN_RX_REQUEST, &w);
+    (void)edge_txn_do(x, TXN_RX_REQUEST, &w);
     KILL_POINT("edge.request.opened");
-    if (!lives || !invite)
-        return;
-    if (new_call || !f->charged) /* a dialog that may be made up has its answer soon: no second one for its request */
-        say_trying(x, f);
 }
 
 /* §9.2. The edge says 481 only when it must know the INVITE; after a restart it may not, and the actor decides. */

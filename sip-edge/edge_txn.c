@@ -102,6 +102,7 @@ struct edge_txn *edge_txn_new(struct edge *e, const struct edge_txn_args *a)
     if (x == NULL)
         return NULL;
     txn_init(&x->t, a->kind, a->path->transport != SIP_TP_UDP);
+    x->came_ms = e->now.mono_ms;
     x->shard = a->shard;
     x->hop = a->hop;
     x->method = (uint8_t)a->method;

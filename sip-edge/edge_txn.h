@@ -28,10 +28,13 @@ struct edge_txn {
     bool failed;            /* client: the last word is `cause`, not `heard` */
     bool sent;              /* client: the request went out once */
     bool overdue;           /* IST: timer U fired in this step */
+    bool trying;            /* IST: timer T fired in this step */
     bool doomed;            /* memory ran out for its timer */
     bool setting_up;        /* IST: a new call that its actor has not answered (edge_guard) */
     bool charged;           /* server: its replies count against its source (edge_guard_charges) */
     int64_t since_ms;       /* setting_up: since when */
+    int64_t came_ms;        /* IST: the INVITE did */
+    int64_t asked_ms;       /* IST: asked: since when */
     uint8_t cause;
     uint16_t heard_status;
     uint16_t reply_port; /* server: where replies go (§18.2.2, RFC 3581 §4) */

@@ -127,6 +127,7 @@ static void ask(struct edge_txn *x, const struct edge_word *w)
         r.cancels = buf_span(&edge_of(x)->other_key);
     int rv = edge_tell_request(x->shard, &r);
     x->asked = rv == 0;
+    x->asked_ms = edge_of(x)->now.mono_ms;
     if (rv == -BUS_EFULL)
         edge_shard_retry(x->shard);
 }
@@ -154,6 +155,7 @@ bool edge_txn_ask_again(struct edge_txn *x)
         r.cancels = buf_span(&e->other_key);
     }
     x->asked = edge_tell_request(x->shard, &r) == 0;
+    x->asked_ms = e->now.mono_ms;
     if (x->asked && x->asked_before)
         edge_stat_asked_again();
     return x->asked;
@@ -284,6 +286,9 @@ static void perform_one(struct edge_txn *x, const struct txn_eff *eff, const str
     case TXN_EFF_OVERDUE:
         x->overdue = true;
         break;
+    case TXN_EFF_TRYING:
+        x->trying = true;
+        break;
     case TXN_EFF_ARM:
         arm(x, (enum txn_tmr)eff->tmr, eff->after_ms);
         break;
@@ -307,6 +312,41 @@ static bool linger(struct edge_txn *x)
     return false;
 }
 
+/* false: memory is out, the transaction is gone. */
+static bool say_trying(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    if (x->request.p == NULL || sip_msg_decode(&e->again, kept(&x->request)) != 0)
+        return true;
+    edge_reply_write(
+        e, &e->line,
+        &(struct edge_reply){
+            .req = &e->again, .from = &x->path, .status = 100, .delay_ms = (uint32_t)(e->now.mono_ms - x->came_ms)});
+    if (e->line.failed)
+        return true;
+    edge_stat_own_reply(100);
+    return edge_txn_do(x, TXN_TX_REPLY, &(struct edge_word){.bytes = buf_span(&e->line), .status = 100});
+}
+
+/* Timer T: 100, when the actor that runs now has had the INVITE for so long. A dialog that may be made up has its
+ * answer soon: no second one for its request. false: the transaction is gone */
+static bool try_on(struct edge_txn *x)
+{
+    struct edge *e = edge_of(x);
+    int64_t wait_ms = txn_timer_ms(&e->times, TXN_TMR_T, TXN_IST, false);
+    int64_t had_ms = x->asked && x->shard->up ? e->now.mono_ms - x->asked_ms : 0;
+    x->trying = false;
+    if (x->in_dialog && x->charged)
+        return true;
+    if (had_ms >= wait_ms)
+        return say_trying(x);
+    arm(x, TXN_TMR_T, (uint32_t)(wait_ms - had_ms));
+    if (!x->doomed)
+        return true;
+    edge_txn_drop(x);
+    return false;
+}
+
 bool edge_txn_perform(struct edge_txn *x, const struct txn_fx *fx, const struct edge_word *w)
 {
     for (unsigned i = 0; i < fx->cnt; i++)
@@ -319,6 +359,8 @@ bool edge_txn_perform(struct edge_txn *x, const struct txn_fx *fx, const struct 
         return linger(x);
     if (txn_is_server(&x->t) && txn_is_answered(&x->t))
         list_remove(&x->link);
+    if (x->trying)
+        return try_on(x);
     if (!x->overdue)
         return true;
     x->overdue = false;

@@ -13,6 +13,7 @@ static const uint8_t timer_event[TXN_KINDS][TXN_TMRS] = {
             [TXN_TMR_H] = IS(IST_EV_TMR_H),
             [TXN_TMR_I] = IS(IST_EV_TMR_I),
             [TXN_TMR_L] = IS(IST_EV_TMR_L),
+            [TXN_TMR_T] = IS(IST_EV_TMR_T),
             [TXN_TMR_U] = IS(IST_EV_TMR_U),
         },
     [TXN_NIST] =

@@ -17,7 +17,7 @@ enum txn_kind {
 };
 #define TXN_KINDS 4
 
-/* Timers by the letters of RFC 3261 table 4 and RFC 6026 §7. U and C are bounds of our own kind; see txn_timer.c. */
+/* Timers by the letters of RFC 3261 table 4 and RFC 6026 §7. C, T and U have theirs from us; see txn_timer.c. */
 enum txn_tmr {
     TXN_TMR_NONE = 0,
     TXN_TMR_A, /* INVITE request again */
@@ -33,6 +33,7 @@ enum txn_tmr {
     TXN_TMR_K, /* absorb repeated non-INVITE responses */
     TXN_TMR_L, /* INVITE server, Accepted: absorb repeated INVITEs */
     TXN_TMR_M, /* INVITE client, Accepted: pass repeated 2xx up */
+    TXN_TMR_T, /* INVITE server: 100, for the transaction user has not answered (§17.2.1: within 200 ms) */
     TXN_TMR_U, /* server: the transaction user never answered */
     TXN_TMRS
 };
@@ -60,10 +61,11 @@ enum ist_event {
     IST_EV_TMR_H,
     IST_EV_TMR_I,
     IST_EV_TMR_L,
+    IST_EV_TMR_T,
     IST_EV_TMR_U,
     IST_EV_SEND_FAILED,
 };
-#define IST_EVENTS 11
+#define IST_EVENTS 12
 
 enum nist_state { NIST_ST_NEW, NIST_ST_TRYING, NIST_ST_PROCEEDING, NIST_ST_COMPLETED, NIST_ST_TERMINATED };
 #define NIST_STATES 5
@@ -145,8 +147,9 @@ enum txn_eff_kind {
     TXN_EFF_REPEAT_ACK,     /* ICT: send it again */
     TXN_EFF_CANCEL,         /* ICT: open the CANCEL's own client transaction (§9.1) */
     TXN_EFF_OVERDUE,        /* IST: answer in the transaction user's place */
-    TXN_EFF_ARM,            /* start `tmr`, due in `after_ms`; replaces what its slot runs */
-    TXN_EFF_DISARM,         /* stop whatever the slot of `tmr` runs */
+    TXN_EFF_TRYING, /* IST: say 100, or start T again while the transaction user has not had the INVITE so long */
+    TXN_EFF_ARM,    /* start `tmr`, due in `after_ms`; replaces what its slot runs */
+    TXN_EFF_DISARM, /* stop whatever the slot of `tmr` runs */
 };
 
 enum txn_cause { TXN_CAUSE_TIMEOUT = 0, TXN_CAUSE_TRANSPORT = 1 };

@@ -57,12 +57,22 @@ void ist_act_ask(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
     put_plain(fx, TXN_EFF_ASK);
+    arm(obj, arg, fx, TXN_TMR_T);
     arm(obj, arg, fx, TXN_TMR_U);
+}
+
+void ist_act_trying(void *obj, const void *arg, void *fx, struct now now)
+{
+    (void)obj;
+    (void)arg;
+    (void)now;
+    put_plain(fx, TXN_EFF_TRYING);
 }
 
 void ist_act_progress(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
+    put_disarm(fx, TXN_TMR_T);
     put_plain(fx, TXN_EFF_KEEP_REPLY);
     put_plain(fx, TXN_EFF_REPLY);
     arm(obj, arg, fx, TXN_TMR_U);
@@ -71,6 +81,7 @@ void ist_act_progress(void *obj, const void *arg, void *fx, struct now now)
 void ist_act_accept(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
+    put_disarm(fx, TXN_TMR_T);
     put_plain(fx, TXN_EFF_REPLY);
     put_plain(fx, TXN_EFF_FORGET_REPLY);
     put_plain(fx, TXN_EFF_FORGET_REQUEST);
@@ -96,6 +107,7 @@ void ist_act_pass_ack(void *obj, const void *arg, void *fx, struct now now)
 void ist_act_reject(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)now;
+    put_disarm(fx, TXN_TMR_T);
     put_plain(fx, TXN_EFF_KEEP_REPLY);
     put_plain(fx, TXN_EFF_REPLY);
     put_plain(fx, TXN_EFF_FORGET_REQUEST);
@@ -129,7 +141,9 @@ void ist_act_overdue(void *obj, const void *arg, void *fx, struct now now)
 
 void nist_act_ask(void *obj, const void *arg, void *fx, struct now now)
 {
-    ist_act_ask(obj, arg, fx, now);
+    (void)now;
+    put_plain(fx, TXN_EFF_ASK);
+    arm(obj, arg, fx, TXN_TMR_U);
 }
 
 /* U is not started anew: the client's timer F has run since the request left it. */
@@ -144,7 +158,8 @@ void nist_act_progress(void *obj, const void *arg, void *fx, struct now now)
 
 void nist_act_adopt_progress(void *obj, const void *arg, void *fx, struct now now)
 {
-    ist_act_progress(obj, arg, fx, now);
+    nist_act_progress(obj, arg, fx, now);
+    arm(obj, arg, fx, TXN_TMR_U);
 }
 
 void nist_act_finish(void *obj, const void *arg, void *fx, struct now now)

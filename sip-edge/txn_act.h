@@ -8,8 +8,9 @@
 #include "sip-edge/txn.h"
 
 /* INVITE server */
-fsm_act_fn ist_act_ask;      /* pass the INVITE up; U */
-fsm_act_fn ist_act_progress; /* send 1xx, keep it; U anew */
+fsm_act_fn ist_act_ask;      /* pass the INVITE up; T, U */
+fsm_act_fn ist_act_trying;   /* 100 */
+fsm_act_fn ist_act_progress; /* send 1xx, keep it; stop T; U anew */
 fsm_act_fn ist_act_accept;   /* send 2xx; L */
 fsm_act_fn ist_act_pass_2xx; /* send 2xx */
 fsm_act_fn ist_act_pass_ack; /* ACK of a 2xx: to the transaction user */

@@ -23,6 +23,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = NEVER,
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = NEVER,
+                [IST_EV_TMR_T] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
                 [IST_EV_SEND_FAILED] = NEVER,
             },
@@ -37,6 +38,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = NEVER,
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = NEVER,
+                [IST_EV_TMR_T] = TO(ist_act_trying, IST_ST_PROCEEDING),
                 [IST_EV_TMR_U] = TO(ist_act_overdue, IST_ST_PROCEEDING),
                 [IST_EV_SEND_FAILED] = IGNORE, /* RFC 6026 §7.1: stays; the client repeats the INVITE */
             },
@@ -51,6 +53,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = TO(NULL, IST_ST_TERMINATED),
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = NEVER,
+                [IST_EV_TMR_T] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
                 [IST_EV_SEND_FAILED] = IGNORE, /* RFC 6026 §7.1: or a repeat of the INVITE would pass for a new one */
             },
@@ -65,6 +68,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = NEVER,
                 [IST_EV_TMR_I] = TO(NULL, IST_ST_TERMINATED),
                 [IST_EV_TMR_L] = NEVER,
+                [IST_EV_TMR_T] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
                 [IST_EV_SEND_FAILED] = IGNORE, /* told late of a repeat that the ACK has overtaken */
             },
@@ -79,6 +83,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = NEVER,
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = TO(NULL, IST_ST_TERMINATED),
+                [IST_EV_TMR_T] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
                 [IST_EV_SEND_FAILED] = IGNORE,
             },
@@ -93,6 +98,7 @@ static const struct fsm_cell ist[IST_STATES][IST_EVENTS] =
                 [IST_EV_TMR_H] = NEVER,
                 [IST_EV_TMR_I] = NEVER,
                 [IST_EV_TMR_L] = NEVER,
+                [IST_EV_TMR_T] = NEVER,
                 [IST_EV_TMR_U] = NEVER,
                 [IST_EV_SEND_FAILED] = NEVER,
             },
@@ -297,7 +303,7 @@ static const char *const ict_states[ICT_STATES] = {"new", "calling", "proceeding
 static const char *const nict_states[NICT_STATES] = {"new", "trying", "proceeding", "completed", "over"};
 
 static const char *const ist_events[IST_EVENTS] = {
-    "INVITE", "ACK", "reply 1xx", "reply 2xx", "reply 3-6xx", "G", "H", "I", "L", "U", "send failed",
+    "INVITE", "ACK", "reply 1xx", "reply 2xx", "reply 3-6xx", "G", "H", "I", "L", "T", "U", "send failed",
 };
 static const char *const nist_events[NIST_EVENTS] = {"request", "reply 1xx", "reply final", "J", "U", "send failed"};
 static const char *const ict_events[ICT_EVENTS] = {

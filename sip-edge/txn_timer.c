@@ -6,6 +6,10 @@
  * hour), so it ends only what the other side, or the transaction user, has forgotten. */
 #define INVITE_FORGOTTEN_MS 3700000u
 
+/* T, 3/10 of T1: §17.2.1 has the 100 within 200 ms. It ends the repeats of the INVITE, so it waits until the
+ * transaction user has had that for so long that it is in its store: or both it and we die, and nobody knows of the
+ * call. Who is answered sooner needs no 100. */
+
 #define D_LEAST_MS 32000u /* RFC 3261 §17.1.1.2 */
 
 /* Over a connection it may be nothing, for no final comes twice. But a call-actor that dies before it has noted a
@@ -40,6 +44,8 @@ uint32_t txn_timer_ms(const struct txn_times *tt, enum txn_tmr tmr, enum txn_kin
         return reliable ? 0 : tt->t4_ms;
     case TXN_TMR_C:
         return INVITE_FORGOTTEN_MS;
+    case TXN_TMR_T:
+        return tt->t1_ms * 3 / 10;
     case TXN_TMR_U: /* a non-INVITE client has given up by timer F, and may not be told 408 (RFC 4320 §4.2) */
         return kind == TXN_IST ? INVITE_FORGOTTEN_MS : whole;
     case TXN_TMR_NONE:
@@ -51,13 +57,14 @@ uint32_t txn_timer_ms(const struct txn_times *tt, enum txn_tmr tmr, enum txn_kin
 
 enum txn_slot txn_timer_slot(enum txn_tmr tmr)
 {
-    return tmr == TXN_TMR_A || tmr == TXN_TMR_E || tmr == TXN_TMR_G ? TXN_SLOT_REPEAT : TXN_SLOT_LIFE;
+    return tmr == TXN_TMR_A || tmr == TXN_TMR_E || tmr == TXN_TMR_G || tmr == TXN_TMR_T ? TXN_SLOT_REPEAT
+                                                                                        : TXN_SLOT_LIFE;
 }
 
 const char *txn_timer_name(enum txn_tmr tmr)
 {
     static const char *const names[TXN_TMRS] = {
-        "none", "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "U",
+        "none", "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "T", "U",
     };
     BUG_ON(tmr >= TXN_TMRS);
     return names[tmr];

@@ -153,6 +153,22 @@ void sip_reply_note_source(struct sip_reply_args *a, struct span addr, uint16_t 
         a->rport = port;
 }
 
+/* §8.2.6.1: the delay in seconds behind it. One that came with the request says of another message's. */
+static void write_timestamp(struct buf *out, const struct sip_reply_args *a)
+{
+    struct span value = sip_msg_value(a->req, SIP_H_TIMESTAMP);
+    if (a->delay_ms == 0 || span_find(value, ' ') < value.len) {
+        sip_write_copy(out, a->req, SIP_H_TIMESTAMP);
+        return;
+    }
+    if (value.len == 0)
+        return;
+    sip_write_hdr_begin(out, SIP_H_TIMESTAMP);
+    buf_put_span(out, value);
+    buf_printf(out, " %u.%03u", a->delay_ms / 1000, a->delay_ms % 1000);
+    sip_write_hdr_end(out);
+}
+
 void sip_write_reply(struct buf *out, const struct sip_reply_args *a)
 {
     const struct sip_msg *m = a->req;
@@ -166,5 +182,5 @@ void sip_write_reply(struct buf *out, const struct sip_reply_args *a)
     copy_one(out, m, SIP_H_CALL_ID);
     copy_one(out, m, SIP_H_CSEQ);
     if (a->status == 100)
-        sip_write_copy(out, m, SIP_H_TIMESTAMP);
+        write_timestamp(out, a);
 }

@@ -36,6 +36,7 @@ struct sip_reply_args {
     struct span to_tag;   /* added to To when it has none and status is not 100; empty: nothing is added */
     struct span received; /* for the top Via only; empty: leave (sip_via_write_patched) */
     uint16_t rport;       /* for the top Via only; 0: leave */
+    uint32_t delay_ms;    /* of a 100, since req came: beside what Timestamp says (§8.2.6.1); 0: not told */
 };
 /**
  * Note in a->received and a->rport where a->req came from, as far as its top Via must tell it: RFC 3261 §18.2.1

@@ -2,16 +2,19 @@
 than by a repeated request. FULL=1: hang and slow at every point, and each death looked at by itself. POINT=text: only points
 with that in "PROGRAM POINT"."""
 import collections
+import concurrent.futures
 import contextlib
+import itertools
 import os
+import signal
 import time
 import unittest
 
 import harness
-from harness import WORKERS, Stack, make, wait_for
+from harness import KINDS, WORKERS, Broker, Pki, Stack, make, processes_of_session, wait_for
 from killpoints import Orders
-from traffic import GIVE_UP, Traffic
-from ua import Ua
+from traffic import Traffic
+from ua import Call, Ua, status
 
 ALONE = "deaths at a rate"
 FULL = bool(os.environ.get("FULL"))
@@ -20,7 +23,7 @@ PACE_S = 0.3 * harness.SLOW
 CALM_S = 1.4 * harness.SLOW  # between two deaths of one worker: what dies within a second of being ready is started later
 NOTICED_S = 3  # a hang is seen within this time
 SLOW_MS = 120
-RATE = 25 if harness.SLOW == 1 else 8
+RATE = 10 if harness.SLOW == 1 else 4
 
 # Passed with every message between processes.
 PLANE = ("plane.read", "plane.handled", "plane.send", "plane.sent")
@@ -42,16 +45,20 @@ BUSY = {
 }
 # Passed when a process comes back: which one has to be killed for that.
 BACK = {
-    "sip-edge": {"edge.start.bound": "sip-edge", "edge.start.known": "sip-edge"},
+    "sip-edge": {"edge.start.bound": "sip-edge", "edge.start.known": "sip-edge", "edge.actor.up": "call-actor",
+                 "edge.actor.asked": "call-actor"},
     "call-actor": {"recover.loaded": "call-actor", "recover.asked": "call-actor", "actor.edge.up": "sip-edge",
                    "actor.edge.asked": "sip-edge", "actor.orch.up": "orchestrator", "actor.pub.up": "publisher"},
     "orchestrator": {"orch.start.served": "orchestrator", "orch.actor.up": "call-actor"},
     "publisher": {"pub.broker.up": "publisher", "pub.actor.up": "call-actor"},
 }
-BOTH = {"edge.actor.up": "call-actor", "edge.actor.asked": "call-actor"}
 # With the supervisor all die; whoever started it starts it again.
 SUPERVISOR = (*PLANE, "sup.start.bound", "sup.spawn.fork", "sup.spawn.forked", "sup.child.ready", "sup.child.died",
               "sup.child.beat", "sup.ctl.asked", "sup.ctl.answered", "sup.stop.begun")
+AT_ITS_START = ("sup.start.bound", "sup.spawn.fork", "sup.spawn.forked", "sup.child.ready")
+# In every run; FULL=1 has the others hang as well.
+HANGS = (("sip-edge", "edge.request.opened"), ("call-actor", "store.commit"), ("orchestrator", "orch.allocate.answered"),
+         ("publisher", "pub.confirm.read"))
 # An AllocatePort is on its way, or its answer has come and nobody else has it: the number is known to nobody. The contract has no
 # way to ask (docs/killpoints.md).
 MAY_LOSE_A_PORT = "orchestrator"
@@ -64,16 +71,12 @@ def chosen(program, point):
 class KillStack(Stack):
     """The programs of `make kill`, and orders to them."""
 
-    def __init__(self, **settings):
-        make("kill")
-        super().__init__(SIP_T1_MS=100, NO_ANSWER_S=20, DRAIN_S=10, LOG_LEVEL="warn", **settings)
+    def __init__(self, broker=None, **settings):
+        super().__init__(broker=broker, SIP_T1_MS=100, NO_ANSWER_S=20, DRAIN_S=10, LOG_LEVEL="warn", **settings)
         self.orders_path = os.path.join(self.dir, "orders")
         self.orders = Orders(self.orders_path)
         self.program = os.path.join(harness.BUILD, "kill/bin/supervisor")
         self.env["KILL_POINTS"] = self.orders_path
-
-    def pid(self, program):
-        return self.worker(program)["pid"]
 
 
 class Deaths:
@@ -81,7 +84,7 @@ class Deaths:
 
     def __init__(self, stack):
         self.stack, self.last = stack, collections.defaultdict(float)
-        self.log = []  # (program point, wall time)
+        self.log = []  # (what, wall time)
 
     def due(self, program):
         return self.last[program] + CALM_S
@@ -96,85 +99,207 @@ class Deaths:
         for p in programs:
             self.last[p] = time.monotonic()
 
-    def order(self, program, point, how="die", kill=None, nth=1, ms=0, seconds=10):
-        """Until it is carried out."""
+    def order(self, program, point, how="die", kill=None, **more):
+        """Until it is carried out. kill: who is killed so that it comes to it"""
         orders = self.stack.orders
-        slot = orders.give(program, point, how, nth=nth, ms=ms)
+        slot = orders.give(program, point, how, **more)
         if kill:
             self.stack.kill_worker(kill)
-        wait_for(f"{program} passes {point}", seconds, lambda: orders.done(slot))
+        wait_for(f"{program} passes {point}", 10, lambda: orders.done(slot))
         orders.take_back(slot)
-        self.note(f"{program} {point} {how}", *{program, kill or program})
+        self.note(f"{program}: {point} {how}" + (f", {kill} killed" if kill else ""), *{program, kill or program})
 
     def between(self, begin, end):
         return [what for what, at in self.log if begin - 3 <= at <= end]
 
+    # --- one after the other ---
 
-class TestKillPoints(unittest.TestCase):
-    def setUp(self):
-        self.stack = KillStack()
-        self.addCleanup(lambda: self.stack.close(failed=self.failed))
-        self.failed = True
+    def at_each(self, todo):
+        """todo: {program: [(point, who is killed for it or None)]}"""
+        n = 0
+        while any(todo.values()):
+            program = min((p for p in todo if todo[p]), key=self.due)
+            point, kill = todo[program].pop(0)
+            self.wait_calm(*{program, kill or program})
+            self.order(program, point, kill=kill, nth=1 if kill else 1 + n % 3)
+            n += 1
+            time.sleep(PACE_S)
+        self.wait_calm(*WORKERS)
 
-    def begin(self):
-        """Backends that take a moment, so that deaths find something under way."""
-        rpcs = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort")
-        self.stack.start().platform.faults(**{r: {"delay_ms": 0, "delay_max_ms": 30} for r in rpcs})
-        return Deaths(self.stack)
+    def two_at_once(self):
+        for pair in itertools.combinations(WORKERS, 2):
+            self.wait_calm(*pair)
+            for name in pair:
+                self.stack.kill_worker(name)
+            self.note(" and ".join(pair) + " killed", *pair)
+        self.wait_calm(*WORKERS)
 
-    def check(self, traffic, deaths, repeats_max=2):
+    def hang_at(self, points):
+        """Whoever hangs is replaced."""
+        for program, point in points:
+            self.wait_calm(program)
+            old = self.stack.worker(program)
+            self.order(program, point, "hang")
+            begin = time.monotonic()
+            self.stack.wait_restarted(old, NOTICED_S + 2)
+            self.note(f"{program}: replaced after {time.monotonic() - begin:.1f} s", program)
+        self.wait_calm(*WORKERS)
+
+    def slow_at(self, points):
+        """Nobody is replaced for it."""
+        for program, point in points:
+            self.wait_calm(program)
+            old = self.stack.worker(program)
+            self.order(program, point, "slow", ms=SLOW_MS, times=5)
+            time.sleep(PACE_S)
+            assert self.stack.worker(program)["pid"] == old["pid"], f"{program} was replaced: {point}"
+
+    # --- the supervisor, and with it everybody ---
+
+    def start_again(self):
+        self.stack.process.wait(10)
+        wait_for("all workers are gone", 5, lambda: not processes_of_session(self.stack.process.pid))
+        self.stack.spawn()
+
+    def of_supervisor(self, points):
+        triggers = {"sup.child.died": lambda: self.stack.kill_worker("publisher"),
+                    "sup.ctl.asked": lambda: self.stack.ctl_raw("calls"),
+                    "sup.ctl.answered": lambda: self.stack.ctl_raw("calls")}
+        for point in points:
+            time.sleep(PACE_S)
+            slot = self.stack.orders.give("supervisor", point, "die")
+            if point in AT_ITS_START:
+                self.stack.process.kill()
+                self.start_again()
+            triggers.get(point, lambda: None)()
+            self.start_again()
+            assert self.stack.orders.done(slot), f"the supervisor died of something else than {point}"
+            self.stack.orders.take_back(slot)
+            self.note(f"orchestrator and all others: supervisor died at {point}", *WORKERS)
+            self.stack.wait_ready()
+
+
+class Part:
+    """A stack of its own, what is done to it, and what came of it."""
+
+    def __init__(self, what, do, repeats_max=2):
+        self.what, self.do, self.repeats_max = what, do, repeats_max
+        self.wrong = []
+
+    def run(self, broker):
+        stack, good = None, False
+        try:
+            stack = KillStack(broker)
+            rpcs = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort")
+            # Backends that take a moment, so that deaths find something under way.
+            stack.start().platform.faults(**{r: {"delay_ms": 0, "delay_max_ms": 30} for r in rpcs})
+            deaths = Deaths(stack)
+            with Traffic(stack, RATE) as traffic:
+                self.do(deaths)
+            self.check(stack, traffic, deaths)
+            good = not self.wrong
+        except Exception as e:  # pylint: disable=broad-except
+            self.wrong.append(f"{type(e).__name__}: {e}")
+        finally:
+            if stack:
+                stack.close(failed=not good)
+        return self
+
+    def check(self, stack, traffic, deaths):
         """What all those concerned have seen, in the end."""
-        stack = self.stack
         stack.wait_ready()
-        wrong = traffic.wrong() + self.left_over(traffic)
-        wrong += traffic.check_events() + traffic.check_registered()
-        lost = self.ports_lost(deaths)
+        wrong = traffic.wrong() + self.left_over(stack, traffic) + traffic.check_events() + traffic.check_registered()
+        lost = self.ports_lost(stack, deaths)
         resent = traffic.resent()
         answered = sum(c.answered for c in traffic.calls)
-        print(f"  {len(deaths.log)} deaths under {len(traffic.calls)} calls ({answered} answered): {len(wrong)} wrong; requests "
-              f"repeated {dict(sorted(resent.items()))}; events sent twice {stack.events.repeats()}; ports lost with their "
-              f"orchestrator {lost}", flush=True)
-        told = "\n".join(f"{text}\n    meanwhile: {deaths.between(begin, end) if end else '?'}" for text, begin, end in wrong)
-        self.assertEqual(wrong, [], told)
-        self.assertLessEqual(max(resent, default=0), repeats_max, "a caller had to repeat himself too often")
-        self.failed = False
+        print(f"  {self.what}: {len(deaths.log)} among {len(traffic.calls)} calls ({answered} answered): {len(wrong)} wrong; "
+              f"requests repeated {dict(sorted(resent.items()))}; events sent twice {stack.events.repeats()}; ports lost with "
+              f"their orchestrator {lost}", flush=True)
+        self.wrong += [f"{text}\n    meanwhile: {deaths.between(begin, end) if end else '?'}" for text, begin, end in wrong]
+        if max(resent, default=0) > self.repeats_max:
+            self.wrong.append(f"a caller had to repeat himself {max(resent)} times")
 
-    def left_over(self, traffic):
+    def left_over(self, stack, traffic):
         """Calls that the service holds though everybody has hung up."""
         with contextlib.suppress(AssertionError):
-            self.stack.wait_no_calls(15)
-        return [(f"still there: {c}", *traffic.times(c["call_id"])) for c in self.stack.calls()]
+            stack.wait_no_calls(15)
+        return [(f"still there: {c}", *traffic.times(c["call_id"])) for c in stack.calls()]
 
-    def ports_lost(self, deaths):
+    def ports_lost(self, stack, deaths):
         """Ports that nobody gave back: none but those whose answer died with an orchestrator. Each was given back by the call
         that had it."""
         out = {}
-        for line in self.stack.platform.ledger():
+        for line in stack.platform.ledger():
             if line["event"] == "allocate":
                 out[line["port"]] = line
             elif line["event"] == "release" and line["port"] in out:
-                self.assertEqual(line["trace"], out.pop(line["port"])["trace"], "given back by another call")
+                call = out.pop(line["port"])
+                if line["trace"] not in (call["trace"], ""):
+                    self.wrong.append(f"given back by another call: {line}")
         for port, line in out.items():
-            near = [what for what, t in deaths.log if abs(t - line["t_ms"] / 1000) < 1 and MAY_LOSE_A_PORT in what]
-            self.assertTrue(near, f"port {port} is lost, and no orchestrator died then")
+            if not [what for what, t in deaths.log if abs(t - line["t_ms"] / 1000) < 1.5 and MAY_LOSE_A_PORT in what]:
+                self.wrong.append(f"port {port} is lost, and no orchestrator died then")
         return len(out)
 
-    def test_deaths(self):
-        """Each worker at each of its points, one after the other, among calls that go on."""
-        deaths = self.begin()
-        todo = {p: [(point, None) for point in BUSY[p] if chosen(p, point)] +
-                   [(point, kill) for point, kill in BACK[p].items() if chosen(p, point)] for p in WORKERS}
-        with Traffic(self.stack, RATE) as traffic, Ua(self.stack.sip_port):
-            n = 0
-            while any(todo.values()):
-                program = min((p for p in todo if todo[p]), key=deaths.due)
-                point, kill = todo[program].pop(0)
-                deaths.wait_calm(*{program, kill or program})
-                deaths.order(program, point, kill=kill, nth=1 if kill else 1 + n % 3)
-                n += 1
-                time.sleep(PACE_S)
-            deaths.wait_calm(*WORKERS)
-        self.check(traffic, deaths)
+
+def points_of(program, only_half=None):
+    """(point, who is killed for it) of a program, or every second of them."""
+    points = [(p, None) for p in BUSY[program]] + list(BACK[program].items())
+    points = points[only_half::2] if only_half is not None else points
+    return [(p, kill) for p, kill in points if chosen(program, p)]
+
+
+class TestKillPoints(unittest.TestCase):
+    def at_once(self, *parts):
+        rooms, _ = Broker.get().rooms(len(parts)), Pki.get()  # one for all of them
+        with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
+            done = list(pool.map(Part.run, parts, rooms))
+        wrong = [f"{p.what}: {w}" for p in done for w in p.wrong]
+        self.assertEqual(wrong, [], "\n".join(wrong))
+
+    def test_all(self):
+        """Each process at each of its points, two at once, and some that hang: among calls that go on."""
+        make("kill")
+        one = {"sip-edge": points_of("sip-edge"), "call-actor": points_of("call-actor", 0)}
+        two = {"orchestrator": points_of("orchestrator"), "publisher": points_of("publisher"),
+               "call-actor": points_of("call-actor", 1)}
+        top = [p for p in SUPERVISOR if chosen("supervisor", p) and p != "sup.stop.begun"]
+        parts = [Part("deaths of edge and actor", lambda d: d.at_each(one)) if any(one.values()) else None,
+                 Part("deaths of orchestrator, publisher and actor", lambda d: d.at_each(two)) if any(two.values()) else None,
+                 Part("deaths of the supervisor", lambda d: d.of_supervisor(top), 4) if top else None]
+        if not ONLY:
+            parts.append(Part("two at once", Deaths.two_at_once))
+            parts.append(Part("hangs", lambda d: d.hang_at(HANGS), 3))
+        self.at_once(*filter(None, parts))
+
+    def test_each_hangs_and_is_slow(self):
+        if not FULL and not ONLY:
+            return
+        make("kill")
+        points = [(program, p) for program in WORKERS for p in BUSY[program] if chosen(program, p)]
+        self.at_once(*(Part(f"hangs {i}", lambda d, i=i: d.hang_at(points[i::3]), 3) for i in range(3)),
+                     Part("slow", lambda d: d.slow_at(points)))
+
+    def test_the_supervisor_dies_while_it_stops(self):
+        """The call that is up goes on when the service is started again."""
+        if not chosen("supervisor", "sup.stop.begun"):
+            return
+        make("kill")
+        with KillStack().start() as stack, Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.wait_established(call)
+            slot = stack.orders.give("supervisor", "sup.stop.begun", "die")
+            for signo in (signal.SIGTERM, signal.SIGINT):  # two of one kind may count as one
+                stack.process.send_signal(signo)
+            Deaths(stack).start_again()
+            self.assertEqual(stack.orders.done(slot), 1)
+            stack.orders.take_back(slot)
+            stack.wait_ready()
+            self.assertEqual(status(call.bye()), 200)
+            stack.events.wait_ended(call.call_id)
+            self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean()
 
 
 if __name__ == "__main__":

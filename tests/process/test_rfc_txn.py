@@ -1,4 +1,5 @@
 """RFC 3261 §17 and §18, RFC 3581, RFC 6026 as a peer sees them: one test a rule, named after its section. T1 is 100 ms."""
+import time
 import unittest
 
 import harness
@@ -22,10 +23,16 @@ class TestServer(RawTest):
             self.assertGreater(gap, wanted * 0.8, i)
             self.assertLess(gap, wanted * 1.3 + 0.15 * harness.SLOW, i)
 
-    def test_17_2_1_an_invite_gets_100_at_once(self):
+    def test_17_2_1_an_invite_gets_100_in_time(self):
+        """Within 200 ms, which are two fifths of T1."""
+        self.stack.platform.faults(ResolveDialplan={"delay_ms": 400})
+        self.addCleanup(self.stack.platform.faults)
+        begin = time.monotonic()
         invite = self.raw().send()
         trying = invite.response(100)
         self.assertEqual((status(trying), tag(header(trying, "To"))), (100, ""))
+        self.assertGreater(trying.at - begin, T1 * 0.3)
+        self.assertLess(trying.at - begin, T1 * 0.4 + 0.15 * harness.SLOW)
         invite.bye(invite.final())
 
     def test_17_2_1_a_repeated_invite_is_one_call(self):

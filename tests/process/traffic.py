@@ -73,7 +73,11 @@ class Line(StreamUa):
         return m
 
     def remake(self):
-        sock = socket.create_connection(self.target, timeout=10)  # it is accepted: the supervisor's socket does not close
+        try:
+            sock = socket.create_connection(self.target, timeout=10)
+        except OSError:
+            time.sleep(0.05)  # the supervisor is away, and with it the port
+            return
         self.sock.close()
         self.sock, self.rest, self.closed = sock, b"", False
         self.sock.settimeout(30)
@@ -425,7 +429,10 @@ class Traffic:
         for kind in itertools.cycle(self.kinds):
             if self.ending.wait(1 / self.rate):
                 return
-            c = Caller(self, kind)
+            try:
+                c = Caller(self, kind)
+            except OSError:
+                continue  # nobody takes a connection now
             self.calls.append(c)
             self.threads.append(threading.Thread(target=c.run, daemon=True))
             self.threads[-1].start()

@@ -6,6 +6,7 @@
 
 #include "tests/unit/sip-edge/fake.h"
 
+#define TRYING_MS 150 /* until an INVITE gets its 100 */
 #define KEY "z9hG4bKa;192.0.2.10:5062;INVITE"
 
 #define HEAD(method, branch, to_tag, cseq)                                                                             \

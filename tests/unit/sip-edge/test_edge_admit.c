@@ -24,6 +24,7 @@ static void before_the_actor_is_ready_calls_get_503(void **state)
     fake_admit(0, true);
     fake_forget();
     fake_rx(INVITE);
+    fake_wait(TRYING_MS);
     assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying");
 }
 
@@ -77,6 +78,7 @@ static void a_fresh_edge_lets_the_actor_refuse(void **state)
     fake_rx(INVITE);
     assert_int_equal(fake.told_cnt, 1);
     kit_assert_span(kit_span(kit_told_request(0)->txn), KEY);
+    fake_wait(TRYING_MS);
     assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 100 Trying");
     kit_answer(KEY, 183, RESP("183 Session Progress", "z9hG4bKa", "1 INVITE"));
     kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));

@@ -30,6 +30,7 @@ static void a_stranger_must_authenticate(void **state)
     fake_rx_from(TRUSTED, 5062, INVITE);
     assert_int_equal(fake.told_cnt, 1);
     assert_false(must_authenticate());
+    fake_wait(TRYING_MS);
     assert_string_equal(guard_last_line(), "SIP/2.0 100 Trying");
 }
 

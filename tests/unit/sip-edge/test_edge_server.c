@@ -10,6 +10,9 @@ static void an_invite_gets_100_and_goes_to_the_actor(void **state)
 {
     (void)state;
     fake_rx(INVITE);
+    fake_wait(TRYING_MS - 1);
+    assert_int_equal(fake.sent_cnt, 0); /* it ends the repeats: the actor must have had it for a while */
+    fake_wait(1);
     assert_int_equal(fake.sent_cnt, 1);
     const struct fake_sent *s = fake_sent_back(0);
     assert_string_equal(fake_line(s), "SIP/2.0 100 Trying");
@@ -28,6 +31,28 @@ static void an_invite_gets_100_and_goes_to_the_actor(void **state)
     static struct sip_msg m;
     assert_int_equal(sip_index_decode(&m, kit_span(r->raw), kit_span(r->index)), 0);
     kit_assert_span(m.call_id, "c1");
+}
+
+static void who_is_answered_soon_gets_no_100(void **state)
+{
+    (void)state;
+    fake_rx(INVITE);
+    fake_wait(TRYING_MS - 1);
+    kit_answer(KEY, 180, RESP("180 Ringing", "z9hG4bKa", "1 INVITE"));
+    fake_wait(10 * TRYING_MS);
+    assert_int_equal(fake.sent_cnt, 1);
+    kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    fake_wait(10 * TRYING_MS);
+    assert_int_equal(fake.sent_cnt, 2);
+}
+
+static void a_100_says_how_long_it_took(void **state)
+{
+    (void)state;
+    fake_rx("INVITE sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKv\nTimestamp: 54.5\n"
+            "From: <sip:a@b>;tag=1\nTo: <sip:1@b>\nCall-ID: v\nCSeq: 9 INVITE\n" END);
+    fake_wait(TRYING_MS);
+    assert_string_equal(fake_header(fake_sent_back(0), "Timestamp"), "54.5 0.150");
 }
 
 static void a_refused_call_is_repeated_until_its_ack(void **state)
@@ -95,6 +120,7 @@ static void a_client_with_rport_is_answered_where_it_came_from(void **state)
 {
     (void)state;
     fake_rx_from("192.0.2.99", 40000, INVITE);
+    fake_wait(TRYING_MS);
     const struct fake_sent *s = fake_sent_back(0);
     assert_int_equal(s->to.port, 40000);
     assert_string_equal(fake_header(s, "Via"),
@@ -109,6 +135,7 @@ static void all_vias_and_record_routes_come_back_in_order(void **state)
     (void)state;
     fake_rx("INVITE sip:1@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKv, SIP/2.0/UDP two\n"
             "Via: SIP/2.0/TCP three;branch=z\nFrom: <sip:a@b>;tag=1\nTo: <sip:1@b>\nCall-ID: v\nCSeq: 9 INVITE\n" END);
+    fake_wait(TRYING_MS);
     const struct fake_sent *s = fake_sent_back(0);
     const char *one = strstr(s->text, "branch=z9hG4bKv");
     const char *two = strstr(s->text, "SIP/2.0/UDP two");
@@ -285,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, kit_setup, kit_teardown)
         CASE(an_invite_gets_100_and_goes_to_the_actor),
+        CASE(who_is_answered_soon_gets_no_100),
+        CASE(a_100_says_how_long_it_took),
         CASE(a_refused_call_is_repeated_until_its_ack),
         CASE(an_answered_call_acks_through_to_the_actor),
         CASE(a_bye_is_absorbed_and_its_reply_repeated),
