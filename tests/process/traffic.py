@@ -401,7 +401,7 @@ class Traffic:
         self.stack, self.rate, self.kinds = stack, rate, kinds or KINDS_OF_CALL
         self.calls, self.threads, self.faults = [], [], []
         self.commands = collections.deque()
-        self.ending = threading.Event()
+        self.ending, self.over = threading.Event(), threading.Event()
         self.load_grpc()
 
     # --- parties ---
@@ -420,8 +420,12 @@ class Traffic:
     def __exit__(self, kind, value, trace):
         """No new calls; those there are end as they wanted to."""
         self.ending.set()
-        for t in [*self.jobs, *self.threads]:
+        self.jobs[0].join()
+        for t in self.threads:
             t.join(3 * GIVE_UP if kind is None else 0.1)
+        self.over.set()  # nobody has a command to publish any more
+        for t in self.jobs:
+            t.join(GIVE_UP)
         self.alice.ending = True
         self.alice.join(2)
 
@@ -450,7 +454,7 @@ class Traffic:
     def publish(self):
         """Commands of the platform by AMQP; a broker that is away gets them when it is back."""
         connection = None
-        while not self.ending.wait(0.02) or self.commands:
+        while not self.over.wait(0.02):
             try:
                 connection = connection or self.stack.broker.connect()
                 connection.process_data_events()
