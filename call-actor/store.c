@@ -549,10 +549,13 @@ bool store_keep_room(struct store *s, uint64_t bytes)
     uint64_t used = end_of(s);
     if (used + bytes <= s->room_end)
         return true;
-    uint64_t end = used + bytes + bytes / 2; /* so that it is not asked for at every look */
-    if (fallocate(fd_of(s), FALLOC_FL_KEEP_SIZE, 0, (off_t)end) == 0) {
-        s->room_end = end;
-        return true;
+    const uint64_t ends[] = {used + bytes + bytes / 2,
+                             used + bytes}; /* more, so that it is not asked for at every look */
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (fallocate(fd_of(s), FALLOC_FL_KEEP_SIZE, 0, (off_t)ends[i]) == 0) {
+            s->room_end = ends[i];
+            return true;
+        }
     }
     struct statvfs v;
     bool cannot = errno == EOPNOTSUPP || errno == ENOSYS; /* then the free space is all there is to look at */

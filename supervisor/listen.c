@@ -1,5 +1,6 @@
 #include "supervisor/listen.h"
 
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include <arpa/inet.h>
@@ -7,8 +8,10 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#define BUSY_PAUSE_MS 10
 #define TCP_BACKLOG 1024 /* who connects while sip-edge restarts */
 
 union address {
@@ -60,6 +63,24 @@ static void set_udp_options(int fd, int family)
         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
+static int64_t patient_until_ms; /* a port in use may be a predecessor's that is just dying */
+
+void listen_be_patient(int64_t for_ms)
+{
+    patient_until_ms = clock_mono_ms() + for_ms;
+}
+
+static int bind_patiently(int fd, const struct sockaddr *a, socklen_t len)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+    while (bind(fd, a, len) != 0) {
+        if (errno != EADDRINUSE || clock_mono_ms() >= patient_until_ms)
+            return -1;
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 /* What went wrong, in the terms of the settings. returns the exit code */
 static int bind_failed(const char *proto, const char *text, uint16_t port, enum setting setting, int err)
 {
@@ -88,7 +109,7 @@ static int open_bound(const char *text, uint16_t port, int type, enum setting se
         set_udp_options(fd, a.any.sa_family);
     if (a.any.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" is both families */
-    if (bind(fd, &a.any, len) != 0 || (type == SOCK_STREAM && listen(fd, TCP_BACKLOG) != 0)) {
+    if (bind_patiently(fd, &a.any, len) != 0 || (type == SOCK_STREAM && listen(fd, TCP_BACKLOG) != 0)) {
         int code = bind_failed(proto, text, port, setting, errno);
         (void)close(fd);
         return code;

@@ -21,6 +21,8 @@ struct listeners {
     size_t cnt;
 };
 
+/** From now on a port in use is tried again for so long before it is an error: whoever has it may be dying. */
+void listen_be_patient(int64_t for_ms);
 /** Opens what the settings name. returns 0 or the exit code; the reason has been logged. */
 int listen_open(struct listeners *ls, const struct conf *c);
 void listen_close(struct listeners *ls);

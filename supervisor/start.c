@@ -18,6 +18,7 @@
 #define TEXT_MAX 8192
 #define LOCK_FILE "supervisor.pid"
 #define PLANE_DIR "plane"
+#define PREDECESSOR_MS 3000 /* for the workers of a supervisor that was killed to die, and let go of the ports */
 
 /* One log line per line of `text`. */
 static void log_lines(const struct buf *text)
@@ -73,8 +74,11 @@ static int take_lock(struct sup *s, enum setting dir, int *out)
                log_z("remedy", "stop it, or give this one a runtime and a state directory of its own"));
         return EX_BUSY;
     }
+    if (holder(fd) > 0) /* it did not take its pid away, as one that is stopped does */
+        listen_be_patient(PREDECESSOR_MS);
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n ||
+    /* Over what is there: a full disk gives no block back that was let go. */
+    if (pwrite(fd, pid, (size_t)n, 0) != n || ftruncate(fd, n) != 0 ||
         (s->user.set && geteuid() == 0 && fchown(fd, s->user.uid, s->user.gid) != 0)) {
         log_ev(LOG_ERROR, "cannot write the lock file", log_z("path", path), log_z("why", strerror(errno)),
                log_z("setting", conf_name(dir)));
@@ -202,8 +206,10 @@ void start_undo(struct sup *s)
     http_close(s->metrics);
     listen_close(&s->listeners);
     for (size_t i = 0; i < SUP_LOCKS; i++) {
-        if (s->lock_fd[i] >= 0)
+        if (s->lock_fd[i] >= 0) {
+            (void)!ftruncate(s->lock_fd[i], 0); /* no pid: nobody was killed */
             (void)close(s->lock_fd[i]);
+        }
         s->lock_fd[i] = -1;
     }
 }

@@ -112,7 +112,8 @@ int priv_check_writable(const char *path, struct buf *err)
     char file[PATH_MAX];
     (void)snprintf(file, sizeof file, "%s/.writable.XXXXXX", path);
     int fd = mkostemp(file, O_CLOEXEC);
-    if (fd < 0 || write(fd, "x", 1) != 1) {
+    bool full = fd < 0 ? errno == ENOSPC || errno == EDQUOT : false; /* says nothing of rights, and passes */
+    if (!full && (fd < 0 || (write(fd, "x", 1) != 1 && errno != ENOSPC && errno != EDQUOT))) {
         buf_printf(err, "%s cannot be written: %s; give it to the account of the service, or name another", path,
                    strerror(errno));
         if (fd >= 0) {
@@ -121,8 +122,10 @@ int priv_check_writable(const char *path, struct buf *err)
         }
         return -1;
     }
-    (void)close(fd);
-    (void)unlink(file);
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlink(file);
+    }
     return 0;
 }
 

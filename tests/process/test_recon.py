@@ -1,11 +1,14 @@
 """What deaths leave open: ports whose answer was lost, ports without a call, a supervisor that is killed."""
 import os
+import re
 import signal
 import tempfile
+import time
 import unittest
 
 import harness
 import sipp
+from digest_ua import Phone
 from harness import KINDS, Stack, wait_for
 from ua import Call, Ua, status
 
@@ -96,14 +99,136 @@ class TestLostStore(unittest.TestCase):
                 Call(ua).answered()
             wait_for("three calls", 5, lambda: len(stack.calls()) == 3)
             self.assertEqual(stack.platform.status()["in_use"], 3)
-            stack.process.send_signal(signal.SIGKILL)
-            stack.process.wait()
-            wait_for("all workers are gone", 5, lambda: not harness.processes_of_session(stack.process.pid))
+            kill_supervisor(stack)
             for name in os.listdir(stack.state):
                 if name.startswith("shard"):
                     os.unlink(os.path.join(stack.state, name))
             stack.spawn().wait_ready()
             stack.platform.wait_balanced(20)
+
+
+class TestDiskFull(unittest.TestCase):
+    """The state directory is a small file system of its own, and somebody fills it."""
+
+    def setUp(self):
+        self.stack = Stack()
+        self.addCleanup(lambda: self.stack.close())
+        mounted = harness.run("mount", "-t", "tmpfs", "-o", "size=128m,mode=0700", "none", self.stack.state)
+        if mounted.returncode != 0:
+            self.skipTest("no right to mount: " + mounted.stderr.strip())
+        self.addCleanup(lambda: harness.run("umount", "-l", self.stack.state))
+        self.stack.start()
+        self.filler = os.path.join(self.stack.state, "filler")
+
+    def fill(self):
+        fd = os.open(self.filler, os.O_WRONLY | os.O_CREAT)
+        block = 1 << 20
+        while block >= 512:
+            try:
+                os.write(fd, bytes(block))
+            except OSError:
+                block //= 2
+        os.close(fd)
+
+    def refused(self):
+        reply = self.stack.ctl_raw("doctor", "--json").stdout
+        return "new calls are refused: the disk is full" in reply
+
+    def test_calls_go_on_and_new_ones_come_back_with_the_room(self):
+        stack = self.stack
+        with Ua(stack.sip_port) as ua, tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            call = Call(ua)
+            call.answered()
+            stack.wait_established(call)
+            self.fill()
+            load = sipp.start(stack.sip_port, folder, calls=900, rate=100, hold_ms=6000, service="902121234567")
+            wait_for("new calls are refused", 30, self.refused)
+            self.assertEqual(status(Call(ua).invite().final()), 503)
+            r = sipp.finish(load, folder, 60)
+            self.assertGreater(r.ok, 100, "calls that had begun went on")
+            self.assertEqual(set(re.findall(r"received 'SIP/2.0 (\d+)", r.text)) - {"503"}, set())
+            self.assertEqual([w["restarts"] for w in stack.ctl("status")["workers"]], [0] * len(harness.WORKERS))
+            os.unlink(self.filler)
+            wait_for("new calls are taken", 10, lambda: not self.refused())
+            late = Call(ua)
+            late.answered()
+            for c in (late, call):
+                self.assertEqual(status(c.bye()), 200)
+            stack.assert_clean(30)
+
+    def test_everything_dies_and_starts_again_on_a_full_disk(self):
+        stack = self.stack
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.wait_established(call)
+            self.fill()
+            kill_supervisor(stack)
+            stack.spawn()
+            wait_for("the call is taken up", 15, lambda: (stack.ctl("calls", check=False) or {"calls": []})["calls"])
+            stack.wait_ready()
+            self.assertEqual(status(call.bye()), 200)
+            stack.assert_clean()
+
+
+def kill_supervisor(stack):
+    """kill -9; returns when no process of it is left."""
+    stack.process.send_signal(signal.SIGKILL)
+    stack.process.wait()
+    wait_for("all workers are gone", 5, lambda: not harness.processes_of_session(stack.process.pid))
+
+
+class TestSupervisorDies(unittest.TestCase):
+    def test_calls_registrations_events_and_ports(self):
+        """Started again at once, as systemd does, while the workers may still be dying: ready within two seconds."""
+        with Stack(SIP_T1_MS=100).start() as stack, Ua(stack.sip_port) as ua, Phone(stack.sip_port, "alice") as phone:
+            self.assertEqual(status(phone.register()), 200)
+            calls = [Call(ua) for _ in range(5)]
+            for call in calls:
+                call.answered()
+                stack.wait_established(call)
+            ringing = Call(ua)
+            stack.platform.faults(ResolveDialplan={"delay_ms": 800})
+            ringing.invite()
+            ringing.response(100)
+            for _ in range(3):
+                stack.process.send_signal(signal.SIGKILL)
+                stack.process.wait()
+                begin = time.monotonic()
+                stack.spawn()
+                stack.wait_ready(10)
+                took = time.monotonic() - begin
+                print(f"  ready {took * 1000:.0f} ms after the supervisor was started again", flush=True)
+                self.assertLess(took, 2 * harness.SLOW)
+            stack.platform.faults()
+            answer = ringing.final(20)
+            if status(answer) == 200:
+                ringing.ack(answer)
+                calls.append(ringing)
+            self.assertIn(status(answer), (200, 503))
+            self.assertEqual([r["aor"] for r in stack.ctl("registrations")["registrations"]], ["sip:alice@sentiric_demo"])
+            for call in calls:
+                self.assertEqual(status(call.bye()), 200)
+                stack.events.wait_ended(call.call_id)
+                self.assertEqual(stack.events.keys_of_call(call.call_id), list(KINDS))
+            stack.assert_clean()
+
+    def test_under_load(self):
+        calls, kills = 300, 3
+        with Stack(MEDIA_EXCLUSIVE="on").start() as stack, tempfile.TemporaryDirectory(prefix="sig-sipp-") as folder:
+            load = sipp.start(stack.sip_port, folder, calls=calls, rate=50, hold_ms=500, service="902121234567")
+            for i in range(kills):
+                wait_for("calls go on", 20, lambda: len(stack.events.by_call()) > calls * (i + 0.5) / (kills + 1))
+                stack.process.send_signal(signal.SIGKILL)
+                stack.process.wait()
+                stack.spawn().wait_ready(10)
+            r = sipp.finish(load, folder, 60)
+            stack.wait_no_calls(30)
+            stack.wait_outbox_empty()
+            wait_for("every port is given back", 60, lambda: stack.platform.status()["in_use"] == 0)
+            print(f"  {r.ok} calls went well, {r.failed} were refused while the supervisor was away", flush=True)
+            self.assertGreater(r.ok, calls * 8 // 10)
+            self.assertEqual(set(re.findall(r"received 'SIP/2.0 (\d+)", r.text)) - {"503"}, set())
 
 
 if __name__ == "__main__":
