@@ -86,8 +86,35 @@ static void cover_hashes(char *p, size_t len)
     }
 }
 
+/* sip:user:password@host (RFC 3261 §19.1.1): up to an '@' that follows with nothing between that no userinfo has. */
+static void cover_password(char *p, size_t at, size_t len)
+{
+    size_t colon = 0;
+    for (size_t i = at; i < len && p[i] > ' ' && p[i] != '<' && p[i] != '>' && p[i] != '"'; i++) {
+        if (p[i] == ':' && colon == 0)
+            colon = i;
+        if (p[i] != '@')
+            continue;
+        if (colon != 0)
+            memset(p + colon + 1, '*', i - colon - 1);
+        return;
+    }
+}
+
+static void cover_passwords(char *p, size_t len)
+{
+    for (size_t i = 0; i + 5 < len; i++) {
+        struct span rest = span_of(p + i, len - i);
+        if (span_casestarts(rest, SPAN("sip:")))
+            cover_password(p, i + 4, len);
+        else if (span_casestarts(rest, SPAN("sips:")))
+            cover_password(p, i + 5, len);
+    }
+}
+
 void quarantine_cover(char *p, size_t len)
 {
+    cover_passwords(p, len);
     for (size_t i = 0; i < len; i++) {
         if (i > 0 && !ends_line(p, i - 1))
             continue;

@@ -22,7 +22,8 @@ struct quarantine_item {
 
 /** path: gets the file's, QUARANTINE_PATH_MAX bytes. returns 0, or -1 when it cannot be written */
 int quarantine_save(const char *state_dir, const struct quarantine_item *it, int64_t wall_ms, char *path);
-/** Covers, in place: credentials in SIP headers, keys in SDP, and whatever may be a digest or a hash of a password. */
+/** Covers, in place: credentials in SIP headers, passwords in SIP URIs, keys in SDP, and whatever may be a digest or a
+ * hash of a password. */
 void quarantine_cover(char *p, size_t len);
 /** How many inputs are there. */
 uint32_t quarantine_count(const char *state_dir);

@@ -324,6 +324,9 @@ static void secrets_are_covered(void **state)
     check_cover("v=0\na=crypto:1 AES inline:k\na=rtpmap:0 x\n", "v=0\na=crypto:**************\na=rtpmap:0 x\n");
     check_cover("ha1 0123456789abcdef0123456789abcdef!", "ha1 ********************************!");
     check_cover("0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcde"); /* one short of a digest */
+    check_cover("INVITE sip:bob:pw@h SIP/2.0\r\nTo: <SIPS:a:b;c@d>, sip:h:5060\r\n",
+                "INVITE sip:bob:**@h SIP/2.0\r\nTo: <SIPS:a:***@d>, sip:h:5060\r\n");
+    check_cover("sip:", "sip:");
     check_cover("X-Authorization: a\r\nAuthorizations: b\r\n", "X-Authorization: a\r\nAuthorizations: b\r\n");
 }
 
