@@ -1,4 +1,5 @@
 """The service under chaos: a stack with a broker, three platforms and a state directory of its own, and who calls it."""
+import glob
 import json
 import os
 import shutil
@@ -175,6 +176,7 @@ def settle(stack, r):
     deadline = time.monotonic() + STRANGERS_S
     while stack.platform.status()["in_use"] and time.monotonic() < deadline:
         time.sleep(0.5)
+    r["set_aside"] = glob.glob(os.path.join(stack.state, "quarantine", "*"))
     r["ports"] = stack.platform.status()
     left = books.ports_left(stack.platform)
     r["stolen"] = books.stolen_ports(stack.platform)
@@ -215,6 +217,7 @@ def judge(r, stack):
         ("no port was taken from another call", not r["stolen"], f"{r['stolen'][:5]}"),
         ("each event once and in order", not any(r["events"].values()), f"{dict(r['events'])}: {r['event_examples'][:5]}"),
         ("the wire", wire and not any(wire[k] for k in WIRE_FAULTS), f"{wire and wire['complaints'][:6]}"),
+        ("nobody is blamed for what he did not do", not r["set_aside"], f"set aside as poison: {r['set_aside'][:3]}"),
         ("registrations are as before", r["lost_bindings"] == 0 and r["asked"]["without_contact"] == 0 and r["asked"]["failed"] == 0,
          f"{r['lost_bindings']} bindings lost, asked {r['asked']}"),
         ("phones registered all the while", r["phones"]["failed"] == 0 or any("user-service" in d.victims for d in r["book"]), r["phones"]),
