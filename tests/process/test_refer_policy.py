@@ -226,5 +226,11 @@ class TestOutside(ReferTest):
         self.end(self.pair["caller"], self.pair["callee"], ONLY)
 
 
+class TestOutsideOfShards(TestOutside):
+    """The same with three call-actors: the REFER goes to the one that has the call."""
+
+    settings = {**ReferTest.settings, "CALL_ACTORS": 3}
+
+
 if __name__ == "__main__":
     unittest.main()
