@@ -7,6 +7,6 @@ endef
 $(foreach s,$(UNIT_SHARED),$(eval $(call unit-shared,$(s))))
 
 # Every stage of a call x everything that can end it, as a table for people
-matrix: $(BUILD)/test/unit/call-actor/test_call_matrix
-	$(Q)MATRIX=1 $<
+matrix: $(BUILD)/test/unit/call-actor/test_call_matrix $(BUILD)/test/unit/call-actor/test_transfer_matrix
+	$(Q)for matrix in $^; do MATRIX=1 $$matrix || exit 1; done
 .PHONY: matrix
