@@ -10,7 +10,8 @@ import harness
 import sipp
 from digest_ua import Phone
 from harness import KINDS, Stack, wait_for
-from ua import Call, Ua, status
+from stream_ua import StreamUa, tls_context
+from ua import OFFER, Call, Ua, status
 
 
 def hang_after_taking(stack):
@@ -229,6 +230,62 @@ class TestSupervisorDies(unittest.TestCase):
             print(f"  {r.ok} calls went well, {r.failed} were refused while the supervisor was away", flush=True)
             self.assertGreater(r.ok, calls * 8 // 10)
             self.assertEqual(set(re.findall(r"received 'SIP/2.0 (\d+)", r.text)) - {"503"}, set())
+
+
+class TestStreamsOfADeadEdge(unittest.TestCase):
+    """TCP and TLS connections die with the edge; phones behind a NAT connect again, and cannot be connected to."""
+
+    def setUp(self):
+        self.tls_port = harness.free_port()
+        self.stack = Stack(SIP_T1_MS=100, SIPS_PORT=self.tls_port).start()
+        self.addCleanup(lambda: self.stack.close())
+
+    def connect(self, tls=False):
+        ua = StreamUa(self.tls_port, tls_context(self.stack.pki)) if tls else StreamUa(self.stack.sip_port)
+        self.addCleanup(ua.sock.close)
+        return ua
+
+    def kill_edge(self, *streams):
+        old = self.stack.kill_worker("sip-edge")
+        for ua in streams:
+            self.assertTrue(ua.wait_closed())
+        self.stack.wait_restarted(old)
+        self.stack.wait_ready()
+
+    def test_our_bye_follows_the_callers_new_connection(self):
+        """What he says in his call over a new connection tells where he is, whatever his Contact says."""
+        for tls in (False, True):
+            for method, body in (("OPTIONS", ""), ("INVITE", OFFER.format(port=40000))):
+                with self.subTest(method=method, tls=tls):
+                    ua = self.connect(tls)
+                    call = Call(ua)
+                    call.answered()
+                    self.stack.wait_established(call)
+                    self.kill_edge(ua)
+                    new = self.connect(tls)
+                    if method == "OPTIONS":
+                        new.contact_port = ua.contact_port  # nobody listens there any more
+                    call.ua = new
+                    call.request(method, body=body)
+                    answer = call.final(10, method)
+                    self.assertEqual(status(answer), 200)
+                    if method == "INVITE":
+                        call.ack(answer)
+                    self.stack.ctl("hangup", call.call_id)
+                    call.expect_bye(10)
+                    self.stack.events.wait_ended(call.call_id)
+                    self.stack.wait_no_calls()
+
+    def test_our_bye_to_who_does_not_come_back(self):
+        """It cannot be said; the call ends all the same, and its port comes back."""
+        ua = self.connect()
+        call = Call(ua)
+        call.answered()
+        self.stack.wait_established(call)
+        self.kill_edge(ua)
+        self.stack.ctl("hangup", call.call_id)
+        self.stack.events.wait_ended(call.call_id)
+        self.stack.assert_clean(30)
 
 
 if __name__ == "__main__":
