@@ -10,6 +10,7 @@
 #include "common/rt/procstat.h"
 #include "common/rt/work.h"
 #include "supervisor/ctl_ask.h"
+#include "supervisor/notify.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -366,11 +367,13 @@ static void on_probe(struct timer *t, int64_t now_ms)
     struct sup *s = t->owner;
     (void)now_ms;
     bus_probe(s->bus, 0); /* who is silent shows in its heartbeats */
+    notify_alive();
     loop_timer_in(s->loop, t, WORKER_HEARTBEAT_MS);
 }
 
 void watch_probe(struct sup *s)
 {
+    notify_open();
     timer_init(&s->probe_timer, on_probe, s);
     loop_timer_in(s->loop, &s->probe_timer, WORKER_HEARTBEAT_MS);
 }

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -254,6 +255,28 @@ class TestPoison(unittest.TestCase):
                     self.assertEqual(status(self.final_of(call)), 200)
                     call.bye()
         self.assertEqual(stack.ctl("status")["quarantine"], 0)
+
+
+class TestSupervisor(unittest.TestCase):
+    def test_its_sign_of_life(self):
+        """What systemd's watchdog hears, for as long as the supervisor turns and no longer."""
+        stack = Stack(platform=False, events=False)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, stack:
+            path = os.path.join(stack.dir, "notify")
+            heard.bind(path)
+            heard.settimeout(5 * harness.SLOW)
+            stack.env.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="10000000")
+            stack.spawn()
+            for _ in range(3):
+                self.assertEqual(heard.recv(100), b"WATCHDOG=1")
+            stack.process.send_signal(signal.SIGSTOP)
+            heard.settimeout(1.5)
+            with self.assertRaises(TimeoutError):
+                while True:  # what was said before
+                    heard.recv(100)
+            stack.process.send_signal(signal.SIGCONT)
+            heard.settimeout(5 * harness.SLOW)
+            self.assertEqual(heard.recv(100), b"WATCHDOG=1")
 
 
 class TestStopped(OneCall):
