@@ -22,8 +22,8 @@ struct mark {
     int64_t seen_ms;
     uint8_t deaths;
     uint8_t kind;
-    bool poison;
-    bool known; /* it can be taken apart */
+    uint8_t poison; /* truths are numbers here: a broken journal may hold any */
+    uint8_t known;  /* it can be taken apart */
 };
 
 struct item {
@@ -31,8 +31,8 @@ struct item {
     uint32_t id_at; /* in them */
     uint32_t id_len;
     uint8_t kind;
-    bool known;
-    bool telling; /* poison, whose sender is being told */
+    uint8_t known;
+    uint8_t telling; /* poison, whose sender is being told */
 };
 
 struct journal {
@@ -85,8 +85,8 @@ static void count_marks(void)
     self.suspects = self.poison = 0;
     for (size_t i = 0; i < WORK_MARKS_MAX; i++) {
         const struct mark *m = &self.j->marks[i];
-        self.suspects += m->hash != 0 && !m->poison;
-        self.poison += m->hash != 0 && m->poison;
+        self.suspects += m->hash != 0 && m->poison == 0;
+        self.poison += m->hash != 0 && m->poison != 0;
     }
     stat_set(&stat_now, self.poison);
 }
@@ -105,7 +105,8 @@ static struct mark *add_mark(uint64_t hash, const struct item *it)
     struct mark *best = find_mark(0);
     for (size_t i = 0; best == NULL || (best->hash != 0 && i < WORK_MARKS_MAX); i++) {
         struct mark *m = &self.j->marks[i];
-        if (best == NULL || (best->poison && !m->poison) || (best->poison == m->poison && m->seen_ms < best->seen_ms))
+        if (best == NULL || (best->poison != 0 && m->poison == 0) ||
+            ((best->poison != 0) == (m->poison != 0) && m->seen_ms < best->seen_ms))
             best = m;
     }
     *best = (struct mark){.hash = hash, .kind = it->kind, .known = true};

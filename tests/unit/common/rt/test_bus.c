@@ -134,9 +134,11 @@ static int leaving_main(const char *at, const char *epoch)
 {
     log_init("peer", false, LOG_ERROR);
     (void)alarm(PATIENCE_MS / 1000); /* one that would wait for ever dies, which the test sees */
-    struct loop *l = loop_new(false);
+    static struct loop *l;           /* a worker's are reachable, too, when it leaves */
+    l = loop_new(false);
     Plane__Hello me = hello(PLANE__PROC__PROC_PUB, strtoull(epoch, NULL, 10));
-    struct bus *b = bus_new(l, &me);
+    static struct bus *b;
+    b = bus_new(l, &me);
     struct bus_link_args a = {.path = at, .peer = PLANE__PROC__PROC_CALL, .on_msg = leaving_msg, .user = l};
     if (bus_link_open(b, &a) == NULL)
         return 1;
