@@ -283,6 +283,15 @@ void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m)
         actor_step(a, e, &in);
 }
 
+static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
+{
+    struct span branch = span_of((const char *)m->txn.data, m->txn.len);
+    struct entry *e =
+        m->cause == PLANE__TXN_FAILED__CAUSE__TRANSPORT ? calls_by_key(&a->calls, call_key_of(branch)) : NULL;
+    if (e == NULL || e->gone || !actor_follow(a, e, branch))
+        actor_txn_failed(a, m);
+}
+
 static void on_job_step(struct actor *a, const Plane__JobStep *m)
 {
     struct entry *e = call_for_id(a, m->id);
@@ -336,7 +345,7 @@ static void on_edge_msg(struct bus_link *k, uint16_t type, const ProtobufCMessag
     else if (type == PLANE_EDGE_RX_RESPONSE)
         on_response(a, (const void *)m);
     else if (type == PLANE_EDGE_TXN_FAILED)
-        actor_txn_failed(a, (const void *)m);
+        on_txn_failed(a, (const void *)m);
     else if (type == PLANE_EDGE_FLOW_GONE)
         registrar_flow_gone(a->registrar, (const void *)m);
 }

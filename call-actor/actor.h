@@ -15,6 +15,7 @@
  *   actor_say.c  what people read in the log, and its counters
  *   actor_gauge.c  what metrics show of the state
  *   actor_ports.c  which RTP ports have a call
+ *   actor_follow.c  requests in dialogs after a phone's connection died
  *   actor_doctor.c  what is not as it should be
  */
 #ifndef CALL_ACTOR_ACTOR_H
@@ -151,6 +152,10 @@ bool stop_is_settled(struct actor *a);
 void recover_load(struct actor *a);
 /** Ask a neighbour again for all it owes: it came back, or our link to it was full. */
 void recover_ask(struct actor *a, Plane__Proc peer);
+
+/* actor_follow.c */
+/** The request of this branch could not be sent: again by another connection, if there is one. */
+bool actor_follow(struct actor *a, struct entry *e, struct span branch);
 
 /* actor_doctor.c */
 void actor_examine(struct worker *w, struct findings *f);

@@ -8,7 +8,8 @@ import unittest
 
 import harness
 import sipp
-from digest_ua import Phone
+from callee import Rung
+from digest_ua import Phone, StreamPhone
 from harness import KINDS, Stack, wait_for
 from stream_ua import StreamUa, tls_context
 from ua import OFFER, Call, Ua, status
@@ -286,6 +287,29 @@ class TestStreamsOfADeadEdge(unittest.TestCase):
         self.stack.ctl("hangup", call.call_id)
         self.stack.events.wait_ended(call.call_id)
         self.stack.assert_clean(30)
+
+    def test_a_registered_phone_is_reached_by_its_new_connection(self):
+        """In a call between people: the callee's connection died, he registered again from another, the caller hangs up."""
+        stack = self.stack
+        callee = StreamPhone(stack.sip_port, "bob")
+        self.addCleanup(callee.sock.close)
+        self.assertEqual(status(callee.register()), 200)
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua, to="bob")
+            call.invite()
+            rung = Rung(callee, callee.expect("INVITE", 5, lambda m: m.first.startswith("INVITE "))).pick_up()
+            call.ack(call.final())
+            rung.expect_ack()
+            stack.wait_established(call)
+            self.kill_edge(callee)
+            again = StreamPhone(stack.sip_port, "bob")
+            self.addCleanup(again.sock.close)
+            self.assertEqual(status(again.register()), 200)
+            call.request("BYE")
+            bye = again.expect("BYE", 10, lambda m: m.first.startswith("BYE "))
+            again.answer(bye)
+            self.assertEqual(status(call.final(10, "BYE")), 200)
+        stack.wait_no_calls()
 
 
 if __name__ == "__main__":
