@@ -168,6 +168,8 @@ help:
 	@echo 'make bench      what a call costs, beside the floor (see docs/operations.md)'
 	@echo 'make bench-register  what a registration costs, beside Kamailio'
 	@echo 'make kill       the programs with kill points (docs/killpoints.md), in $(BUILD)/kill/bin'
+	@echo 'make storm [T=60] [SEED=1]   calls in virtual time, a network that loses, processes that die; a seed replays'
+	@echo 'make storm-mutations faults of others put back, one at a time: the storm has to find each'
 	@echo 'make matrix          every stage of a call and everything that can end it, as a table'
 	@echo 'make bench-parse   what reading a message costs, beside libosip2 and sofia-sip'
 	@echo 'make fuzz P=sip_msg [T=60]   libFuzzer on one entry, T seconds'

@@ -7,10 +7,14 @@ $(BUILD)/test/storm: $(STORM_OBJS) $(BUILD)/lib/libcall-actor.a $(BUILD)/lib/lib
 .SECONDARY: $(STORM_OBJS)
 
 storm-short: $(BUILD)/test/storm
-	$(Q)$< --seconds 10
+	$(Q)$< --seconds 10 --count 1000
 unit: storm-short
 
 # make storm T=3600 [SEED=1]
 storm: $(BUILD)/test/storm
 	$(Q)$< --seconds $(T) $(if $(SEED),--seed $(SEED))
-.PHONY: storm storm-short
+
+# Faults put back: each must be found.
+storm-mutations: $(BUILD)/test/storm
+	$(Q)tests/storm/mutate
+.PHONY: storm storm-short storm-mutations

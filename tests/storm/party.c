@@ -289,7 +289,7 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
     if (!first && o->final != m->status) {
         /* A repeat that the network held back, and a new edge: it asks the actor, who knows that this was answered. */
         bool lost_memory =
-            world_edge_died_since(p->born_ms) && (m->status == 503 || m->status == 482 || o->method != SIP_M_INVITE);
+            world_edge_died_since(o->born_ms) && (m->status == 503 || m->status == 482 || o->method != SIP_M_INVITE);
         STORM_HOLDS(lost_memory, "%s had %u, now %u (party %u)", o->branch, o->final, m->status, p->no);
         return;
     }
@@ -305,7 +305,8 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
         bool known = !world_edge_died_since(p->born_ms); /* a new edge cannot say what it cancels */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && !known), "CANCEL gets %u", m->status);
     } else if (o->method == SIP_M_BYE) {
-        STORM_HOLDS(m->status == 200 || m->status == 481, "BYE gets %u", m->status);
+        bool is_gone = p->bye_came || world_edge_died_since(o->born_ms); /* both at once; or it was heard before */
+        STORM_HOLDS(m->status == 200 || (m->status == 481 && is_gone), "the BYE of party %u gets %u", p->no, m->status);
     }
 }
 
@@ -504,6 +505,7 @@ static void check_request(struct party *p, const struct sip_msg *m)
     STORM_HOLDS(span_eq(m->uri, span_cstr(contact)), "party %u: a request goes to its Contact", p->no);
     if (m->method == SIP_M_ACK)
         return;
+    p->bye_came = p->bye_came || m->method == SIP_M_BYE;
     STORM_HOLDS(m->cseq.num > p->their_cseq, "party %u: CSeq %u after %u", p->no, m->cseq.num, p->their_cseq);
     p->their_cseq = m->cseq.num;
     (void)snprintf(p->said[p->said_cnt++ % SAID_MAX], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));

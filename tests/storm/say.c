@@ -58,7 +58,7 @@ static struct out *new_out(struct party *p)
         if (o->used && (o->final == 0 || o == p->invite))
             continue;
         say_stop(o);
-        *o = (struct out){.party = p, .used = true, .wait_ms = T1_MS};
+        *o = (struct out){.party = p, .used = true, .wait_ms = T1_MS, .born_ms = virt.now.mono_ms};
         timer_init(&o->timer, on_out, o);
         return o;
     }

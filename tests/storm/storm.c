@@ -1,9 +1,10 @@
 /*
- * storm [--seed N] [--count N] [--seconds T] [--calls N] [--calm]
+ * storm [--seed N] [--count N] [--seconds T] [--calls N] [--calm | --pairs]
  *
  * Storms from seed N on, one after the other and a process each, until `count` of them are through or T seconds are
  * over. The first one in which something does not hold ends it: its seed is told, and `storm --seed N --count 1` does
- * the same again (STORM_TRACE=1 shows what was said). --calm: nobody is killed.
+ * the same again (STORM_TRACE=1 shows what was said). --calm: nobody is killed. --pairs: the edge and its actor may die
+ * within moments of each other.
  */
 #include "tests/storm/storm.h"
 
@@ -21,7 +22,7 @@
 struct options {
     uint64_t seed, count;
     unsigned seconds, calls;
-    bool calm;
+    bool calm, pairs;
 };
 
 struct outcome {
@@ -32,7 +33,7 @@ struct outcome {
 
 static struct outcome storm(uint64_t seed, const struct options *o)
 {
-    const struct world_conf conf = {.kills = !o->calm};
+    const struct world_conf conf = {.kills = !o->calm, .pairs = o->pairs};
     storm_seed(seed);
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
     bool is_long = seed % LONG_ONE_IN == 0; /* calls that outlive every table (RFC 4028, or a lesson of others) */
@@ -85,10 +86,13 @@ static uint64_t number(const char *text)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"seed", required_argument, NULL, 's'},    {"count", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 't'}, {"calls", required_argument, NULL, 'c'},
-        {"calm", no_argument, NULL, 'q'},          {0}};
+    static const struct option longs[] = {{"seed", required_argument, NULL, 's'},
+                                          {"count", required_argument, NULL, 'n'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"calls", required_argument, NULL, 'c'},
+                                          {"calm", no_argument, NULL, 'q'},
+                                          {"pairs", no_argument, NULL, 'p'},
+                                          {0}};
     for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (opt == 's')
             o->seed = number(optarg);
@@ -100,6 +104,8 @@ static void parse(struct options *o, int argc, char **argv)
             o->calls = (unsigned)number(optarg);
         else if (opt == 'q')
             o->calm = true;
+        else if (opt == 'p')
+            o->pairs = true;
         else
             exit(2);
     }
@@ -116,7 +122,10 @@ int main(int argc, char **argv)
     for (; done < o.count && clock_mono_ms() < end; done++) {
         if (!one(o.seed + done, &o, &last)) {
             printf("storm: seed %" PRIu64 " does not end well: %s --seed %" PRIu64 " --count 1 --calls %u%s\n",
-                   o.seed + done, argv[0], o.seed + done, o.calls, o.calm ? " --calm" : "");
+                   o.seed + done, argv[0], o.seed + done, o.calls,
+                   o.calm    ? " --calm"
+                   : o.pairs ? " --pairs"
+                             : "");
             return 1;
         }
         sum.calls += last.calls;

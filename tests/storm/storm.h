@@ -56,6 +56,7 @@ size_t net_flying(void);
 
 struct world_conf {
     bool kills;
+    bool pairs; /* the edge and its actor may die within moments */
 };
 
 void world_begin(const struct world_conf *conf);
@@ -85,7 +86,7 @@ enum party_state { PARTY_FREE = 0, PARTY_CALLING, PARTY_RINGING, PARTY_UP, PARTY
 struct out {
     struct party *party;
     struct timer timer;
-    int64_t wait_ms, until_ms;
+    int64_t born_ms, wait_ms, until_ms;
     char text[TEXT_BYTES];
     size_t len;
     char branch[ID_BYTES];
@@ -133,6 +134,7 @@ struct party {
     bool cancelled;
     bool wants_cancel; /* as soon as there is a provisional response */
     bool answered;     /* its first INVITE had a 2xx */
+    bool bye_came;     /* the service has said BYE */
     unsigned sdp_version;
     unsigned direction; /* of what we described last */
     unsigned offered;   /* of our last offer */

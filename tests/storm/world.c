@@ -181,7 +181,8 @@ static void neighbour_dies(size_t link)
  * written down is lost when both die (docs/chaos.md). So they have a moment between them. */
 static bool may_die(void)
 {
-    return service.alive && virt.link[TO_EDGE].up && virt.now.mono_ms - w.edge_up_ms >= TOGETHER_MS;
+    bool settled = virt.link[TO_EDGE].up && virt.now.mono_ms - w.edge_up_ms >= TOGETHER_MS;
+    return service.alive && (settled || w.conf.pairs);
 }
 
 static void on_death(struct timer *t, int64_t now_ms)
