@@ -1,10 +1,11 @@
 """REFERs that are refused, and what none may reach. docs/transfer.md"""
 import unittest
 
-from callee import Rung
+from callee import Callee, Rung
 from digest_ua import challenge_of, credentials
 from referring import Party
 from test_refer import JOINED, ONLY, STAYED, ReferTest
+from test_route import TRUSTED
 from ua import Call, header, status
 
 
@@ -159,6 +160,39 @@ class TestFraud(ReferTest):
         self.refers(callee, "<sip:905554445566@sentiric_demo>", code=403)
         self.not_rung()
         self.end(Party(call), callee, ONLY)
+
+    def at(self, host, user):
+        phone = Callee(self.stack.sip_port, user, host=host)
+        phone.contact = f"<sip:{user}@{host}:{phone.port}>"
+        self.addCleanup(phone.sock.close)
+        return phone
+
+    def test_a_contact_counts_for_who_has_asked(self):
+        """1003 has registered a contact that looks like a number outside: alice may ring it, and a gateway's callee may not, though
+        it is her call."""
+        self.end(self.pair["caller"], self.pair["callee"], ONLY)
+        far, gateway = self.at("127.0.0.3", self.OUTSIDE), self.at(TRUSTED, "service")
+        self.callee("1003", contact=far.contact)
+        plan = next(p for p in self.stack.platform.config["plans"] if p["id"] == "DP_DEMO_BRIDGE_URI")
+        plan["data"]["target"] = gateway.contact.strip("<>")
+        self.stack.platform.faults()
+        call = self.dial(self.user(), "902121230011")
+        rung = self.rings(gateway)
+        rung.ring().pick_up()
+        call.ack(call.final())
+        rung.expect_ack()
+        self.stack.wait_established(call)
+        self.call = call
+        caller, callee = Party(call), Party(rung)
+        self.refers(callee)
+        callee.told(100, 480)
+        self.assertIsNone(far.receive(0.3))
+        self.refers(caller)
+        there = self.rings(far)
+        there.say("486 Busy Here", contact=False)
+        there.expect_ack()
+        caller.told(100, 486)
+        self.end(caller, callee, ("call.started", "call.answered", *STAYED[2:4] * 2, "call.ended"))
 
     def test_a_redirection_counts_for_who_has_asked(self):
         self.end(self.pair["caller"], self.pair["callee"], ONLY)
