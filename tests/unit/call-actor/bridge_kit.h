@@ -205,15 +205,14 @@ static inline void bridge_bye_answered(struct kit *k, uint32_t leg)
                        &(struct bridge_rsp){.status = 200, .method = "BYE", .tag = "b1"});
 }
 
-/* A request of a callee in his dialog. */
-static inline void bridge_asks(struct kit *k, uint32_t leg, const char *method, uint32_t cseq, const char *body,
-                               const char *more)
+/* A request of who is in this dialog. */
+static inline void bridge_asks_in(struct kit *k, const Store__Dialog *d, const char *method, uint32_t cseq,
+                                  const char *body, const char *more)
 {
     static char raw[16384];
     static struct sip_msg msg;
     static unsigned branches;
     struct buf key;
-    const Store__Dialog *d = bridge_leg(k, leg)->dialog;
     int n = snprintf(
         raw, sizeof(raw),
         "%s sip:sentiric@203.0.113.5:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.20:5062;branch=z9hG4bKb%u\r\n"
@@ -234,6 +233,13 @@ static inline void bridge_asks(struct kit *k, uint32_t leg, const char *method, 
     assert_true(call_has_dialog(k->c, &msg));
     kit_step(k, &in);
     buf_fini(&key);
+}
+
+/* A request of a callee in his dialog. */
+static inline void bridge_asks(struct kit *k, uint32_t leg, const char *method, uint32_t cseq, const char *body,
+                               const char *more)
+{
+    bridge_asks_in(k, bridge_leg(k, leg)->dialog, method, cseq, body, more);
 }
 
 static inline void bridge_answered(struct kit *k)

@@ -280,6 +280,34 @@ static void who_stays_hangs_up(void **s)
     assert_non_null(bridge_cancel(k, 2));
 }
 
+/* Each refers the other, one after the other; the first has his last word behind the end of the call. */
+static void what_is_to_be_told_outlives_the_dialog(void **s)
+{
+    struct kit *k = *s;
+    char branch[64];
+    talk(k);
+    refer_with(k, 11, TO);
+    struct span b = row_span(last(k)->notify->branch);
+    (void)snprintf(branch, sizeof(branch), "%.*s", SPAN_ARG(b));
+    found(k);
+    BRIDGE_SAYS(k, 2, .status = 486);
+    assert_null(notify(k));
+    bridge_asks_in(k, k->c->row->a, "REFER", 12, "", TO);
+    kit_assert_reply(k, 403); /* bob is nobody's phone, and comes from no trusted peer */
+    row_text(&bridge_leg(k, 1)->target->user, SPAN("bob"));
+    bridge_asks_in(k, k->c->row->a, "REFER", 13, "", TO);
+    kit_assert_reply(k, 202);
+    assert_int_equal(k->c->row->n_refers, 2);
+    kit_terminate(k, "sigctl");
+    kit_bye_answer(k, 200);
+    kit_assert_state(k, CALL_ST_ENDED);
+    struct call_input in = {.type = CALL_IN_RESPONSE, .txn = span_cstr(branch), .status = 200};
+    kit_step(k, &in);
+    assert_notify(k, "SIP/2.0 486 Busy Here\r\n", "terminated;reason=noresource");
+    kit_assert_has(notify(k), "NOTIFY sip:ali@192.0.2.1:5070 SIP/2.0\r\n");
+    kit_assert_has(notify(k), "To: \"Ali\" <sip:05321112233@192.0.2.1>;tag=ft1\r\n");
+}
+
 /* --- a death --- */
 
 static void a_notify_is_said_again(void **s)
@@ -451,6 +479,7 @@ int main(void)
         KIT_TEST(who_hangs_up_is_let_go),
         KIT_TEST(he_hears_it_all_the_same),
         KIT_TEST(who_stays_hangs_up),
+        KIT_TEST(what_is_to_be_told_outlives_the_dialog),
         KIT_TEST(a_notify_is_said_again),
         KIT_TEST(a_plan_is_asked_for_again),
         KIT_TEST(refusals),
