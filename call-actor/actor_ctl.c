@@ -232,8 +232,11 @@ static void add_asked(cJSON *o, const Store__CallRow *row)
 
 static void add_transfer(cJSON *o, const struct call *c)
 {
-    static const char *const steps[] = {
-        [DIAL_SECOND] = "ringing", [DIAL_JOINING] = "joining", [DIAL_JOINED] = "completed", [DIAL_LOST] = "failed"};
+    static const char *const steps[] = {[DIAL_SECOND] = "ringing",
+                                        [DIAL_JOINING] = "joining",
+                                        [DIAL_JOINED] = "completed",
+                                        [DIAL_LOST] = "failed",
+                                        [DIAL_SENT_OFF] = "sent_off"};
     const Store__Transfer *t = c->row->transfer;
     if (t == NULL)
         return;

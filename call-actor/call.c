@@ -13,6 +13,7 @@
 #include "call-actor/reinvite.h"
 #include "call-actor/rel100.h"
 #include "call-actor/relay.h"
+#include "call-actor/send_off.h"
 #include "common/sip/sip_caps.h"
 #include <stdlib.h>
 
@@ -301,6 +302,7 @@ static void ask_edge_again(struct call *c, struct call_effects *fx, struct now n
     rel100_ask_again(c, fx);
     refresh_ask_again(c, fx);
     pass_ask_again(c, fx, now);
+    send_off_ask_again(c, fx);
     refer_ask_again(c, fx, now);
     refuse_again(c, fx);
 }

@@ -10,6 +10,7 @@
 #include "call-actor/refresh.h"
 #include "call-actor/relay.h"
 #include "call-actor/ring.h"
+#include "call-actor/send_off.h"
 #include "call-actor/session_timer.h"
 #include "call-actor/transfer.h"
 #include "common/base/err.h"
@@ -19,7 +20,7 @@
 bool transfer_is_under_way(const struct call *c)
 {
     const Store__Transfer *t = c->row->transfer;
-    return t != NULL && (t->step == DIAL_SECOND || t->step == DIAL_JOINING);
+    return t != NULL && (t->step == DIAL_SECOND || t->step == DIAL_JOINING || t->step == DIAL_SENT_OFF);
 }
 
 static bool is_up(const struct call *c, uint32_t leg)
@@ -37,7 +38,7 @@ const char *transfer_check(const struct call *c, uint32_t stays)
 {
     if (call_state(c) != CALL_ST_ESTABLISHED)
         return "the call is not established";
-    if (dial_is_at(c, DIAL_SECOND) || dial_is_at(c, DIAL_JOINING))
+    if (dial_is_at(c, DIAL_SECOND) || dial_is_at(c, DIAL_JOINING) || dial_is_at(c, DIAL_SENT_OFF))
         return "somebody else is being rung for this call already";
     if (leg_txn_unacked(c) != NULL || refresh_is_exchange(c) || relay_glare(c, SIDE_CALLER) != 0)
         return "the session is being changed";
@@ -265,8 +266,17 @@ static void lost(struct call *c, struct call_effects *fx, const char *reason, un
     events_transfer(c, fx, EVENT_TRANSFER_FAILED, now);
 }
 
+/* He was sent off, and has not got there: what his NOTIFY says of that, or else why he did not take the media. */
+static unsigned status_of_send_off(const struct call *c, const struct call_step *st)
+{
+    unsigned told = st->in->type == CALL_IN_REQUEST ? send_off_status(st) : 0;
+    return told >= 300 ? told : c->row->transfer->status;
+}
+
 static unsigned status_of(const struct call *c, const struct call_step *st)
 {
+    if (dial_is_at(c, DIAL_SENT_OFF))
+        return status_of_send_off(c, st);
     if (st->in->type == CALL_IN_TIMER)
         return 408;
     if (st->no.status != 0) /* the dialplan knows no way */
@@ -276,13 +286,22 @@ static unsigned status_of(const struct call *c, const struct call_step *st)
     return c->row->best_status != 0 ? c->row->best_status : st->in->status != 0 ? st->in->status : 480;
 }
 
+static void take_notify(struct call *c, struct call_effects *fx, const struct call_step *st)
+{
+    side_note_request(&st->side, st->in->msg, st->in->source);
+    leg_reply(c, fx, st->in, 200, true);
+}
+
 void transfer_lost(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now)
 {
     if (!transfer_is_under_way(c))
         return;
     unsigned status = status_of(c, st);
-    bool joining = dial_is_at(c, DIAL_JOINING);
-    lost(c, fx, joining ? "not_accepted" : bridge_reason(status), status, status, now);
+    bool notified = st->in->type == CALL_IN_REQUEST;
+    bool refused = dial_is_at(c, DIAL_JOINING) || (dial_is_at(c, DIAL_SENT_OFF) && !notified);
+    if (notified)
+        take_notify(c, fx, st);
+    lost(c, fx, refused ? "not_accepted" : bridge_reason(status), status, status, now);
 }
 
 /* The session with the platform is ours to count again. */
@@ -304,8 +323,48 @@ void act_transfer_failed(void *obj, const void *arg, void *fx, struct now now)
         refresh_take_late(c, fx, st);
     session_of(c->row->a)->offers = false;
     drop_target(c, fx, now);
-    transfer_lost(c, fx, st, now);
+    if (dial_is_at(c, DIAL_JOINING) && send_off_can(c, st->in->status)) {
+        c->row->winner = is_up(c, c->row->transfer->old) ? c->row->transfer->old : SIDE_CALLER;
+        send_off_ask(c, fx, st->in->status, now);
+    } else {
+        if (c->row->transfer->refer != NULL)
+            leg_request_answered(c->row->transfer->refer);
+        transfer_lost(c, fx, st, now);
+    }
     take_session_back(c);
+}
+
+/* --- he goes there himself --- */
+
+void act_sent_off(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    if (st->in->type == CALL_IN_RESPONSE) {
+        leg_request_answered(c->row->transfer->refer);
+        return;
+    }
+    take_notify(c, fx, st);
+    unsigned status = send_off_status(st);
+    if (status > 100)
+        transfer_progress(c, fx, status, NULL, now);
+}
+
+/* RFC 5589 §6.1: who refers hangs up when he has heard of the success. */
+void act_sent_done(void *obj, const void *arg, void *fx, struct now now)
+{
+    struct call *c = obj;
+    const struct call_step *st = arg;
+    struct call_end why = {.reason = "normal_clearing", .by = "platform", .detail = SPAN("he talks to the target")};
+    take_notify(c, fx, st);
+    leg_request_answered(c->row->transfer->refer);
+    fx_disarm(c, fx, CALL_TMR_NO_ANSWER);
+    c->row->transfer->status = 0;
+    c->row->transfer->step = DIAL_JOINED;
+    transfer_progress(c, fx, 200, NULL, now);
+    events_transfer(c, fx, EVENT_TRANSFER_COMPLETED, now);
+    end_because(c, &why);
+    end_by_bye(c, fx, SPAN(""), now);
 }
 
 /* What he is told then is no news for whom he comes back to. */

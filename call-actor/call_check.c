@@ -54,7 +54,7 @@ static bool dial_is_ours(const Store__CallRow *row)
     if (row->n_controls > CONTROLS_MAX)
         return false;
     if (row->ring_first > row->n_out_legs ||
-        (row->transfer != NULL && (row->transfer->step > DIAL_LOST || row->transfer->old > row->n_out_legs)))
+        (row->transfer != NULL && (row->transfer->step > DIAL_SENT_OFF || row->transfer->old > row->n_out_legs)))
         return false;
     if (row->dial == NULL)
         return true;

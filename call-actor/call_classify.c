@@ -16,6 +16,7 @@
 #include "call-actor/relay.h"
 #include "call-actor/replace.h"
 #include "call-actor/ring.h"
+#include "call-actor/send_off.h"
 #include "call-actor/transfer.h"
 #include "common/sip/sip_caps.h"
 
@@ -261,6 +262,8 @@ static enum call_event in_dialog(const struct call *c, struct call_step *st)
         return message(c, st);
     case SIP_M_REFER:
         return refer(c, st);
+    case SIP_M_NOTIFY:
+        return send_off_notified(c, st);
     case SIP_M_OPTIONS:
         return screen_body(st) ? CALL_EV_OPTIONS : CALL_EV_REFUSED;
     default:
@@ -455,6 +458,8 @@ static enum call_event response(const struct call *c, struct call_step *st)
     }
     if (pass_of_response(c, in->txn) != NULL)
         return final && (in->status == 0 || in->msg != NULL) ? CALL_EV_PASSED : CALL_EV_NONE;
+    if (send_off_is(c, in->txn))
+        return send_off_answered(c, st);
     const Store__Refer *told = refer_of_response(c, in->txn);
     if (told != NULL) {
         st->side.id = side_of_party(c, told->party).id;

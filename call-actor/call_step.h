@@ -68,6 +68,8 @@
     X(TRANSFER, "transfer")               /* the platform or an operator wants the caller joined to somebody */        \
     X(TRANSFER_FAILED, "transfer failed") /* … who does not come; the call stays as it was */                        \
     X(TRANSFER_RINGS, "target rings")     /* the target has said a provisional */                                      \
+    X(SENT_OFF, "sent off")               /* a word about our REFER: its 2xx, or a NOTIFY that is not the last */      \
+    X(SENT_DONE, "has gone")              /* the last NOTIFY of it: he talks to the target */                          \
     X(BYE_OLD, "BYE amid transfer")       /* of whom the one who stays has talked to: the transfer goes on */          \
     X(REPLACE, "INVITE with Replaces")    /* its sender takes the place of a party of a bridged call */                \
     X(REPLACE_US, "INVITE with Replaces to us") /* … of a call that we answered */                                   \
@@ -158,7 +160,7 @@ fsm_act_fn act_session_due, act_refreshed, act_refreshed_late, act_refresh, act_
 /* call_act_replace.c */
 fsm_act_fn act_replace, act_replace_us, act_replace_lost;
 /* call_act_transfer.c */
-fsm_act_fn act_transfer, act_transfer_failed, act_transfer_rings, act_old_bye;
+fsm_act_fn act_transfer, act_transfer_failed, act_transfer_rings, act_old_bye, act_sent_off, act_sent_done;
 /* call_act_refer.c */
 fsm_act_fn act_refer, act_refer_ask, act_refer_ring, act_refer_told, act_subscribe, act_refer_expired;
 /* call_act_dial.c */

@@ -77,7 +77,7 @@ static const char *const event_names[CALL_EVENTS] = {
 #define NO_JOINING                                                                                                     \
     [CALL_EV_DIAL_JOIN] = FSM_NEVER, [CALL_EV_DIAL_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER] = FSM_NEVER,                \
     [CALL_EV_TRANSFER_FAILED] = FSM_NEVER, [CALL_EV_TRANSFER_RINGS] = FSM_NEVER, [CALL_EV_BYE_OLD] = FSM_NEVER,        \
-    NO_REFER, NO_REPLACING
+    [CALL_EV_SENT_OFF] = FSM_NEVER, [CALL_EV_SENT_DONE] = FSM_NEVER, NO_REFER, NO_REPLACING
 
 /* A REFER is taken in ESTABLISHED only; what is still to be told of it outlives the call. */
 #define NO_REFER                                                                                                       \
@@ -362,6 +362,8 @@ static const struct fsm_cell cells[CALL_STATES][CALL_EVENTS] = {
         [CALL_EV_TRANSFER_FAILED] = FSM_TO(act_transfer_failed, CALL_ST_ESTABLISHED),
         [CALL_EV_TRANSFER_RINGS] = FSM_TO(act_transfer_rings, CALL_ST_ESTABLISHED),
         [CALL_EV_BYE_OLD]       = FSM_TO(act_old_bye, CALL_ST_ESTABLISHED),
+        [CALL_EV_SENT_OFF]      = FSM_TO(act_sent_off, CALL_ST_ESTABLISHED),
+        [CALL_EV_SENT_DONE]     = FSM_TO(act_sent_done, CALL_ST_ENDING),
         [CALL_EV_REPLACE]       = FSM_TO(act_replace, CALL_ST_ESTABLISHED),
         [CALL_EV_REPLACE_US]    = FSM_TO(act_replace_us, CALL_ST_ESTABLISHED),
         [CALL_EV_REPLACE_LOST]  = FSM_TO(act_replace_lost, CALL_ST_ENDING),

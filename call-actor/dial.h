@@ -26,7 +26,8 @@ enum dial_step {
     DIAL_SECOND = 3,  /* `to` is looked up and rung */
     DIAL_JOINING = 4, /* `to` has answered; our re-INVITE brings `from` his media address */
     DIAL_JOINED = 5,
-    DIAL_LOST = 6, /* of a transfer: it has come to nothing */
+    DIAL_LOST = 6,     /* of a transfer: it has come to nothing */
+    DIAL_SENT_OFF = 7, /* of a transfer: who stays is to call the target himself: send_off.h */
 };
 
 /* What is asked for, as header values: "<sip:…>". */

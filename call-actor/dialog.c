@@ -319,8 +319,10 @@ static void note_recv_info(Store__Dialog *d, const struct sip_msg *m)
 
 void dialog_note_caps(Store__Dialog *d, const struct sip_msg *m)
 {
-    if (sip_msg_has(m, SIP_H_ALLOW))
+    if (sip_msg_has(m, SIP_H_ALLOW)) {
         d->allows_update = sip_msg_lists(m, SIP_H_ALLOW, SPAN("UPDATE"));
+        d->allows_refer = sip_msg_lists(m, SIP_H_ALLOW, SPAN("REFER"));
+    }
     note_recv_info(d, m);
 }
 

@@ -109,18 +109,27 @@ static void put_own(struct buf *out, const struct call_conf *conf, const Plane__
         buf_put_u64(out, tls ? conf->contact_sips_port : conf->contact_port);
 }
 
-void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
+void leg_put_own_uri(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
+                     struct span user)
 {
     bool tls = strcmp(peer->transport, "TLS") == 0;
     bool sips = d != NULL && d->sips;
-    sip_write_hdr_begin(out, SIP_H_CONTACT);
-    buf_puts(out, sips ? "<sips:sentiric@" : "<sip:sentiric@");
+    buf_puts(out, sips ? "sips:" : "sip:");
+    buf_put_span(out, user);
+    buf_putc(out, '@');
     put_own(out, c->conf, peer, sips || tls);
     if (!sips && peer->transport[0] != '\0' && strcmp(peer->transport, "UDP") != 0) {
         buf_puts(out, ";transport=");
         for (const char *p = peer->transport; *p != '\0'; p++)
             buf_putc(out, (char)tolower((unsigned char)*p));
     }
+}
+
+void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer)
+{
+    sip_write_hdr_begin(out, SIP_H_CONTACT);
+    buf_putc(out, '<');
+    leg_put_own_uri(out, c, d, peer, SPAN("sentiric"));
     buf_putc(out, '>');
     sip_write_hdr_end(out);
 }

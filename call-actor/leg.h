@@ -47,6 +47,9 @@ void leg_begin_kept(struct buf *out, const Store__ServerTxn *txn, unsigned statu
 void leg_begin_for(struct buf *out, const Store__ServerTxn *txn, unsigned status, struct span more);
 /** Our Contact, as this peer may reach it; d: the dialog it is for, NULL: none. */
 void leg_put_contact(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer);
+/** A URI that leads to us, with this user part (escaped), without brackets. */
+void leg_put_own_uri(struct buf *out, const struct call *c, const Store__Dialog *d, const Plane__Endpoint *peer,
+                     struct span user);
 /** What may come in its dialogs. Static text. */
 const char *leg_allow(const struct call *c);
 /** Contact, Allow, Supported: what a request or reply that opens or confirms a dialog carries. */

@@ -89,6 +89,7 @@ static bool method_passes(const struct fresh *f)
         return true;
     case SIP_M_MESSAGE:   /* to somebody who is in a call with us */
     case SIP_M_SUBSCRIBE: /* to what becomes of a REFER in it */
+    case SIP_M_NOTIFY:    /* of what becomes of a REFER of ours */
         if (f->in_dialog)
             return true;
         refuse(f, 405, SPAN(""));

@@ -55,6 +55,8 @@ static bool belongs_elsewhere(unsigned state, unsigned event)
     case CALL_EV_TRANSFER_FAILED:
     case CALL_EV_TRANSFER_RINGS:
     case CALL_EV_BYE_OLD:
+    case CALL_EV_SENT_OFF:
+    case CALL_EV_SENT_DONE:
     case CALL_EV_REPLACE:
     case CALL_EV_REPLACE_US:
     case CALL_EV_REPLACE_LOST:
