@@ -135,7 +135,8 @@ def run(args, monkeys):
         longest = int(args.rate * 3600)  # it is told when it is enough
         load = Load(stack.sip_port, callee_port, folder, count=min(longest, args.calls_max), rate=args.rate, hold=args.hold,
                     within=100, seed=args.seed, mix=args.mix, answered=ANSWERED, bridged=BRIDGED)
-        strangers = sipp.start(stack.sip_port, folder, calls=int(args.rate * args.seconds * 0.05) + 1, rate=max(1, int(args.rate * 0.05)),
+        sipp_rate = max(1, round(args.rate * 0.05))
+        strangers = sipp.start(stack.sip_port, folder, calls=int(sipp_rate * args.seconds), rate=sipp_rate,
                                hold_ms=1000, service=ANSWERED, limit=3000)
         phones = register(stack.sip_port, args.users, int(args.rate * args.seconds * 0.2) + 1, max(1, args.rate * 0.2))
         began = time.time()
