@@ -1,4 +1,5 @@
 """The service under chaos: a stack with a broker, three platforms and a state directory of its own, and who calls it."""
+import atexit
 import glob
 import json
 import os
@@ -29,6 +30,8 @@ class Service(Stack):
 
     def __init__(self, callee_port, users, **settings):
         self.broker_of_mine = Broker(tempfile.mkdtemp(prefix="sig-broker-"), harness.free_port())
+        atexit.register(self.tear_down)  # whatever happens before, or instead of, close()
+        self.platforms, self.mounted, self.is_down = {}, False, False
         self.broker_of_mine.start()
         super().__init__(broker_url=self.broker_of_mine.url, events=False, LOG_LEVEL="warn", MEDIA_EXCLUSIVE="on", **settings)
         self.broker = self.broker_of_mine
@@ -81,6 +84,10 @@ class Service(Stack):
             raise
 
     def tear_down(self):
+        if self.is_down:
+            return
+        self.is_down = True
+        atexit.unregister(self.tear_down)
         for platform in self.platforms.values():
             platform.stop()
         if self.mounted:
