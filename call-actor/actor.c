@@ -391,6 +391,7 @@ static void on_pub_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage
         if (b->up && !a->broker_up && outbox_count(a->outbox) > 0)
             log_ev(LOG_INFO, "events waited for the broker", log_n("count", (int64_t)outbox_count(a->outbox)));
         a->broker_up = b->up;
+        a->broker_told = true;
         snprintf(a->broker_detail, sizeof(a->broker_detail), "%s", b->detail);
     } else if (type == PLANE_CALL_TERMINATE) {
         on_terminate(a, k, (const void *)m);

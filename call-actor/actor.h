@@ -81,6 +81,7 @@ struct actor {
     bool deps_known;
     int64_t connect_by_ms; /* until then what is connecting counts as there: the orchestrator is new */
     bool broker_up;
+    bool broker_told; /* somebody has said whether it is */
     char broker_detail[256];
     size_t unreadable_cnt; /* rows of calls */
     size_t live_cnt;

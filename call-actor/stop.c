@@ -12,10 +12,16 @@
 #define STOP_LOOK_MS 50
 #define SETTLE_MS 2000
 
+/* It is there, or has not come yet: we were started a moment ago. */
+static bool may_answer(const struct bus_link *k)
+{
+    return bus_link_is_up(k) || bus_link_peer(k) == NULL;
+}
+
 /* A job that the orchestrator, or a BYE that the edge is about to bring to its end. */
 static bool has_request_out(struct actor *a)
 {
-    bool orch = bus_link_is_up(a->orch), edge = bus_link_is_up(a->edge);
+    bool orch = may_answer(a->orch), edge = may_answer(a->edge);
     for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next) {
         const struct call *c = LIST_ENTRY(n, struct entry, all)->call;
         if ((orch && c->row->n_jobs > 0) || (edge && call_awaits_answers(c)))
@@ -27,7 +33,8 @@ static bool has_request_out(struct actor *a)
 /* Something is out that somebody is about to confirm. */
 static bool is_settling(struct actor *a)
 {
-    bool events = outbox_count(a->outbox) > 0 && a->broker_up && bus_link_is_up(a->pub);
+    bool broker = a->broker_up || !a->broker_told;
+    bool events = outbox_count(a->outbox) > 0 && broker && may_answer(a->pub);
     return events || has_request_out(a);
 }
 

@@ -45,6 +45,7 @@ class TestTerm(unittest.TestCase):
 
     def stragglers(self, kill, drain_s=4, shards=1):
         with Stack(DRAIN_S=drain_s, CALL_ACTORS=shards).start() as stack, Ua(stack.sip_port) as ua:
+            stack.wait_dependency("rabbitmq", "ready")
             calls = [Call(ua) for _ in range(6)]
             for call in calls:
                 call.answered()
@@ -79,6 +80,7 @@ class TestTerm(unittest.TestCase):
     def test_an_actor_that_is_starting_when_the_time_is_over(self):
         """Killed at the last moment: it is waited for, as without it nobody would say BYE."""
         with Stack(DRAIN_S=2).start() as stack, Ua(stack.sip_port) as ua:
+            stack.wait_dependency("rabbitmq", "ready")
             call = Call(ua)
             call.answered()
             stack.wait_established(call)
@@ -96,6 +98,7 @@ class TestTerm(unittest.TestCase):
     def test_asked_twice(self):
         """The second TERM does not wait for calls; they get BYE all the same."""
         with Stack(DRAIN_S=600).start() as stack, Ua(stack.sip_port) as ua:
+            stack.wait_dependency("rabbitmq", "ready")
             call = Call(ua)
             call.answered()
             stack.wait_established(call)
