@@ -102,6 +102,20 @@ static bool legs_are_ours(const Store__CallRow *row)
     return row->winner <= row->n_out_legs;
 }
 
+/* Who is about to take a place waits for the answer to what is passed on for him, and nobody else does. */
+static bool replacing_is_ours(const Store__CallRow *row)
+{
+    const Store__Replacing *r = row->replacing;
+    uint32_t waits = r != NULL && r->pending ? r->leg : 0;
+    for (size_t i = 0; i < row->n_out_legs; i++) {
+        if ((row->out_legs[i]->state == OUT_LEG_JOINING) != (i + 1 == waits))
+            return false;
+    }
+    bool asked = row->n_relays > 0 && row->relays[0]->state == RELAY_ASKED && row->relays[0]->from == waits;
+    return waits == 0 || (waits <= row->n_out_legs && row->winner > 0 && row->winner != waits && asked &&
+                          row->state == CALL_ST_ESTABLISHED);
+}
+
 /* Between the caller and somebody he talks to, or talked to before a transfer. */
 static bool is_between(const Store__CallRow *row, const Store__Relay *r)
 {
@@ -198,5 +212,5 @@ bool call_row_is_ours(const Store__CallRow *row)
 {
     return row->state != CALL_ST_NEW && row->state < CALL_STATES && peers_are_there(row) && timers_can_fire(row) &&
            invite_is_there(row) && dial_is_ours(row) && legs_are_ours(row) && relays_are_ours(row) &&
-           passes_are_ours(row) && earlies_are_ours(row) && refers_are_ours(row);
+           replacing_is_ours(row) && passes_are_ours(row) && earlies_are_ours(row) && refers_are_ours(row);
 }

@@ -327,6 +327,41 @@ static void a_death_in_between(void **s)
     assert_talks_to_carol(k, 2);
 }
 
+static struct call *read_back(struct kit *k)
+{
+    size_t n = store__call_row__get_packed_size(k->c->row);
+    uint8_t *packed = malloc(n);
+    assert_non_null(packed);
+    (void)store__call_row__pack(k->c->row, packed);
+    struct call *c = call_from_row(&k->conf, store__call_row__unpack(NULL, n, packed));
+    free(packed);
+    return c;
+}
+
+/* Whatever would lead an action astray. */
+static void a_row_that_does_not_fit_is_none_of_ours(void **s)
+{
+    struct kit *k = *s;
+    up(k);
+    replace_ask(k, &our_own, replace_value(callees(k), ""));
+    struct call *good = read_back(k);
+    assert_non_null(good);
+    call_free(good);
+    Store__Replacing *r = k->c->row->replacing;
+    for (uint32_t leg = 0; leg < 5; leg++) {
+        r->leg = leg;
+        if (leg != 2)
+            assert_null(read_back(k));
+    }
+    r->leg = 2;
+    r->pending = false;
+    assert_null(read_back(k));
+    r->pending = true;
+    k->c->row->relays[0]->state = RELAY_DONE;
+    assert_null(read_back(k));
+    k->c->row->relays[0]->state = RELAY_ASKED;
+}
+
 static void she_is_replaced_by_herself(void **s)
 {
     struct kit *k = *s;
@@ -415,6 +450,7 @@ int main(void)
         KIT_TEST(he_hangs_up_and_she_is_not_taken),
         KIT_TEST(she_never_acknowledges),
         KIT_TEST(a_death_in_between),
+        KIT_TEST(a_row_that_does_not_fit_is_none_of_ours),
         KIT_TEST(she_is_replaced_by_herself),
         KIT_TEST(the_platform_goes_on_with_carol),
         KIT_TEST(a_codec_that_we_have_not),
