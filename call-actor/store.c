@@ -1,4 +1,5 @@
 #include "call-actor/store.h"
+#include "call-actor/store_check.h"
 #include "call-actor/store_snap.h"
 #include "common/base/err.h"
 #include "common/base/log.h"
@@ -8,12 +9,10 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -225,52 +224,6 @@ static int check_size(const struct store *s)
     return (uint64_t)st.st_size < end_of(s) ? MDB_CORRUPTED : 0;
 }
 
-static void walk_all(const char *path)
-{
-    static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
-    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++)
-        (void)signal(deaths[i], SIG_DFL); /* whoever handles them is another process */
-    struct store s = {.snap = {.fd = -1}};
-    MDB_txn *txn = NULL;
-    int rc = mdb_env_create(&s.env);
-    if (rc == 0)
-        rc = mdb_env_set_maxdbs(s.env, STORE_TABLES);
-    if (rc == 0)
-        rc = mdb_env_open(s.env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY | MDB_NOLOCK, 0600);
-    if (rc == 0)
-        rc = check_size(&s);
-    if (rc == 0)
-        rc = mdb_txn_begin(s.env, NULL, MDB_RDONLY, &txn);
-    for (int t = 0; rc == 0 && t < STORE_TABLES; t++) {
-        MDB_cursor *c;
-        MDB_val k;
-        MDB_val v;
-        volatile unsigned char sum = 0;
-        rc = mdb_dbi_open(txn, table_names[t], MDB_INTEGERKEY, &s.dbi[t]);
-        if (rc == MDB_NOTFOUND) /* the first commit of all made them */
-            rc = mdb_txn_id(txn) > 0 ? MDB_CORRUPTED : MDB_NOTFOUND;
-        if (rc == 0)
-            rc = mdb_cursor_open(txn, s.dbi[t], &c);
-        while (rc == 0 && (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
-            for (size_t i = 0; i < v.mv_size; i++)
-                sum ^= ((const unsigned char *)v.mv_data)[i];
-        rc = rc == MDB_NOTFOUND ? 0 : rc;
-    }
-    _exit(rc == 0 ? 0 : 1);
-}
-
-/* In a process of its own: the library may die of a page that makes no sense. */
-static int check_all(const char *path)
-{
-    int status = 0;
-    pid_t pid = fork();
-    if (pid == 0)
-        walk_all(path);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        return 0; /* then it is seen when it is used */
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : MDB_CORRUPTED;
-}
-
 static bool is_there(const char *path)
 {
     struct stat st;
@@ -290,7 +243,7 @@ static int own(struct store *s, const char *path, const char *boot, int64_t wait
         log_ev(LOG_WARN, "the machine went down: the store is as it was when it was synced last", log_z("path", path),
                log_n("state", (int64_t)back_to));
     bool died = store_snap_opening(&s->snap, true);
-    return rc == 0 && died && is_there(path) ? check_all(path) : rc;
+    return rc == 0 && died && is_there(path) ? store_check(path, table_names, STORE_TABLES) : rc;
 }
 
 static const char *remedy_of(int rc)

@@ -283,6 +283,28 @@ static void registrations_out_of_range_are_named(void **state)
     assert_false(plane_may_send(PLANE_CALL_REGISTRATION, PLANE__PROC__PROC_EDGE, PLANE__PROC__PROC_CALL));
 }
 
+static void questions_about_ports_are_bounded(void **state)
+{
+    (void)state;
+    static uint32_t ports[4097];
+    Plane__PortsQuestion q = PLANE__PORTS_QUESTION__INIT;
+    Plane__PortsHeld h = PLANE__PORTS_HELD__INIT;
+    q.ports = h.held = ports;
+    q.n_ports = h.n_held = 4096;
+    assert_non_null(plane_check(PLANE_CALL_PORTS, &q.base));
+    q.id = h.id = an_id();
+    assert_null(plane_check(PLANE_CALL_PORTS, &q.base));
+    assert_null(plane_check(PLANE_CALL_PORTS_HELD, &h.base));
+    ports[4095] = 65536;
+    assert_non_null(plane_check(PLANE_CALL_PORTS, &q.base));
+    assert_non_null(plane_check(PLANE_CALL_PORTS_HELD, &h.base));
+    ports[4095] = 65535;
+    q.n_ports = h.n_held = 4097;
+    assert_non_null(plane_check(PLANE_CALL_PORTS, &q.base));
+    assert_non_null(plane_check(PLANE_CALL_PORTS_HELD, &h.base));
+    assert_false(plane_may_send(PLANE_CALL_PORTS, PLANE__PROC__PROC_EDGE, PLANE__PROC__PROC_CALL));
+}
+
 static void a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before(void **state)
 {
     (void)state;
@@ -313,6 +335,7 @@ int main(void)
         cmocka_unit_test(credentials_are_asked_and_answered_in_full),
         cmocka_unit_test(questions_between_actors_are_bounded),
         cmocka_unit_test(registrations_out_of_range_are_named),
+        cmocka_unit_test(questions_about_ports_are_bounded),
         cmocka_unit_test(test_flows),
         cmocka_unit_test(test_challenge),
         cmocka_unit_test(a_record_over_its_cap_is_not_taken_and_the_batch_is_as_before),
