@@ -38,6 +38,10 @@ class Wrong(Exception):
     """What must not happen to a call."""
 
 
+class Refused(Exception):
+    """503 with Retry-After."""
+
+
 class Repeats:
     """When a request is said again: timers A and E."""
 
@@ -178,6 +182,8 @@ class Caller:
         m = self.ask("INVITE", offer.format(port=self.call.rtp_port))
         self.call.to_value = header(m, "To")
         self.ack(m)
+        if status(m) == 503 and header(m, "Retry-After"):
+            raise Refused(m.first)
         if status(m) != 200:
             raise Wrong(f"refused: {m.first}")
         self.answered = 1
@@ -228,6 +234,8 @@ class Caller:
         if status(m) == 200:
             self.answered = 1
             self.bye()
+        elif status(m) == 503 and header(m, "Retry-After"):
+            raise Refused(m.first)
         elif status(m) != 487:
             raise Wrong(f"cancelled, and: {m.first}")
 
@@ -284,6 +292,8 @@ class Caller:
     def run(self):
         try:
             getattr(self, "run_" + self.kind)()
+        except Refused as e:
+            self.wrong += [] if self.traffic.may_refuse else [f"refused: {e}"]
         except (Wrong, OSError) as e:
             self.wrong.append(str(e))
         self.over = time.time()
@@ -397,8 +407,8 @@ class Registered(Phone):
 
 
 class Traffic:
-    def __init__(self, stack, rate=20, kinds=None):
-        self.stack, self.rate, self.kinds = stack, rate, kinds or KINDS_OF_CALL
+    def __init__(self, stack, rate=20, may_refuse=False):
+        self.stack, self.rate, self.may_refuse = stack, rate, may_refuse
         self.calls, self.threads, self.faults = [], [], []
         self.commands = collections.deque()
         self.ending, self.over = threading.Event(), threading.Event()
@@ -430,7 +440,7 @@ class Traffic:
         self.alice.join(2)
 
     def begin_calls(self):
-        for kind in itertools.cycle(self.kinds):
+        for kind in itertools.cycle(KINDS_OF_CALL):
             if self.ending.wait(1 / self.rate):
                 return
             try:
