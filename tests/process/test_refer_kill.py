@@ -46,6 +46,25 @@ class TestKilled(ReferTest):
             carol.ring()
             self.goes_well(transferor, stays, carol)
 
+    def test_the_refer_comes_again(self):
+        """Its 202 was lost, and whoever knew of it is gone: it is answered as before, and nobody is rung twice."""
+        for i, name in enumerate(("sip-edge", "call-actor")):
+            if i:
+                self.start()
+            transferor, stays = self.pair["caller"], self.pair["callee"]
+            carol = self.rung_by(transferor)
+            transferor.told(100)
+            self.killed(name)
+            self.call.repeat()
+            self.assertEqual(status(transferor.final("REFER")), 202)
+            carol.ring()
+            self.goes_well(transferor, stays, carol)
+            self.not_rung_anew()
+
+    def not_rung_anew(self):
+        while (m := self.carol.receive(0.2)) is not None:
+            self.assertFalse(m.first.startswith("INVITE ") and header(m, "Call-ID") not in self.had, m.first)
+
     def test_while_the_target_rings(self):
         for name, transferor, stays in self.each():
             carol = self.rung_by(transferor)
