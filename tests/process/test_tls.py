@@ -67,12 +67,14 @@ class TestOurServer(unittest.TestCase):
     def tearDownClass(cls):
         cls.stack.close()
 
-    def status_of(self, credentials, name="sip-signaling-service"):
+    TERMINATE = "SipSignalingService/TerminateCall"
+
+    def status_of(self, credentials, name="sip-signaling-service", rpc=TERMINATE, request=b"\x0a\x06nobody"):
         options = [("grpc.ssl_target_name_override", name)]
         with grpc.secure_channel(f"127.0.0.1:{self.stack.grpc_port}", credentials, options) as channel:
-            call = channel.unary_unary("/sentiric.sip.v1.SipSignalingService/TerminateCall")
+            call = channel.unary_unary("/sentiric.sip.v1." + rpc)
             try:
-                call(b"\x0a\x06nobody", timeout=5)
+                call(request, timeout=5)
                 return "OK"
             except grpc.RpcError as e:
                 return e.code().name
@@ -91,6 +93,19 @@ class TestOurServer(unittest.TestCase):
     def test_a_client_of_another_ca_is_refused(self):
         self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
             self.read("ca.crt"), self.read("bad/other-ca.key"), self.read("bad/other-ca.crt"))), "UNAVAILABLE")
+
+    def test_every_way_to_control_calls_asks_for_a_certificate(self):
+        ca, good = self.read("ca.crt"), [self.read("client.key"), self.read("client.crt")]
+        other = [self.read("bad/other-ca.key"), self.read("bad/other-ca.crt")]
+        unlisted = [self.read("bad/wrong-name.key"), self.read("bad/wrong-name.crt")]
+        dial = b"\x12\x04sip:\x1a\x04sip:"  # from and to that are no URIs
+        transfer = b"\x0a\x06nobody\x12\x0asip:a@b.cd"
+        for rpc, request, served in ((self.TERMINATE, b"\x0a\x06nobody", "NOT_FOUND"),
+                                     ("B2BUAService/InitiateCall", dial, "INVALID_ARGUMENT"),
+                                     ("B2BUAService/TransferCall", transfer, "NOT_FOUND")):
+            for pair, wanted in ((good, served), (other, "UNAVAILABLE"), ([], "UNAVAILABLE"), (unlisted, "PERMISSION_DENIED")):
+                got = self.status_of(grpc.ssl_channel_credentials(ca, *pair), rpc=rpc, request=request)
+                self.assertEqual(got, wanted, rpc)
 
     def test_an_expired_client_is_refused(self):
         self.assertEqual(self.status_of(grpc.ssl_channel_credentials(
