@@ -338,8 +338,12 @@ static void look_at(struct caller *c, int64_t now)
         end(c, FAILED);
         return;
     }
-    if (!party_ask_on_time(&c->cancel, &c->dialog, now))
+    if (!party_ask_on_time(&c->cancel, &c->dialog, now)) {
+        bool was_all = c->outcome == CANCELLED; /* the INVITE has had its 487 */
         fail(c, "CANCEL", 408);
+        if (was_all)
+            end(c, FAILED);
+    }
     if (c->answer != NULL && !party_answer_on_time(c->answer, fd, now))
         fail(c, "no-ACK", 0);
     if (c->next_us != 0 && now >= c->next_us)
