@@ -197,8 +197,9 @@ class Part:
         try:
             stack = KillStack(broker)
             rpcs = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort")
-            # Backends that take a moment, so that deaths find something under way.
-            stack.start().platform.faults(**{r: {"delay_ms": 0, "delay_max_ms": 30} for r in rpcs})
+            # Backends that take a moment, so that deaths find something under way, and longer than until the 100 that a CANCEL
+            # waits for.
+            stack.start().platform.faults(**{r: {"delay_ms": 0, "delay_max_ms": 100} for r in rpcs})
             deaths = Deaths(stack)
             with Traffic(stack, RATE, self.may_refuse) as traffic:
                 self.do(deaths)

@@ -184,6 +184,8 @@ class Caller:
         self.ack(m)
         if status(m) == 503 and header(m, "Retry-After"):
             raise Refused(m.first)
+        if status(m) == 491 and self.answered:
+            return  # it overtook the ACK that a death lost (RFC 5407 §3.1.5): he does without holding
         if status(m) != 200:
             raise Wrong(f"refused: {m.first}")
         self.answered = 1
