@@ -104,6 +104,8 @@ static struct entry *new_call(struct actor *a, const struct asked *q)
         why = "out of memory";
     if (why != NULL)
         turn_away(a, q, 503, why);
+    else
+        answer_trying(a, q);
     return e;
 }
 
@@ -117,6 +119,7 @@ static struct entry *call_to_replace(struct actor *a, const struct asked *q, con
     *no = (struct refusal){.status = 481};
     if (there && replace_may(e->call, in, no)) {
         in->replaces = true;
+        answer_trying(a, q);
         return e;
     }
     in->refused = no;

@@ -65,3 +65,9 @@ void answer_refuse(struct actor *a, const struct asked *q, unsigned status, cons
         sip_write_hdr_num(&a->reply_buf, SIP_H_RETRY_AFTER, RETRY_AFTER_S + id_random_u64() % RETRY_SPREAD_S);
     (void)answer_end(a, &a->reply_buf, q, status);
 }
+
+void answer_trying(struct actor *a, const struct asked *q)
+{
+    answer_begin(a, &a->reply_buf, q, 100, NULL);
+    (void)answer_end(a, &a->reply_buf, q, 100);
+}

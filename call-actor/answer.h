@@ -30,6 +30,12 @@ bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, u
  * worked out again. An ACK gets none. */
 void answer_refuse(struct actor *a, const struct asked *q, unsigned status, const char *reason);
 
+/**
+ * 100 to an INVITE that this turn keeps (RFC 3261 §17.2.1). It leaves behind the turn's commit: only then may its
+ * sender stop repeating it. Call before the step, so that nothing of the step overtakes it.
+ */
+void answer_trying(struct actor *a, const struct asked *q);
+
 static inline struct span answer_txn(const struct asked *q)
 {
     return span_of((const char *)q->rx->txn.data, q->rx->txn.len);

@@ -18,7 +18,6 @@ RPCS = ("FindUserByContact", "ResolveDialplan", "AllocatePort", "ReleasePort", "
 ALL_ANSWERED = 200  # calls that nobody cancels, to learn how long an answer takes
 TO_CALLEE, CALLEE_OF_THE_PLAN = "902121230011", "sip:service@127.0.0.1:5070"
 UNANSWERED = ("call.started", "call.ended")
-# A CANCEL waits for a provisional response, and 100 comes after 3/10 of T1: with T1 of 100 ms most set-ups take longer.
 
 
 class Load:
@@ -58,7 +57,7 @@ class TestCancelLoad(unittest.TestCase):
 
     def test_at_random_moments(self):
         calls, rate = (300, 30) if SAN else (10000, 200) if FULL else (1000, 200)
-        with Stack(LOG_LEVEL="warn", SIP_T1_MS=100).start() as stack:
+        with Stack(LOG_LEVEL="warn").start() as stack:
             answer_ms = self.slow_backends(stack)
             before = stack.events.repeats()
             r, complaints = Load(stack.sip_port, count=calls, rate=rate, within=answer_ms, seed=int(time.time())).finish(200)
@@ -78,7 +77,7 @@ class TestCancelLoad(unittest.TestCase):
         """Who is called rings and answers at a random moment, so that CANCELs and answers cross on his side as well."""
         calls, rate = (300, 30) if SAN else (10000, 200) if FULL else (1000, 200)
         port = harness.free_sip_port()
-        with Stack(LOG_LEVEL="warn", SIP_T1_MS=100) as stack:
+        with Stack(LOG_LEVEL="warn") as stack:
             for plan in stack.platform.config["plans"]:
                 if plan.get("data", {}).get("target") == CALLEE_OF_THE_PLAN:
                     plan["data"]["target"] = f"sip:callee@127.0.0.1:{port}"
@@ -105,7 +104,7 @@ class TestCancelLoad(unittest.TestCase):
     def test_while_workers_are_killed(self):
         """No INVITE without a final response, whoever dies."""
         calls, rate = (300, 20) if SAN else (3000, 200) if FULL else (1000, 100)
-        with Stack(LOG_LEVEL="warn", SIP_T1_MS=100).start() as stack:
+        with Stack(LOG_LEVEL="warn").start() as stack:
             answer_ms = self.slow_backends(stack)
             load = Load(stack.sip_port, count=calls, rate=rate, within=answer_ms, seed=int(time.time()), linger=3000)
             killed = {}

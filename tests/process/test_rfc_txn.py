@@ -23,16 +23,19 @@ class TestServer(RawTest):
             self.assertGreater(gap, wanted * 0.8, i)
             self.assertLess(gap, wanted * 1.3 + 0.15 * harness.SLOW, i)
 
-    def test_17_2_1_an_invite_gets_100_in_time(self):
-        """Within 200 ms, which are two fifths of T1."""
+    def test_17_2_1_an_invite_gets_100_at_once(self):
+        """Before anything else, whether its answer takes long or not."""
+        invite = self.raw().send()
+        first = invite.response(100)
+        self.assertEqual((status(first), tag(header(first, "To"))), (100, ""))
+        invite.bye(invite.final())
         self.stack.platform.faults(ResolveDialplan={"delay_ms": 400})
         self.addCleanup(self.stack.platform.faults)
         begin = time.monotonic()
         invite = self.raw().send()
         trying = invite.response(100)
-        self.assertEqual((status(trying), tag(header(trying, "To"))), (100, ""))
-        self.assertGreater(trying.at - begin, T1 * 0.3)
-        self.assertLess(trying.at - begin, T1 * 0.4 + 0.15 * harness.SLOW)
+        self.assertEqual(status(trying), 100)
+        self.assertLess(trying.at - begin, 0.05 * harness.SLOW + 0.1)
         invite.bye(invite.final())
 
     def test_17_2_1_a_repeated_invite_is_one_call(self):

@@ -245,21 +245,13 @@ class TestMalformed(RawTest):
 class TestReplies(RawTest):
     """§8.2.6, §8.2.7, §9.2, §11.2"""
 
-    def slow_dialplan(self):
-        """Who is answered at once gets no 100."""
-        self.stack.platform.faults(ResolveDialplan={"delay_ms": 400})
-        self.addCleanup(self.stack.platform.faults)
-
     def test_8_2_6_1_timestamp_is_copied_into_100(self):
-        self.slow_dialplan()
         invite = self.raw(Timestamp="54.5").send()
         trying = invite.response(100)
-        self.assertEqual(status(trying), 100)
-        self.assertRegex(header(trying, "Timestamp"), r"^54\.5 0\.\d{3}$")
+        self.assertEqual((status(trying), header(trying, "Timestamp")), (100, "54.5"))
         invite.bye(invite.final())
 
     def test_8_2_6_2_what_a_response_copies(self):
-        self.slow_dialplan()
         vias = [self.raw().headers["Via"], "SIP/2.0/TCP two.example.com;branch=z9hG4bKtwo;x=\"a,b\"", "SIP/2.0/UDP 3"]
         invite = self.raw(Via=[vias[0], f"{vias[1]}, {vias[2]}"]).send()
         for least in (100, 180, 200):
