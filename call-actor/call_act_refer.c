@@ -127,10 +127,8 @@ void act_subscribe(void *obj, const void *arg, void *fx, struct now now)
     refer_take_subscribe(obj, fx, refer_of_subscribe(obj, st->in->msg), st, now);
 }
 
-/* Who has been told that he is no longer needed, and does not hang up, is hung up on (RFC 5589 §6.1). */
 void act_refer_expired(void *obj, const void *arg, void *fx, struct now now)
 {
     (void)arg;
-    if (refer_expire(obj, fx, now))
-        transfer_release(obj, fx, now);
+    refer_expire(obj, fx, now);
 }

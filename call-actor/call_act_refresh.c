@@ -20,6 +20,10 @@ void act_session_due(void *obj, const void *arg, void *fx, struct now now)
 void act_refreshed(void *obj, const void *arg, void *fx, struct now now)
 {
     const struct call_step *st = arg;
+    if (!refresh_concerns(obj, &st->side)) {
+        refresh_take_late(obj, fx, st);
+        return;
+    }
     refresh_take(obj, fx, st, now);
     dial_take_joined(obj, fx, st, now);
     call_note_rtp(obj, fx, st);

@@ -210,6 +210,9 @@ void act_old_bye(void *obj, const void *arg, void *fx, struct now now)
     struct call *c = obj;
     const struct call_step *st = arg;
     struct out_leg_news news = {.in = NULL};
+    const Store__ServerTxn *unacked = leg_txn_unacked(c);
+    if (unacked != NULL && unacked->leg == st->side.id) /* he says nothing any more: that must end nobody's call */
+        leg_2xx_done(c, fx);
     leg_reply(c, fx, st->in, 200, true);
     relay_end(c, fx);
     pass_end(c, fx);
@@ -220,7 +223,8 @@ void act_old_bye(void *obj, const void *arg, void *fx, struct now now)
 
 /* --- it has come about --- */
 
-void transfer_release(struct call *c, struct call_effects *fx, struct now now)
+/* Whom who stays talked to before gets BYE, if he still is there. */
+static void release(struct call *c, struct call_effects *fx, struct now now)
 {
     struct out_leg_news news = {.reason = SPAN("")};
     uint32_t old = c->row->transfer != NULL ? c->row->transfer->old : SIDE_CALLER;
@@ -234,7 +238,7 @@ void transfer_done(struct call *c, struct call_effects *fx, struct now now)
     transfer_progress(c, fx, 200, NULL, now);
     events_transfer(c, fx, EVENT_TRANSFER_COMPLETED, now);
     if (c->row->transfer->by == TRANSFER_BY_PLATFORM)
-        transfer_release(c, fx, now);
+        release(c, fx, now);
 }
 
 /* --- it fails --- */

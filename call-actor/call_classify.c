@@ -430,7 +430,8 @@ static enum call_event to_refresh(const struct call *c, struct call_step *st)
         st->sdp = SPAN("");
     if (news == REFRESH_NOTHING)
         return CALL_EV_NONE;
-    return dial_joining(c, st, news == REFRESH_LOST ? CALL_EV_SESSION_LOST : CALL_EV_REFRESHED);
+    bool lost = news == REFRESH_LOST && refresh_concerns(c, &st->side);
+    return dial_joining(c, st, lost ? CALL_EV_SESSION_LOST : CALL_EV_REFRESHED);
 }
 
 /* Responses to the INVITEs and BYEs of the legs we placed are theirs: out_leg_classify. */

@@ -43,6 +43,11 @@ void call_follow_clock(struct call *c, int64_t by_ms)
         move(&row->passes[i]->asked_wall_ms, by_ms);
     for (size_t i = 0; i < row->n_relays; i++)
         move_request(row->relays[i]->request, by_ms);
+    for (size_t i = 0; i < row->n_refers; i++) {
+        move(&row->refers[i]->expires_wall_ms, by_ms);
+        move(&row->refers[i]->bye_wall_ms, by_ms);
+        move(&row->refers[i]->notify_wall_ms, by_ms);
+    }
     move_session(row->a, by_ms);
     for (size_t i = 0; i < row->n_out_legs; i++)
         move_session(row->out_legs[i]->dialog, by_ms);

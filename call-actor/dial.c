@@ -157,12 +157,13 @@ void dial_set_step(struct call *c, enum dial_step step)
         c->row->dial->step = step;
 }
 
-/* Glare comes again by itself, and a late repeat is only acknowledged. */
+/* Glare comes again by itself, what is challenged leaves again, and a late repeat is only acknowledged. */
 enum call_event dial_joining(const struct call *c, const struct call_step *st, enum call_event taken)
 {
     unsigned status = st->in->status;
     if (!dial_is_at(c, DIAL_JOINING) || call_state(c) != CALL_ST_ESTABLISHED || st->side.id != SIDE_CALLER ||
-        taken != CALL_EV_REFRESHED || status == 491 || !refresh_is_news(c, &st->side))
+        taken != CALL_EV_REFRESHED || status == 491 || !refresh_is_news(c, &st->side) ||
+        refresh_can_ask_otherwise(c, st))
         return taken;
     bool ok = status >= 200 && status < 300 && st->sdp.len > 0;
     return ok ? taken : dial_no(c);

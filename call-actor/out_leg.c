@@ -230,12 +230,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /* It was wanted until somebody answered, the call ended or the ringing had its time, and then for as long as the edge
  * waits for what comes of a CANCEL (§9.1). */
-static bool is_forgotten(const struct call *c, struct now now)
+static bool is_forgotten(const struct call *c, const Store__OutLeg *leg, struct now now)
 {
-    bool second = dial_is_at(c, DIAL_SECOND); /* rung since the first has answered */
-    uint64_t asked = c->row->transfer != NULL ? c->row->transfer->asked_wall_ms : c->row->answered_wall_ms;
-    uint64_t since = second ? asked : c->row->started_wall_ms;
-    uint64_t until = earlier(since + c->conf->no_answer_ms, second ? 0 : c->row->answered_wall_ms);
+    const Store__Transfer *t = c->row->transfer;
+    bool second =
+        dial_is_at(c, DIAL_SECOND) || (t != NULL && leg->id > c->row->ring_first); /* the first has answered */
+    uint64_t since = !second ? c->row->started_wall_ms : t != NULL ? t->asked_wall_ms : c->row->answered_wall_ms;
+    uint64_t over = !second ? c->row->answered_wall_ms : t != NULL ? t->done_wall_ms : 0;
+    uint64_t until = earlier(since + c->conf->no_answer_ms, over);
     until = earlier(until, c->row->ended_wall_ms);
     return (uint64_t)now.wall_ms > until + (uint64_t)CANCEL_FACTOR * c->conf->t1_ms;
 }
@@ -243,7 +245,7 @@ static bool is_forgotten(const struct call *c, struct now now)
 void out_leg_ask_again(const struct call *c, const Store__OutLeg *leg, struct call_effects *fx, struct now now)
 {
     bool open = out_leg_rings(leg) || leg->state == OUT_LEG_CANCELLING;
-    if (open && !is_forgotten(c, now))
+    if (open && !is_forgotten(c, leg, now))
         ask(fx, "INVITE", leg->invite, leg->id);
     if (leg->state == OUT_LEG_CANCELLING)
         fx_cancel(fx, row_span(leg->invite->branch), SPAN(""), leg->id);

@@ -277,9 +277,9 @@ static bool owes_bye(const struct call *c, const Store__Refer *r)
     return leg != NULL && out_leg_is_up(leg);
 }
 
-bool refer_expire(struct call *c, struct call_effects *fx, struct now now)
+void refer_expire(struct call *c, struct call_effects *fx, struct now now)
 {
-    bool bye = false;
+    struct out_leg_news news = {.reason = SPAN("")};
     for (size_t i = 0; i < c->row->n_refers; i++) {
         Store__Refer *r = c->row->refers[i];
         if (takes_subscribe(r) && r->expires_wall_ms <= (uint64_t)now.wall_ms)
@@ -287,9 +287,8 @@ bool refer_expire(struct call *c, struct call_effects *fx, struct now now)
         if (!owes_bye(c, r) || r->bye_wall_ms > (uint64_t)now.wall_ms)
             continue;
         r->bye_wall_ms = 0;
-        bye = true;
+        (void)out_leg_step(c, side_of_party(c, r->party).leg, OUT_LEG_EV_HANG_UP, &news, fx, now);
     }
-    return bye;
 }
 
 static void earlier(uint64_t *at, uint64_t other)

@@ -110,8 +110,9 @@ void refer_take_response(struct call *c, struct call_effects *fx, const struct c
 /** A SUBSCRIBE about it, which is answered. */
 void refer_take_subscribe(struct call *c, struct call_effects *fx, Store__Refer *r, const struct call_step *st,
                           struct now now);
-/** Those whose time has come are over. returns whether it is now ours to say BYE to who has sent one */
-bool refer_expire(struct call *c, struct call_effects *fx, struct now now);
+/** Those whose time has come are over. Who has been told that he is no longer needed, and does not hang up, is hung up
+ * on (RFC 5589 §6.1). */
+void refer_expire(struct call *c, struct call_effects *fx, struct now now);
 /** At the end of every step: CALL_TMR_REFER stands on what is next. */
 void refer_arm(struct call *c, struct call_effects *fx);
 /** The A leg's dialog is used no more: what is still to be told to its party goes on in a copy. */

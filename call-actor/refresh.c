@@ -37,6 +37,17 @@ static size_t sides_of(const struct call *c, struct side out[SIDES_MAX])
     return old != c->row->winner ? add_leg(c, out, cnt, old) : cnt;
 }
 
+bool refresh_concerns(const struct call *c, const struct side *side)
+{
+    struct side sides[SIDES_MAX];
+    size_t cnt = sides_of(c, sides);
+    for (size_t i = 0; i < cnt; i++) {
+        if (sides[i].id == side->id)
+            return true;
+    }
+    return false;
+}
+
 static bool is_method(const Store__ClientTxn *txn, const char *method)
 {
     return txn != NULL && strcmp(txn->method, method) == 0;
@@ -327,6 +338,22 @@ static bool answers_challenge(const struct call *c, const struct call_step *st, 
         return false;
     const struct out_leg_challenge q = {.response = in->msg, .uri = st->side.d->remote_target, .used = ""};
     return out_leg_answer_challenge(line, c->conf, leg, &q, &nonce);
+}
+
+bool refresh_can_ask_otherwise(const struct call *c, const struct call_step *st)
+{
+    const struct call_input *in = st->in;
+    const Store__Session *s = session_of(st->side.d);
+    struct buf line;
+    if (s->tries >= SESSION_TRIES_MAX || s->request->overdue || relay_glare(c, SIDE_CALLER) != 0 ||
+        leg_txn_pending(c) != NULL || leg_txn_unacked(c) != NULL)
+        return false;
+    if (in->status == 422)
+        return in->msg != NULL && session_is_too_small(st->side.d, &c->conf->session, in->msg);
+    buf_init(&line, SIP_LINE_BYTES_MAX);
+    bool can = answers_challenge(c, st, &line);
+    buf_fini(&line);
+    return can;
 }
 
 /* A refusal about which something can be done at once. returns whether the request left again */

@@ -27,6 +27,10 @@ Store__ClientTxn *refresh_invite_out(const struct call *c, uint32_t *to);
 bool refresh_is_updating(const Store__Dialog *d);
 /** The side to whom we sent the request with this branch; d is NULL when it is none of these. */
 struct side refresh_side_of(const struct call *c, struct span branch);
+/** His dialog is one of those that make the session. Who has left it, or was left, may know nothing of it any more. */
+bool refresh_concerns(const struct call *c, const struct side *side);
+/** The re-INVITE of ours that st->in refuses will leave again at once: with credentials, or for longer (422). */
+bool refresh_can_ask_otherwise(const struct call *c, const struct call_step *st);
 enum refresh_news refresh_classify(const struct side *side, const struct call_input *in);
 /** REFRESH_DONE. */
 void refresh_take(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);

@@ -313,7 +313,9 @@ void relay_take_response(struct call *c, struct call_effects *fx, const struct c
 {
     Store__Relay *r = relay_of_response(c, st->in->txn);
     unsigned status = st->in->status;
-    if (r->state != RELAY_ASKED)
+    if (r->state == RELAY_DONE && leg_request_is_out(r->request)) /* who asked, or was asked, has left (relay_end) */
+        relay_take_late(c, fx, st->in);
+    else if (r->state != RELAY_ASKED)
         answer_again(fx, r, st->in);
     else if (status >= 200 && status < 300)
         pass_answer(c, fx, r, st, now);

@@ -149,7 +149,7 @@ static bool is_busy(const struct call *c)
 {
     return call_state(c) != CALL_ST_ESTABLISHED || leg_txn_unacked(c) != NULL || leg_txn_pending(c) != NULL ||
            refresh_is_exchange(c) || relay_glare(c, SIDE_CALLER) != 0 || rel100_is_updating(c) ||
-           dial_is_at(c, DIAL_SECOND) || dial_is_at(c, DIAL_JOINING);
+           dial_is_at(c, DIAL_SECOND) || dial_is_at(c, DIAL_JOINING) || dial_is_at(c, DIAL_SENT_OFF);
 }
 
 static bool screen(const struct call *c, struct call_step *st)

@@ -53,9 +53,6 @@ void transfer_begin(struct call *c, struct call_effects *fx, const struct transf
  * reason: phrase of it; NULL: the registered one
  */
 void transfer_progress(struct call *c, struct call_effects *fx, unsigned status, const char *reason, struct now now);
-/** Whom who stays talked to before gets BYE, if he still is there. transfer_progress(200) is followed by it at once
- * when the platform has asked; else it is for who serves the REFER. */
-void transfer_release(struct call *c, struct call_effects *fx, struct now now);
 
 /* --- for the call machine --- */
 
