@@ -14,7 +14,7 @@ TO_US, TO_ALICE, TO_ALICE_BY_NAME = "902121234567", "902121230004", "1001"
 def table():
     """{(stage, cause): {column: text}} as the unit test has it."""
     cells, stage, columns = {}, None, []
-    for line in harness.make("matrix").split("\n"):
+    for line in harness.make("matrix-calls").split("\n"):
         fields = [field.strip() for field in line.strip("|").split("|")]
         if line.startswith("### "):
             stage = line[4:]
