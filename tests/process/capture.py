@@ -27,20 +27,25 @@ sip.authorization.invalid or sip.Session-ID.sess_id.invalid or sdp.invalid_key_p
 sdp.invalid_line.missing_fields or sdp.invalid_line.extra_space or sdp.invalid_conversion or sdp.invalid_media_port or
 sdp.invalid_sample_rate or sdp.invalid_media_format or sdp.invalid_crypto_tag or sdp.invalid_crypto_mki_length or
 (udp and not sip and udp.length > 12) or (sip.continuation and (udp or tcp.completeness & 3))""".replace("\n", " ")
-FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "_ws.col.Info")
+FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "udp.dstport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "_ws.col.Info")
 # A response copies Via, From, To and CSeq of the request (RFC 3261 §8.2.6.2). Of other methods than such words ("2 0") tshark reads no CSeq; a
 # number in From or To it reads as E.164 has it, "+" and digits, which is no matter of SIP.
 READABLE_CSEQ = re.compile(r"\d{1,10} [A-Z]{3,15}")
 OF_COPIES = {"Invalid SIP Via sent-by-port", "Country Code contains non-decimal digits"}
+# In an INVITE to ourselves (docs/replaces.md); nobody else is to see it.
+TO_OURSELVES = "Unrecognised SIP header (sentiric-asked-by)"
 
 
 class Fault:
     def __init__(self, line):
-        self.time, udp, tcp, self.status, self.cseq, self.call_id, self.experts, self.info = (line.split("\t") + [""] * len(FIELDS))[:len(FIELDS)]
+        self.time, udp, tcp, to, self.status, self.cseq, self.call_id, self.experts, self.info = (line.split("\t") + [""] * len(FIELDS))[:len(FIELDS)]
+        self.to_ourselves = to == udp != ""
         self.port = f"{udp or tcp} ({'UDP' if udp else 'TCP'})"
 
-    def is_copied(self):
-        """It was the other one's fault: what our response had to repeat."""
+    def is_none(self):
+        """It was the other one's fault, what our response had to repeat; or a header for nobody but us."""
+        if self.to_ourselves and self.experts == TO_OURSELVES:
+            return True
         unreadable = not all(READABLE_CSEQ.fullmatch(value) for value in self.cseq.split("|"))
         return self.status != "" and (unreadable or set(self.experts.split("|")) <= OF_COPIES)
 
@@ -109,7 +114,7 @@ class Capture(threading.Thread):
             began = time.monotonic()
             count, faults = look_at(path, self.ports())
             self.messages += count
-            self.faults += [fault for fault in faults if not fault.is_copied()]
+            self.faults += [fault for fault in faults if not fault.is_none()]
             self.seconds += time.monotonic() - began
             os.remove(path)
 

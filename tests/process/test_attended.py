@@ -6,7 +6,7 @@ from digest_ua import Phone
 from referring import Party
 from test_replaces import of_callee, of_caller
 from test_route import PASSWORDS, RouteTest
-from ua import header, status
+from ua import OFFER, header, status
 
 JOINED = ["call.started", "call.answered", "call.transfer.started", "call.transfer.completed", "call.ended"]
 STAYED = ["call.started", "call.answered", "call.transfer.started", "call.transfer.failed", "call.ended"]
@@ -118,7 +118,7 @@ class TestAttended(AttendedTest):
         self.assertIn("m=audio 41900 ", self.carol.take_offer().body)
         self.assertEqual(status(self.bob.final("INVITE")), 200)
         self.bob.dialog.ack()
-        self.bob.request("INFO", ["Info-Package: x"], "hello")
+        self.bob.request("INFO", ["Info-Package: x"], OFFER.format(port=41000))
         self.end(self.carol, self.bob)
         self.over(JOINED, ONLY)
 

@@ -5,7 +5,7 @@ import unittest
 import harness
 from harness import KINDS, Stack, wait_for
 from talking import LOUD, TalkingBaresip, TalkingLinphone
-from wire import Wire
+from media_wire import Wire
 
 ECHO = "902121230001"
 PCMU, PCMA = 0, 8

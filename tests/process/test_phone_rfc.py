@@ -7,7 +7,7 @@ import unittest
 from harness import KINDS, Stack, wait_for
 from talking import LOUD, TalkingBaresip, TalkingLinphone
 from ua import header
-from wire import Wire
+from media_wire import Wire
 
 
 class RfcTest(unittest.TestCase):
