@@ -250,13 +250,14 @@ void out_leg_prack_again(void *obj, const void *arg, void *fx, struct now now)
     rel100_prack_again(ref->call, fx, ref->leg, news->in->msg);
 }
 
-/* What late responses do not need goes. */
+/* What late responses do not need goes. Who came by himself (Replaces) may still be told of a REFER of his. */
 static void shrink(Store__OutLeg *leg)
 {
+    bool came = leg->invite->branch.len == 0;
     leg_request_answered(leg->invite);
     if (leg->bye != NULL)
         leg_request_answered(leg->bye);
-    if (leg->ack == NULL)
+    if (leg->ack == NULL && !came)
         dialog_shrink(leg->dialog);
 }
 

@@ -233,6 +233,26 @@ static void who_is_being_sent_off_is_not_replaced(void **s)
     assert_int_equal(replace_status(k, &own, replace_value(k->c->row->a, "")), 491);
 }
 
+/* Carol has taken bob's place, refers ali to dave and hangs up. */
+static void who_came_by_replaces_is_told_when_he_has_left(void **s)
+{
+    struct kit *k = *s;
+    talk(k);
+    row_text(&bridge_leg(k, 1)->target->user, SPAN("bob"));
+    replace_ask(k, &(struct carol){.user = "bob"}, replace_value(bridge_leg(k, 1)->dialog, ""));
+    replace_answered(k, 200, BRIDGE_OFFER);
+    replace_says(k, &(struct carol){.method = "ACK", .to_tag = bridge_leg(k, 2)->dialog->local_tag, .body = ""});
+    bridge_asks(k, 2, "REFER", 2, "", "Refer-To: <sip:dave@203.0.113.5>\r\n");
+    kit_assert_reply(k, 202);
+    bridge_rings(k, &at_dave, 1);
+    bridge_asks(k, 2, "BYE", 3, "", NULL);
+    bridge_assert_leg(k, 2, OUT_LEG_OVER);
+    BRIDGE_SAYS(k, 3, .status = 486);
+    struct span b = row_span(k->c->row->refers[0]->notify->branch);
+    bridge_response_to(k, b, "carols", &(struct bridge_rsp){.status = 200, .method = "NOTIFY", .tag = "c1"});
+    kit_assert_has(bridge_request(k, 2, "NOTIFY"), "NOTIFY sip:bob@198.51.100.20:5064 SIP/2.0\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +267,7 @@ int main(void)
         KIT_TEST(the_clock_is_set_amid_it),
         KIT_TEST(a_target_that_is_cancelled_long_after_the_answer_is_cancelled_again),
         KIT_TEST(who_is_being_sent_off_is_not_replaced),
+        KIT_TEST(who_came_by_replaces_is_told_when_he_has_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
