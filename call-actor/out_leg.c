@@ -24,6 +24,7 @@ static Store__OutLeg *leg_of_stray(struct call *c, const Store__OutLeg *of)
 {
     if (c->row->n_out_legs + c->row->n_targets >= OUT_LEGS_MAX)
         return NULL;
+    const Store__Dialog *dialog = side_of_party(c, of->id).d; /* of a transfer: it may have changed places */
     Store__OutLeg *leg = row_alloc(sizeof(*leg));
     store__out_leg__init(leg);
     leg->id = (uint32_t)c->row->n_out_legs + 1;
@@ -31,14 +32,14 @@ static Store__OutLeg *leg_of_stray(struct call *c, const Store__OutLeg *of)
     leg->target = row_alloc(sizeof(*leg->target));
     store__target__init(leg->target);
     row_text(&leg->target->uri, span_cstr(of->target->uri));
-    struct dialog_uac d = {.call_id = of->dialog->call_id,
-                           .local_tag = of->dialog->local_tag,
-                           .from = span_cstr(of->dialog->local_value),
+    struct dialog_uac d = {.call_id = dialog->call_id,
+                           .local_tag = dialog->local_tag,
+                           .from = span_cstr(dialog->local_value),
                            .to = SPAN(""),
                            .target = leg->target};
     leg->dialog = dialog_new_uac(&d);
-    leg->dialog->local_cseq = of->dialog->local_cseq;
-    leg->dialog->sips = of->dialog->sips;
+    leg->dialog->local_cseq = dialog->local_cseq;
+    leg->dialog->sips = dialog->sips;
     leg->invite = row_alloc(sizeof(*leg->invite));
     store__client_txn__init(leg->invite);
     row_bytes(&leg->invite->branch, row_span(of->invite->branch));

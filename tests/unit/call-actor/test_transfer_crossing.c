@@ -253,6 +253,21 @@ static void who_came_by_replaces_is_told_when_he_has_left(void **s)
     kit_assert_has(bridge_request(k, 2, "NOTIFY"), "NOTIFY sip:bob@198.51.100.20:5064 SIP/2.0\r\n");
 }
 
+/* A proxy had forked bob's INVITE: another answers it when ali is already where bob was. */
+static void a_second_answer_behind_the_swap_is_ended_in_its_own_dialog(void **s)
+{
+    struct kit *k = *s;
+    char branch[64], line[128];
+    talk(k);
+    (void)snprintf(branch, sizeof(branch), "%.*s", SPAN_ARG(row_span(bridge_leg(k, 1)->invite->branch)));
+    (void)snprintf(line, sizeof(line), "Call-ID: %s\r\n", bridge_leg(k, 1)->dialog->call_id);
+    refers(k);
+    bridge_response_to(k, span_cstr(branch), "x",
+                       &(struct bridge_rsp){.status = 200, .tag = "b9", .body = BRIDGE_OFFER});
+    kit_assert_has(bridge_request(k, 3, "ACK"), line);
+    kit_assert_has(bridge_request(k, 3, "BYE"), line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +282,7 @@ int main(void)
         KIT_TEST(the_clock_is_set_amid_it),
         KIT_TEST(a_target_that_is_cancelled_long_after_the_answer_is_cancelled_again),
         KIT_TEST(who_is_being_sent_off_is_not_replaced),
+        KIT_TEST(a_second_answer_behind_the_swap_is_ended_in_its_own_dialog),
         KIT_TEST(who_came_by_replaces_is_told_when_he_has_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
