@@ -31,9 +31,36 @@ def b2bua(stack, *what, key=None, wait=None, stays=None, cert="client", ca="ca")
     said = (("--idempotency-key", key), ("--wait", wait), ("--stays", stays))
     more = [str(word) for option in said if option[1] for word in option]
     patience = 20 * harness.SLOW + (wait or 0)
-    r = peer("b2bua.py", "--timeout", str(patience), "--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt",
-             "--key", f"{stack.pki}/{cert}.key", "--ca", f"{stack.pki}/{ca}.crt", *more, *what, timeout=patience + 10)
+    r = peer("b2bua.py", "--timeout", str(patience), *to_b2bua(stack, cert, ca), *more, *what, timeout=patience + 10)
     return json.loads(r.stdout)
+
+
+def to_b2bua(stack, cert="client", ca="ca"):
+    return ("--target", f"127.0.0.1:{stack.grpc_port}", "--cert", f"{stack.pki}/{cert}.crt", "--key", f"{stack.pki}/{cert}.key",
+            "--ca", f"{stack.pki}/{ca}.crt")
+
+
+class B2buaLines:
+    """One peer that asks many things of B2BUAService over one channel."""
+
+    def __init__(self, stack):
+        self.process = subprocess.Popen([*harness.WITH_US, PYTHON, os.path.join(PEERS, "b2bua.py"), *to_b2bua(stack), "lines"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert json.loads(self.process.stdout.readline())["event"] == "ready"
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+
+    def finish(self):
+        """The fields of every answer."""
+        out, _ = self.process.communicate(timeout=60 * harness.SLOW)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def registrar(stack, *what, cert="client", ca="ca"):

@@ -1,4 +1,4 @@
-"""SIPp as a caller: its own scenario or one of tests/scenario, its statistics read back."""
+"""SIPp as who calls and as who is rung: its own scenario or one of tests/scenario, its statistics read back."""
 import collections
 import csv
 import os
@@ -16,20 +16,37 @@ def scenario(name):
     return os.path.join(TOP, "tests/scenario", name)
 
 
-def argv(port, folder, calls, rate, hold_ms, service, name, extra, limit):
-    """SIPp's command line. It opens a media port though it sends nothing from it."""
-    scenario_args = ["-sn", "uac"] if name is None else ["-sf", scenario(name)]
-    sip_port, media_port = (str(harness.free_port(socket.SOCK_DGRAM)) for _ in range(2))
-    return ["sipp", f"127.0.0.1:{port}", *scenario_args, "-s", service, "-m", str(calls), "-r", str(rate),
-            "-d", str(hold_ms), "-l", str(limit), "-i", "127.0.0.1", "-p", sip_port, "-mp", media_port, "-nostdin",
-            "-trace_err", "-error_file", f"{folder}/errors", "-trace_stat", "-stf", f"{folder}/stat.csv", "-fd", "1", *extra]
+def argv(folder, sip_port, calls, hold_ms, name):
+    """What of SIPp's command line is the same for both. It opens a media port though it sends nothing from it."""
+    scenario_args = ["-sf", scenario(name)] if name.endswith(".xml") else ["-sn", name]
+    return ["sipp", *scenario_args, "-m", str(calls), "-d", str(hold_ms), "-i", "127.0.0.1", "-p", str(sip_port),
+            "-mp", str(harness.free_port(socket.SOCK_DGRAM)), "-nostdin", "-trace_err", "-error_file", f"{folder}/errors",
+            "-trace_stat", "-stf", f"{folder}/stat.csv", "-fd", "1"]
+
+
+def spawn(folder, *words):
+    with open(f"{folder}/screen", "w", encoding="utf-8") as out:
+        return subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
 
 
 def start(port, folder, calls=1, rate=1, hold_ms=0, service="service", name=None, extra=(), limit=None):
     limit = limit or max(10, int(rate * (hold_ms / 1000 + 2) * 2))
-    with open(f"{folder}/screen", "w", encoding="utf-8") as out:
-        return subprocess.Popen(argv(port, folder, calls, rate, hold_ms, service, name, extra, limit), cwd=folder,
-                                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    sip_port = harness.free_port(socket.SOCK_DGRAM)
+    return spawn(folder, *argv(folder, sip_port, calls, hold_ms, name or "uac"), "-s", service, "-r", str(rate), "-l", str(limit), *extra,
+                 f"127.0.0.1:{port}")
+
+
+def is_bound(port):
+    with open("/proc/net/udp", encoding="ascii") as f:
+        return any(line.split()[1].endswith(f":{port:04X}") for line in f.readlines()[1:])
+
+
+def answer(folder, calls, name="uas", hold_ms=0, extra=()):
+    """SIPp as who is rung so many times, ready; it ends by itself after that. Returns the process, for finish(), and the port."""
+    port = harness.free_port(socket.SOCK_DGRAM)
+    process = spawn(folder, *harness.WITH_US, *argv(folder, port, calls, hold_ms, name), *extra)
+    harness.wait_for("SIPp listens", 10, lambda: is_bound(port))
+    return process, port
 
 
 def finish(process, folder, seconds):

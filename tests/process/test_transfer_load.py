@@ -50,8 +50,11 @@ class Asker(threading.Thread):
             elif event.get("callId") in self.ours:
                 self.ours.remove(event["callId"])
                 self.asked += 1
-                self.channel.basic_publish(EXCHANGE, "call.transfer.request", json.dumps(
-                    {"callId": event["callId"], "target": self.target}), pika.BasicProperties(message_id=f"t-{self.asked}"))
+                self.ask(event["callId"])
+
+    def ask(self, call_id):
+        self.channel.basic_publish(EXCHANGE, "call.transfer.request", json.dumps({"callId": call_id, "target": self.target}),
+                                   pika.BasicProperties(message_id=f"t-{self.asked}"))
 
 
 class TestTransferLoad(unittest.TestCase):
