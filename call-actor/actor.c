@@ -53,6 +53,16 @@ static struct span work_of_timer(const struct entry *e, enum call_timer timer)
     return span_of(id, (size_t)n);
 }
 
+/* Its other deadlines come all the same. */
+static void leave_timer_out(struct entry *e, enum call_timer due)
+{
+    struct call_effects none;
+    none.count = 0;
+    log_ev(LOG_ERROR, "a timer of a call is set aside: it killed the call-actor twice",
+           log_n("key", (int64_t)e->call->row->key), log_n("timer", due));
+    turn_apply(e->owner, e, &none);
+}
+
 /* Its step arms the timer for the next deadline, which may have passed too. */
 static void on_call_timer(struct timer *t, int64_t now_ms)
 {
@@ -65,8 +75,7 @@ static void on_call_timer(struct timer *t, int64_t now_ms)
     if (work_begin(WORK_TIMER, id, id) == WORK_GO)
         actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
     else
-        log_ev(LOG_ERROR, "a timer of a call is set aside: it killed the call-actor twice",
-               log_n("key", (int64_t)e->call->row->key), log_n("timer", due));
+        leave_timer_out(e, due);
     work_end();
 }
 

@@ -257,7 +257,7 @@ void call_handle(struct call *c, const struct call_input *in, struct call_effect
     call_step_fini(&st);
 }
 
-static void arm_again(struct call *c, struct call_effects *fx)
+void call_arm_again(struct call *c, struct call_effects *fx)
 {
     for (unsigned t = 0; t < CALL_TIMERS; t++) {
         if (c->row->timers[t] != 0)
@@ -310,7 +310,7 @@ static void ask_edge_again(struct call *c, struct call_effects *fx, struct now n
 void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now)
 {
     if (peer == PLANE__PROC__PROC_NONE)
-        arm_again(c, fx);
+        call_arm_again(c, fx);
     for (size_t i = 0; peer == PLANE__PROC__PROC_NONE && i < c->row->n_locating; i++)
         fx_locate(fx, span_cstr(c->row->locating[i]));
     if (peer != PLANE__PROC__PROC_EDGE)

@@ -222,6 +222,8 @@ void call_handle(struct call *c, const struct call_input *in, struct call_effect
  * transactions), and armed timers are armed again. peer: PLANE__PROC__PROC_ORCH or _EDGE, or _NONE for "we restarted".
  */
 void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, struct now now);
+/** After a restart of ours, of a call that must not ask again: armed timers are armed again, and that is all. */
+void call_arm_again(struct call *c, struct call_effects *fx);
 
 /** The wall clock was set, by so much: deadlines in the row stay as far away as they are. (call_clock.c) */
 void call_follow_clock(struct call *c, int64_t by_ms);

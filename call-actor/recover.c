@@ -56,6 +56,17 @@ static void ask_for(struct actor *a, struct entry *e, Plane__Proc peer)
     turn_apply(a, e, &fx);
 }
 
+/* To ask again is what kills. */
+static void give_up(struct actor *a, struct entry *e, Plane__Proc peer)
+{
+    struct call_effects fx;
+    fx.count = 0;
+    if (peer == PLANE__PROC__PROC_NONE)
+        call_arm_again(e->call, &fx);
+    turn_apply(a, e, &fx);
+    actor_give_up(a, e, peer);
+}
+
 static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
 {
     char id[64];
@@ -64,7 +75,7 @@ static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
     if (work_begin(WORK_CALL, what, what) == WORK_GO)
         ask_for(a, e, peer);
     else
-        actor_give_up(a, e, peer);
+        give_up(a, e, peer);
     work_end();
 }
 

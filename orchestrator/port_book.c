@@ -33,11 +33,11 @@ struct book_file {
     uint64_t seed[2];
     struct port_owner owner[PORT_BOOK_NUMBERS];
     struct book_job jobs[PORT_BOOK_JOBS];
+    uint32_t next; /* job to be used next; behind all else: a file that ends before it gets 0 */
 };
 
 struct port_book {
     struct book_file *f;
-    uint32_t next;     /* job to be used next */
     uint32_t count;    /* numbers with an owner */
     struct map by_key; /* jobs of earlier lives whose number had come */
     struct map_node node[PORT_BOOK_JOBS];
@@ -150,12 +150,12 @@ uint64_t port_book_hash(const struct port_book *b, struct span call_id, struct s
 /* --- jobs ----------------------------------------------------------------------------------------------------------
  */
 
-/* The next one that is not out; those whose number has come are the oldest of all by then. */
+/* The next one that is not out; those whose number has come are the oldest of all by then, whoever wrote them. */
 static struct book_job *free_job(struct port_book *b)
 {
     for (uint32_t i = 0; i < PORT_BOOK_JOBS; i++) {
-        struct book_job *j = &b->f->jobs[b->next];
-        b->next = (b->next + 1) % PORT_BOOK_JOBS;
+        struct book_job *j = &b->f->jobs[b->f->next % PORT_BOOK_JOBS];
+        b->f->next = (b->f->next + 1) % PORT_BOOK_JOBS;
         if (j->is != JOB_ASKED)
             return j;
     }

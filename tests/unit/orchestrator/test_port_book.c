@@ -125,6 +125,20 @@ static void many_jobs_write_over_the_oldest_but_none_that_is_out(void **state)
     port_book_close(b);
 }
 
+/* Who is asked for first by the next life may be another than whose number had come. */
+static void what_came_last_is_written_over_last(void **state)
+{
+    (void)state;
+    struct port_book *b = open_book(1);
+    came(b, port_book_ask(b, SPAN("job-1")), 40002, "call-a");
+    port_book_close(b);
+    b = open_book(2);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_not_equal(port_book_ask(b, SPAN("job-2")), 0);
+    assert_int_equal(port_book_find(b, SPAN("job-1"), call_of(b, "call-a")), 40002);
+    port_book_close(b);
+}
+
 static void keys_have_a_bound(void **state)
 {
     (void)state;
@@ -226,6 +240,7 @@ int main(void)
         CASE(what_came_is_found_by_the_next_life),
         CASE(what_was_asked_and_never_answered_is_counted),
         CASE(many_jobs_write_over_the_oldest_but_none_that_is_out),
+        CASE(what_came_last_is_written_over_last),
         CASE(keys_have_a_bound),
         CASE(the_range_is_what_was_seen),
         CASE(what_is_not_ours_is_made_anew),
