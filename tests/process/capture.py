@@ -27,7 +27,7 @@ sip.authorization.invalid or sip.Session-ID.sess_id.invalid or sdp.invalid_key_p
 sdp.invalid_line.missing_fields or sdp.invalid_line.extra_space or sdp.invalid_conversion or sdp.invalid_media_port or
 sdp.invalid_sample_rate or sdp.invalid_media_format or sdp.invalid_crypto_tag or sdp.invalid_crypto_mki_length or
 (udp and not sip and udp.length > 12) or (sip.continuation and (udp or tcp.completeness & 3))""".replace("\n", " ")
-FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "udp.dstport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "_ws.col.Info")
+FIELDS = ("frame.time_epoch", "udp.srcport", "tcp.srcport", "udp.dstport", "sip.Status-Code", "sip.CSeq", "sip.Call-ID", "_ws.expert.message", "tcp.stream", "_ws.col.Info")
 # A response copies Via, From, To and CSeq of the request (RFC 3261 §8.2.6.2). Of other methods than such words ("2 0") tshark reads no CSeq; a
 # number in From or To it reads as E.164 has it, "+" and digits, which is no matter of SIP.
 READABLE_CSEQ = re.compile(r"\d{1,10} [A-Z]{3,15}")
@@ -38,9 +38,13 @@ TO_OURSELVES = "Unrecognised SIP header (sentiric-asked-by)"
 
 class Fault:
     def __init__(self, line):
-        self.time, udp, tcp, to, self.status, self.cseq, self.call_id, self.experts, self.info = (line.split("\t") + [""] * len(FIELDS))[:len(FIELDS)]
+        self.time, udp, tcp, to, self.status, self.cseq, self.call_id, self.experts, self.stream, self.info = (line.split("\t") + [""] * len(FIELDS))[:len(FIELDS)]
         self.to_ourselves = to == udp != ""
         self.port = f"{udp or tcp} ({'UDP' if udp else 'TCP'})"
+
+    def stalls(self):
+        """Its stream had a side that took nothing: tshark then takes segments in the middle of a message for a beginning."""
+        return self.stream if "ZeroWindow" in self.info or "Window Full" in self.info else None
 
     def is_none(self):
         """It was the other one's fault, what our response had to repeat; or a header for nobody but us."""
@@ -62,7 +66,9 @@ def look_at(path, ports):
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", check=True)
     lines, _, table = r.stdout.partition("\n===")
     count = int(re.search(r"<>[^|]*\|\s*(\d+) \|", table)[1])
-    return count, [Fault(line) for line in lines.split("\n") if "\t" in line]
+    faults = [Fault(line) for line in lines.split("\n") if "\t" in line]
+    stalled = {fault.stalls() for fault in faults} - {None, ""}
+    return count, [fault for fault in faults if fault.stream not in stalled or "Continuation" not in fault.info]
 
 
 class Capture(threading.Thread):
