@@ -136,9 +136,9 @@ static void *sync_thread(void *arg)
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
+        clock_gettime(CLOCK_MONOTONIC, &at); /* the other may be set back, and is waited for */
         at.tv_sec += STORE_SYNC_EVERY_SEC;
-        if (pthread_cond_timedwait(&s->stop_cond, &s->lock, &at) == 0)
+        if (pthread_cond_clockwait(&s->stop_cond, &s->lock, CLOCK_MONOTONIC, &at) == 0)
             continue;
         pthread_mutex_unlock(&s->lock);
         take_snapshot(s);
@@ -242,8 +242,12 @@ static int own(struct store *s, const char *path, const char *boot, int64_t wait
     if (back_to != 0)
         log_ev(LOG_WARN, "the machine went down: the store is as it was when it was synced last", log_z("path", path),
                log_n("state", (int64_t)back_to));
-    bool died = store_snap_opening(&s->snap, true);
-    return rc == 0 && died && is_there(path) ? store_check(path, table_names, STORE_TABLES) : rc;
+    /* Who is killed while he looks was slow, and died of no page: the next one does not look again. */
+    bool died = store_snap_opening(&s->snap, false);
+    if (rc == 0 && died && is_there(path))
+        rc = store_check(path, table_names, STORE_TABLES);
+    (void)store_snap_opening(&s->snap, true);
+    return rc;
 }
 
 static const char *remedy_of(int rc)

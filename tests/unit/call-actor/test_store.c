@@ -8,10 +8,12 @@
 #include "tests/unit/call-actor/disk_kit.h"
 
 #include "call-actor/store.h"
+#include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/map.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -366,6 +368,101 @@ static void damaged_pages_are_found_by_the_start_after_the_one_that_died(void **
     assert_null(open_at(root, false, "boot-1"));
 }
 
+/* --- looking takes long, and whoever looks is killed --- */
+
+static int looks[2]; /* a pipe: somebody looks at pages, and gets no further */
+static bool is_slow;
+
+int __real_mdb_cursor_get(MDB_cursor *c, MDB_val *k, MDB_val *v, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *c, MDB_val *k, MDB_val *v, MDB_cursor_op op);
+int __wrap_mdb_cursor_get(MDB_cursor *c, MDB_val *k, MDB_val *v, MDB_cursor_op op)
+{
+    while (is_slow && syscall(SYS_write, looks[1], "x", 1) == 1)
+        (void)pause();
+    return __real_mdb_cursor_get(c, k, v, op);
+}
+
+static void die_opening(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)open_at(root, false, "boot-1");
+        _exit(1);
+    }
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void who_is_killed_while_he_looks_leaves_nobody_behind(void **state)
+{
+    (void)state;
+    char byte;
+    fill();
+    die_opening();
+    assert_int_equal(pipe(looks), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)setpgid(0, 0);
+        is_slow = true;
+        (void)open_at(root, false, "boot-1");
+        _exit(1);
+    }
+    (void)close(looks[1]);
+    assert_int_equal(read(looks[0], &byte, 1), 1);
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    struct store *s = open_at(root, false, "boot-1"); /* nobody has its lock */
+    (void)kill(-pid, SIGKILL);
+    assert_non_null(s);
+    assert_int_equal(state_of(s), done);
+    store_close(s);
+    (void)close(looks[0]);
+}
+
+/* --- clocks --- */
+
+static time_t ahead_s; /* the wall clock, of where it will be set back to */
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+    int rv = __real_clock_gettime(id, t);
+    if (id == CLOCK_REALTIME)
+        t->tv_sec += ahead_s;
+    return rv;
+}
+
+static uint64_t snapshot(void)
+{
+    static const uint64_t key[2] = {1, 2};
+    static char bytes[256 << 10];
+    char path[160];
+    (void)snprintf(path, sizeof path, "%.60s/shard0.mdb.snap", root);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    (void)close(fd);
+    assert_true(n > 0);
+    return map_siphash(key, span_of(bytes, (size_t)n));
+}
+
+/* By an hour, after the thread that syncs has looked at it. */
+static void a_clock_that_is_set_back_stops_no_sync(void **state)
+{
+    (void)state;
+    ahead_s = 3600;
+    struct store *s = open_at(root, false, "boot-1");
+    assert_non_null(s);
+    uint64_t before = snapshot();
+    one_commit(s);
+    int64_t until_ms = clock_mono_ms() + 10000;
+    while (snapshot() == before && clock_mono_ms() < until_ms)
+        (void)usleep(20000);
+    assert_true(snapshot() != before);
+    store_close(s);
+    ahead_s = 0;
+}
+
 static void two_cannot_have_it(void **state)
 {
     (void)state;
@@ -417,6 +514,8 @@ int main(void)
         CASE(a_file_that_is_no_store_is_refused),
         CASE(a_file_that_was_cut_off_is_refused),
         CASE(damaged_pages_are_found_by_the_start_after_the_one_that_died),
+        CASE(who_is_killed_while_he_looks_leaves_nobody_behind),
+        CASE(a_clock_that_is_set_back_stops_no_sync),
         CASE(two_cannot_have_it),
         CASE(the_setting_may_change),
         CASE(room_is_kept),
