@@ -9,6 +9,7 @@
  *   admit.c   may new calls come: what the edge is told
  *   recover.c after a restart of ours or of a neighbour
  *   stop.c    leaving
+ *   actor_request.c  requests that the edge has told
  *   actor_poison.c  messages that are set aside, as they kill
  *   actor_control.c  calls placed for the platform and operators
  *   actor_ctl.c  what operators ask
@@ -104,6 +105,14 @@ struct entry *actor_new_call(struct actor *a);
 /** The end of a client transaction without a response. */
 void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m);
 void actor_job_done(struct actor *a, const Plane__JobDone *m);
+
+/* actor_request.c */
+struct asked;
+struct cred;
+/** A request, its index looked at first. */
+void actor_on_request(struct actor *a, const Plane__RxRequest *rx);
+/** The same, decoded. told: credentials that were waited for, or NULL (gate_passes). */
+void actor_take_request(struct actor *a, const struct asked *q, const struct cred *told);
 
 /* actor_poison.c */
 /** A message that is set aside: its sender is told. */
