@@ -36,29 +36,29 @@ static void deliver_some(void)
         return;
     }
     for (unsigned n = which / 4 % 4 + 1; n > 0; n--)
-        (void)(which % 4 == 3 ? service_deliver_to_actor() : service_deliver_from_actor(which % 4));
+        (void)(which % 4 == 3 ? service_deliver_to_actor(0) : service_deliver_from_actor(0, which % 4));
 }
 
 static void let_time_pass(int64_t until)
 {
     for (;;) {
         int64_t next = timers_next(&service.edge_timers);
-        if (service.alive && timers_next(&virt.timers) < next)
-            next = timers_next(&virt.timers);
+        if (service.alive[0] && timers_next(&virt->timers) < next)
+            next = timers_next(&virt->timers);
         if (next > until)
             break;
-        virt.now.mono_ms = next > virt.now.mono_ms ? next : virt.now.mono_ms;
-        virt.now.wall_ms = VIRT_WALL_0 + virt.now.mono_ms;
-        service.edge.now = virt.now;
-        timers_run(&service.edge_timers, virt.now.mono_ms);
-        if (service.alive)
-            virt_run_timers();
-        if (virt.now.mono_ms >= service.full_until_ms)
+        virt_now.mono_ms = next > virt_now.mono_ms ? next : virt_now.mono_ms;
+        virt_now.wall_ms = VIRT_WALL_0 + virt_now.mono_ms;
+        service.edge.now = virt_now;
+        timers_run(&service.edge_timers, virt_now.mono_ms);
+        if (service.alive[0])
+            virt_run_timers(virt);
+        if (virt_now.mono_ms >= service.full_until_ms)
             service_all_up();
         service_deliver_all();
     }
-    virt.now.mono_ms = until;
-    virt.now.wall_ms = VIRT_WALL_0 + until;
+    virt_now.mono_ms = until;
+    virt_now.wall_ms = VIRT_WALL_0 + until;
 }
 
 /* --- what arrives --- */
@@ -72,7 +72,7 @@ void rx(struct span bytes, bool stranger)
     trace(stranger ? "stranger" : "peer", bytes);
     if (bytes.len > 0)
         memcpy(exact, bytes.p, bytes.len);
-    edge_rx(&service.edge, &from, span_of(exact, bytes.len), virt.now);
+    edge_rx(&service.edge, &from, span_of(exact, bytes.len), virt_now);
     free(exact);
 }
 
@@ -81,19 +81,19 @@ void rx(struct span bytes, bool stranger)
 static void job_ends(void)
 {
     unsigned at = take(), how = take();
-    virt_orch_ends(at, how < 128 ? VIRT_GOOD : (enum virt_outcome)(how % VIRT_OUTCOMES), &virt.link[TO_ORCH]);
+    virt_orch_ends(at, how < 128 ? VIRT_GOOD : (enum virt_outcome)(how % VIRT_OUTCOMES));
 }
 
 static void job_steps(void)
 {
     unsigned at = take();
-    virt_orch_steps(at, take(), &virt.link[TO_ORCH]);
+    virt_orch_steps(at, take());
 }
 
 static void event_settles(void)
 {
-    if (service.alive)
-        virt_pub_settles(take() % 4 != 1, &virt.link[TO_PUB]);
+    if (service.alive[0])
+        virt_pub_settles(take() % 4 != 1);
 }
 
 static void terminate(void)
@@ -106,18 +106,18 @@ static void terminate(void)
     m.call_id = call_id;
     m.reason = reason;
     m.asked_by = by;
-    if (!service.alive || !virt.link[TO_ORCH].up)
+    if (!service.alive[0] || !virt->link[TO_ORCH].up)
         return;
     struct virt_msg *v = virt_msg_new(PLANE_CALL_TERMINATE, &m.base);
-    virt_hear(&virt.link[TO_ORCH], v->type, span_of((const char *)v->body, v->len));
+    virt_hear(&virt->link[TO_ORCH], v->type, span_of((const char *)v->body, v->len));
     free(v);
-    virt_turn_end();
+    virt_turn_end(virt);
 }
 
 static void time_passes(void)
 {
     int64_t ms = take();
-    let_time_pass(virt.now.mono_ms + ms * (ms < 64 ? 1 : ms < 200 ? 20 : 200));
+    let_time_pass(virt_now.mono_ms + ms * (ms < 64 ? 1 : ms < 200 ? 20 : 200));
 }
 
 static void breakage(void)
@@ -128,29 +128,29 @@ static void breakage(void)
     trace("breakage", span_cstr(names[what % 8]));
     switch (what % 8) {
     case 0:
-        if (service.alive)
-            service_actor_dies(what / 8 % 2 == 0);
+        if (service.alive[0])
+            service_actor_dies(0, what / 8 % 2 == 0);
         break;
     case 1:
-        service_link_down(TO_EDGE);
+        service_link_down(0, TO_EDGE);
         service_edge_ends();
         service_edge_begins();
         service.edge_died = true;
         peers_note_edge_died();
         break;
     case 2:
-        service_link_down(what / 8 % VIRT_LINKS);
+        service_link_down(0, what / 8 % VIRT_LINKS);
         break;
     case 3:
-        virt.link[what / 8 % VIRT_LINKS].full = service.alive;
-        service.full_until_ms = virt.now.mono_ms + FULL_MS;
+        virt->link[what / 8 % VIRT_LINKS].full = service.alive[0];
+        service.full_until_ms = virt_now.mono_ms + FULL_MS;
         break;
     case 4:
         service.edge_full = true;
-        service.full_until_ms = virt.now.mono_ms + FULL_MS;
+        service.full_until_ms = virt_now.mono_ms + FULL_MS;
         break;
     case 5:
-        service_tell_dependencies("connecting");
+        service_tell_dependencies(0, "connecting");
         break;
     default:
         service_all_up();
@@ -162,51 +162,51 @@ static void check(void)
     /* an INVITE may ring RING_MAX callees, each with INVITE and BYE */
     FUZZ_ASSERT(txn_index_count(&service.edge.index) <= 2 * peers_branches() * (1 + RING_MAX) + OPS_MAX);
     FUZZ_ASSERT(service.edge_timers.count <= txn_index_count(&service.edge.index) * TXN_SLOTS + 8);
-    if (!service.alive)
+    if (!service.alive[0])
         return;
-    const struct actor *a = virt.state;
-    FUZZ_ASSERT(virt.timers.count <=
+    const struct actor *a = virt->state;
+    FUZZ_ASSERT(virt->timers.count <=
                 calls_count(&a->calls) * (CALL_TIMERS + RING_MAX) + 8); /* those of look-ups, too */
-    FUZZ_ASSERT(a->live_cnt <= calls_count(&a->calls) && outbox_count(a->outbox) == virt_store_rows(STORE_OUTBOX));
+    FUZZ_ASSERT(a->live_cnt <= calls_count(&a->calls) && outbox_count(a->outbox) == virt_store_rows(0, STORE_OUTBOX));
 }
 
 static bool is_over(void)
 {
-    const struct actor *a = virt.state;
+    const struct actor *a = virt->state;
     return calls_count(&a->calls) == 0 && outbox_count(a->outbox) == 0 && txn_index_count(&service.edge.index) == 0;
 }
 
 static void hang_up_all(void)
 {
-    struct actor *a = virt.state;
+    struct actor *a = virt->state;
     for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next) {
         struct entry *e = LIST_ENTRY(n, struct entry, all);
         if (call_is_live(e->call))
             actor_step(a, e, &(struct call_input){.type = CALL_IN_TERMINATE, .reason = "x", .asked_by = "y"});
     }
-    virt_turn_end();
+    virt_turn_end(virt);
 }
 
 /* Everybody does what they owe. */
 static void finish(void)
 {
-    int64_t by = virt.now.mono_ms + OVER_MS;
+    int64_t by = virt_now.mono_ms + OVER_MS;
     do {
         service_all_up();
         service_deliver_all();
         while (virt_orch_open() > 0) {
-            virt_orch_ends(0, VIRT_GOOD, &virt.link[TO_ORCH]);
+            virt_orch_ends(0, VIRT_GOOD);
             service_deliver_all();
         }
         while (virt_pub_open() > 0) {
-            virt_pub_settles(true, &virt.link[TO_PUB]);
+            virt_pub_settles(true);
             service_deliver_all();
         }
         hang_up_all();
-        let_time_pass(virt.now.mono_ms + 2000);
-    } while (!is_over() && virt.now.mono_ms < by);
+        let_time_pass(virt_now.mono_ms + 2000);
+    } while (!is_over() && virt_now.mono_ms < by);
     FUZZ_ASSERT(is_over());
-    FUZZ_ASSERT(virt_store_rows(STORE_CALLS) == 0 && virt_store_rows(STORE_OUTBOX) == 0);
+    FUZZ_ASSERT(virt_store_rows(0, STORE_CALLS) == 0 && virt_store_rows(0, STORE_OUTBOX) == 0);
     FUZZ_ASSERT(service.edge.kept_bytes == 0 && service.edge.waiting_cnt == 0 && service.edge.hops.count == 0);
     virt_backends_check_over();
 }
@@ -220,12 +220,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                         peers_raw,        peers_callee_says, peers_callee_says, peers_callee_answers,
                                         peers_callee_asks};
     log_set_level(LOG_ERROR);
-    memset(&service, 0, sizeof(service));
+    service_init();
     service.said = on_said;
-    list_init(&service.to_actor);
     script = fuzz_span(data, size);
     peers_begin();
-    virt.now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
+    virt_now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
     virt_store_wipe();
     virt_backends_begin();
     service_edge_begins();
@@ -238,9 +237,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check();
     }
     finish();
-    service_actor_dies(false);
+    service_actor_dies(0, false);
     service_edge_ends();
-    virt_list_free(&service.to_actor);
+    virt_list_free(&service.to_actor[0]);
     virt_store_wipe();
     return 0;
 }

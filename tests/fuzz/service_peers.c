@@ -68,7 +68,7 @@ void trace(const char *who, struct span bytes)
     if (getenv("FUZZ_TRACE") == NULL)
         return;
     size_t end = memmem(bytes.p, bytes.len, "branch=", 7) == NULL ? bytes.len : span_find(bytes, ';') + 32;
-    fprintf(stderr, "%8" PRId64 " ms %s: ", virt.now.mono_ms, who);
+    fprintf(stderr, "%8" PRId64 " ms %s: ", virt_now.mono_ms, who);
     for (size_t i = 0; i < bytes.len && i < end + 20; i++)
         fputc(bytes.p[i] == '\n' ? '|' : bytes.p[i] >= ' ' ? bytes.p[i] : '.', stderr);
     fputc('\n', stderr);
@@ -149,9 +149,9 @@ static void see_response(const struct sip_msg *m, bool may_refuse)
     if (w.final[branch][cancel].status == m->status)
         return;
     FUZZ_ASSERT(w.final[branch][cancel].status == 0 ||
-                virt.now.mono_ms - w.final[branch][cancel].at_ms >= ANSWER_KEPT_MS);
+                virt_now.mono_ms - w.final[branch][cancel].at_ms >= ANSWER_KEPT_MS);
     w.final[branch][cancel].status = m->status;
-    w.final[branch][cancel].at_ms = virt.now.mono_ms;
+    w.final[branch][cancel].at_ms = virt_now.mono_ms;
 }
 
 void peers_hear(struct span bytes, bool may_refuse)

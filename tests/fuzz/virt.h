@@ -3,8 +3,8 @@
  * bus.h, worker.h and store.h that call-actor uses are defined in virt_rt.c and virt_store.c and stand in for the real
  * ones when the fuzzer is linked.
  *
- * One worker at a time. Everything it says waits until the end of its turn, when its hooks have run: a kill before that
- * loses what was said and what was not committed, as the real one does.
+ * One worker a shard, all at the same time of day. Everything one says waits until the end of its turn, when its hooks
+ * have run: a kill before that loses what was said and what was not committed, as the real one does.
  */
 #ifndef TESTS_FUZZ_VIRT_H
 #define TESTS_FUZZ_VIRT_H
@@ -23,7 +23,10 @@ struct virt_msg {
     uint8_t body[];
 };
 
+struct virt;
+
 struct bus_link {
+    struct virt *of;
     struct bus_link_args args;
     Plane__Hello hello; /* of the peer */
     bool up, ever_up;
@@ -34,9 +37,10 @@ struct bus_link {
 };
 
 #define VIRT_LINKS 3
+#define VIRT_SHARDS_MAX 4
 
+/* The worker of one shard. */
 struct virt {
-    struct now now;
     struct timers timers; /* of the worker */
     struct bus_link link[VIRT_LINKS];
     size_t link_cnt;
@@ -45,17 +49,22 @@ struct virt {
     void *hook_user;
 };
 
-extern struct virt virt;
+extern struct virt virt[VIRT_SHARDS_MAX];
+extern struct now virt_now; /* of all of them; kept by the caller */
 
-/** now: kept by the caller in virt.now. Begins a worker's life: no links, no timers. */
-void virt_begin(void);
+/** How many shards the settings name: 1 unless it is said before the first worker begins. */
+void virt_set_shards(unsigned cnt);
+unsigned virt_shards(void);
+unsigned virt_shard_of(const struct virt *v);
+/** Begins a worker's life: no links, no timers. */
+void virt_begin(struct virt *v);
 /** kill -9: what was said and not committed is gone; links and timers too. What left already stays on the wire of
  * `keep` (VIRT_LINKS lists, initialised here). */
-void virt_kill(struct list keep[VIRT_LINKS]);
+void virt_kill(struct virt *v, struct list keep[VIRT_LINKS]);
 /** Runs the hooks; then what was said leaves. */
-void virt_turn_end(void);
-/** Fires what is due at virt.now, a turn each. */
-void virt_run_timers(void);
+void virt_turn_end(struct virt *v);
+/** Fires what is due at virt_now, a turn each. */
+void virt_run_timers(struct virt *v);
 /** The peer came (with a new epoch) or went. A turn each. */
 void virt_link_up(struct bus_link *k);
 void virt_link_down(struct bus_link *k);
@@ -67,11 +76,11 @@ struct virt_msg *virt_msg_new(uint16_t type, const ProtobufCMessage *m);
 ProtobufCMessage *virt_msg_decode(uint16_t type, struct span body);
 void virt_list_free(struct list *l);
 
-/* The store. It outlives the worker. */
+/* The stores, one a shard. They outlive the workers. */
 void virt_store_wipe(void);
-size_t virt_store_rows(enum store_table t);
+size_t virt_store_rows(unsigned shard, enum store_table t);
 /** Nothing is open. */
-bool virt_store_is_committed(void);
-void virt_store_roll_back(void);
+bool virt_store_is_committed(unsigned shard);
+void virt_store_roll_back(unsigned shard);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tests/fuzz/virt_backends.h"
 
+#include "common/base/id.h"
 #include "tests/fuzz/fuzz.h"
 
 #define JOBS_MAX 512
@@ -9,6 +10,7 @@
 #define PORT_0 20000u
 
 struct job {
+    struct bus_link *of; /* the actor that asks */
     char id[ID_BYTES_MAX];
     size_t id_len;
     Plane__RunJob__Kind kind;
@@ -19,12 +21,14 @@ struct job {
 
 /* What was told of one call. */
 struct story {
+    const struct virt *of;
     uint64_t key;
     bool started, answered, ended;
     bool kept; /* the broker has the end of it */
 };
 
 struct event {
+    struct bus_link *of;
     uint64_t seq;
     struct story *ends; /* NULL: it is not the last of its call */
 };
@@ -52,15 +56,15 @@ static void tell(struct bus_link *to, uint16_t type, const ProtobufCMessage *m)
     struct virt_msg *v = virt_msg_new(type, m);
     virt_hear(to, type, span_of((const char *)v->body, v->len));
     free(v);
-    virt_turn_end();
+    virt_turn_end(to->of);
 }
 
 /* --- jobs --- */
 
-static struct job *job_by_id(ProtobufCBinaryData id)
+static struct job *job_by_id(const struct bus_link *of, ProtobufCBinaryData id)
 {
     for (size_t i = 0; i < b.jobs; i++) {
-        if (b.job[i].id_len == id.len && memcmp(b.job[i].id, id.data, id.len) == 0)
+        if (b.job[i].of == of && b.job[i].id_len == id.len && memcmp(b.job[i].id, id.data, id.len) == 0)
             return &b.job[i];
     }
     return NULL;
@@ -87,7 +91,7 @@ size_t virt_orch_open(void)
     return n;
 }
 
-static void tell_done(struct job *j, struct bus_link *to)
+static void tell_done(struct job *j)
 {
     Plane__JobDone done = PLANE__JOB_DONE__INIT;
     Plane__Plan plan = PLANE__PLAN__INIT;
@@ -100,30 +104,48 @@ static void tell_done(struct job *j, struct bus_link *to)
         done.plan = j->result == PLANE__JOB_DONE__RESULT__OK ? &plan : NULL;
         done.rtp_port = j->port;
     }
-    tell(to, PLANE_ORCH_JOB_DONE, &done.base);
+    tell(j->of, PLANE_ORCH_JOB_DONE, &done.base);
 }
 
-static void run(const Plane__RunJob *m, struct bus_link *to)
+static void run(const Plane__RunJob *m, struct bus_link *of)
 {
-    struct job *j = job_by_id(m->id);
+    struct job *j = job_by_id(of, m->id);
     if (j != NULL && j->over) {
-        tell_done(j, to);
+        tell_done(j);
         return;
     }
     if (j != NULL)
         return;
     FUZZ_ASSERT(b.jobs < JOBS_MAX && m->id.len <= ID_BYTES_MAX);
     j = &b.job[b.jobs++];
-    *j = (struct job){.id_len = m->id.len, .kind = m->kind, .port = m->rtp_port};
+    *j = (struct job){.of = of, .id_len = m->id.len, .kind = m->kind, .port = m->rtp_port};
     memcpy(j->id, m->id.data, m->id.len);
 }
 
-void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *to)
+/* One shard asks another: passed on, nothing is kept. Links are in the same place at each. */
+static struct bus_link *same_link_of(const struct bus_link *k, unsigned shard)
+{
+    return &virt[shard].link[k - k->of->link];
+}
+
+static void pass_where(const Plane__Where *m, const struct bus_link *from)
+{
+    Plane__Where pass = *m;
+    pass.asker = virt_shard_of(from->of);
+    tell(same_link_of(from, id_shard_of_user(span_cstr(m->user), virt_shards())), PLANE_CALL_WHERE, &pass.base);
+}
+
+void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *from)
 {
     if (type == PLANE_ORCH_RUN_JOB) {
-        run((const void *)m, to);
+        run((const void *)m, from);
+    } else if (type == PLANE_ORCH_PASS_WHERE) {
+        pass_where((const void *)m, from);
+    } else if (type == PLANE_CALL_WHEREABOUTS) {
+        const Plane__Whereabouts *told = (const void *)m;
+        tell(same_link_of(from, told->asker), PLANE_ORCH_WHEREABOUTS, m);
     } else if (type == PLANE_ORCH_CANCEL_JOB) {
-        struct job *j = job_by_id(((const Plane__CancelJob *)(const void *)m)->id);
+        struct job *j = job_by_id(from, ((const Plane__CancelJob *)(const void *)m)->id);
         if (j != NULL)
             j->cancelled = true;
     }
@@ -171,7 +193,7 @@ void virt_orch_dies(void)
     }
 }
 
-void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to)
+void virt_orch_ends(size_t at, enum virt_outcome how)
 {
     struct job *j = open_job(at);
     if (j == NULL)
@@ -187,10 +209,10 @@ void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to)
     struct job told = *j;
     if (!j->over)
         forget(j);
-    tell_done(&told, to);
+    tell_done(&told);
 }
 
-void virt_orch_steps(size_t at, unsigned step, struct bus_link *to)
+void virt_orch_steps(size_t at, unsigned step)
 {
     static const char *const steps[] = {"user", "dialplan", "media", ""};
     static char outcome[] = "started";
@@ -201,19 +223,19 @@ void virt_orch_steps(size_t at, unsigned step, struct bus_link *to)
     m.id = (ProtobufCBinaryData){.len = j->id_len, .data = (uint8_t *)(uintptr_t)j->id};
     m.step = (char *)(uintptr_t)steps[step % 4];
     m.outcome = outcome;
-    tell(to, PLANE_ORCH_JOB_STEP, &m.base);
+    tell(j->of, PLANE_ORCH_JOB_STEP, &m.base);
 }
 
 /* --- events --- */
 
-static struct story *story_of(uint64_t key)
+static struct story *story_of(const struct virt *of, uint64_t key)
 {
     for (size_t i = 0; i < b.stories; i++) {
-        if (b.story[i].key == key)
+        if (b.story[i].of == of && b.story[i].key == key)
             return &b.story[i];
     }
     FUZZ_ASSERT(b.stories < STORIES_MAX);
-    b.story[b.stories] = (struct story){.key = key};
+    b.story[b.stories] = (struct story){.of = of, .key = key};
     return &b.story[b.stories++];
 }
 
@@ -225,9 +247,9 @@ static uint64_t key_of(const char *message_id)
     return strtoull(first + 1, NULL, 16);
 }
 
-void virt_pub_hears(const Plane__Event *ev)
+void virt_pub_hears(const Plane__Event *ev, struct bus_link *from)
 {
-    struct story *s = story_of(key_of(ev->message_id));
+    struct story *s = story_of(from->of, key_of(ev->message_id));
     if (strcmp(ev->routing_key, "call.started") == 0) {
         FUZZ_ASSERT(!s->answered && !s->ended);
         s->started = true;
@@ -241,7 +263,8 @@ void virt_pub_hears(const Plane__Event *ev)
         s->ended = true;
     }
     FUZZ_ASSERT(b.events < EVENTS_MAX);
-    b.event[b.events++] = (struct event){.seq = ev->seq, .ends = strcmp(ev->routing_key, "call.ended") == 0 ? s : NULL};
+    b.event[b.events++] =
+        (struct event){.of = from, .seq = ev->seq, .ends = strcmp(ev->routing_key, "call.ended") == 0 ? s : NULL};
 }
 
 size_t virt_pub_open(void)
@@ -249,11 +272,12 @@ size_t virt_pub_open(void)
     return b.events;
 }
 
-void virt_pub_settles(bool confirm, struct bus_link *to)
+void virt_pub_settles(bool confirm)
 {
     if (b.events == 0)
         return;
     uint64_t seq = b.event[0].seq;
+    struct bus_link *to = b.event[0].of;
     if (confirm && b.event[0].ends != NULL)
         b.event[0].ends->kept = true;
     memmove(b.event, b.event + 1, --b.events * sizeof(b.event[0]));
@@ -269,9 +293,14 @@ void virt_pub_settles(bool confirm, struct bus_link *to)
     }
 }
 
-void virt_pub_forgets(void)
+void virt_pub_forgets(const struct bus_link *link)
 {
-    b.events = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < b.events; i++) {
+        if (b.event[i].of != link)
+            b.event[left++] = b.event[i];
+    }
+    b.events = left;
 }
 
 size_t virt_pub_answered(void)

@@ -20,23 +20,24 @@ enum virt_outcome {
 
 void virt_backends_begin(void);
 
-/** The orchestrator hears RUN_JOB and CANCEL_JOB. A job it knows is not done twice: it is answered again. */
-void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *to);
+/** The orchestrator hears RUN_JOB and CANCEL_JOB, and what shards ask one another. A job it knows is not done twice: it
+ * is answered again. */
+void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *from);
 size_t virt_orch_open(void);
-/** Ends the open job at this place (modulo how many there are) and tells the actor, if it is there. */
-void virt_orch_ends(size_t at, enum virt_outcome how, struct bus_link *to);
+/** Ends the open job at this place (modulo how many there are) and tells its actor, if it is there. */
+void virt_orch_ends(size_t at, enum virt_outcome how);
 /** The orchestrator is gone with the jobs that are not over. */
 void virt_orch_dies(void);
 /** … only says how far it is. */
-void virt_orch_steps(size_t at, unsigned step, struct bus_link *to);
+void virt_orch_steps(size_t at, unsigned step);
 
 /** The publisher hears an event, and checks its place in its call's story. */
-void virt_pub_hears(const Plane__Event *ev);
+void virt_pub_hears(const Plane__Event *ev, struct bus_link *from);
 size_t virt_pub_open(void);
 /** The broker has the oldest unconfirmed event, or gives it back. */
-void virt_pub_settles(bool confirm, struct bus_link *to);
+void virt_pub_settles(bool confirm);
 /** The link is gone: what is not confirmed is forgotten, the actor will say it again. */
-void virt_pub_forgets(void);
+void virt_pub_forgets(const struct bus_link *link);
 
 /** Calls told as answered. */
 size_t virt_pub_answered(void);

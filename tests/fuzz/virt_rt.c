@@ -2,7 +2,25 @@
 
 #include "tests/fuzz/fuzz.h"
 
-struct virt virt;
+struct virt virt[VIRT_SHARDS_MAX];
+struct now virt_now;
+static unsigned shards = 1;
+
+void virt_set_shards(unsigned cnt)
+{
+    FUZZ_ASSERT(cnt >= 1 && cnt <= VIRT_SHARDS_MAX);
+    shards = cnt;
+}
+
+unsigned virt_shards(void)
+{
+    return shards;
+}
+
+unsigned virt_shard_of(const struct virt *v)
+{
+    return (unsigned)(v - virt);
+}
 
 /* --- messages --- */
 
@@ -40,53 +58,51 @@ void virt_list_free(struct list *l)
 
 /* --- a worker's life --- */
 
-void virt_begin(void)
+void virt_begin(struct virt *v)
 {
-    struct now now = virt.now;
-    memset(&virt, 0, sizeof(virt));
-    virt.now = now;
-    timers_init(&virt.timers);
+    memset(v, 0, sizeof(*v));
+    timers_init(&v->timers);
 }
 
-void virt_kill(struct list keep[VIRT_LINKS])
+void virt_kill(struct virt *v, struct list keep[VIRT_LINKS])
 {
-    virt_store_roll_back();
+    virt_store_roll_back(virt_shard_of(v));
     for (size_t i = 0; i < VIRT_LINKS; i++) {
         struct list *n;
         list_init(&keep[i]);
-        if (i >= virt.link_cnt)
+        if (i >= v->link_cnt)
             continue;
-        while ((n = list_first(&virt.link[i].wire)) != NULL) {
+        while ((n = list_first(&v->link[i].wire)) != NULL) {
             list_remove(n);
             list_append(&keep[i], n);
         }
-        virt_list_free(&virt.link[i].said);
+        virt_list_free(&v->link[i].said);
     }
-    while (virt.timers.count > 0)
-        timer_cancel(&virt.timers, virt.timers.heap[0]);
-    timers_fini(&virt.timers);
+    while (v->timers.count > 0)
+        timer_cancel(&v->timers, v->timers.heap[0]);
+    timers_fini(&v->timers);
 }
 
-void virt_turn_end(void)
+void virt_turn_end(struct virt *v)
 {
-    virt.hook(virt.hook_user);
-    FUZZ_ASSERT(virt_store_is_committed()); /* commit before speak */
-    for (size_t i = 0; i < virt.link_cnt; i++) {
+    v->hook(v->hook_user);
+    FUZZ_ASSERT(virt_store_is_committed(virt_shard_of(v))); /* commit before speak */
+    for (size_t i = 0; i < v->link_cnt; i++) {
         struct list *n;
-        while ((n = list_first(&virt.link[i].said)) != NULL) {
+        while ((n = list_first(&v->link[i].said)) != NULL) {
             list_remove(n);
-            list_append(&virt.link[i].wire, n);
+            list_append(&v->link[i].wire, n);
         }
     }
 }
 
-void virt_run_timers(void)
+void virt_run_timers(struct virt *v)
 {
-    while (timers_next(&virt.timers) <= virt.now.mono_ms) {
-        struct timer *t = virt.timers.heap[0];
-        timer_cancel(&virt.timers, t);
-        t->fire(t, virt.now.mono_ms);
-        virt_turn_end();
+    while (timers_next(&v->timers) <= virt_now.mono_ms) {
+        struct timer *t = v->timers.heap[0];
+        timer_cancel(&v->timers, t);
+        t->fire(t, virt_now.mono_ms);
+        virt_turn_end(v);
     }
 }
 
@@ -96,17 +112,17 @@ void virt_link_up(struct bus_link *k)
     k->up = k->ever_up = true;
     plane__hello__init(&k->hello);
     k->args.on_up(k, &k->hello, fresh);
-    virt_turn_end();
+    virt_turn_end(k->of);
 }
 
 void virt_link_down(struct bus_link *k)
 {
     k->up = false;
-    k->down_since = virt.now.mono_ms;
+    k->down_since = virt_now.mono_ms;
     virt_list_free(&k->said);
     if (k->args.on_down != NULL)
         k->args.on_down(k);
-    virt_turn_end();
+    virt_turn_end(k->of);
 }
 
 void virt_hear(struct bus_link *k, uint16_t type, struct span body)
@@ -119,46 +135,51 @@ void virt_hear(struct bus_link *k, uint16_t type, struct span body)
 
 /* --- loop.h --- */
 
+/* A worker's loop, its bus and itself are the same here. */
+static struct virt *virt_of_loop(struct loop *l)
+{
+    return (struct virt *)(void *)l;
+}
+
 struct now loop_now(const struct loop *l)
 {
     (void)l;
-    return virt.now;
+    return virt_now;
 }
 
 void loop_timer_at(struct loop *l, struct timer *t, int64_t at_mono_ms)
 {
-    (void)l;
-    FUZZ_ASSERT(timer_set(&virt.timers, t, at_mono_ms) == 0);
+    FUZZ_ASSERT(timer_set(&virt_of_loop(l)->timers, t, at_mono_ms) == 0);
 }
 
 void loop_timer_in(struct loop *l, struct timer *t, int64_t after_ms)
 {
-    loop_timer_at(l, t, virt.now.mono_ms + after_ms);
+    loop_timer_at(l, t, virt_now.mono_ms + after_ms);
 }
 
 void loop_timer_cancel(struct loop *l, struct timer *t)
 {
-    (void)l;
-    timer_cancel(&virt.timers, t);
+    timer_cancel(&virt_of_loop(l)->timers, t);
 }
 
 void loop_at_turn_end(struct loop *l, loop_hook_fn *fn, void *user)
 {
-    (void)l;
-    FUZZ_ASSERT(virt.hook == NULL);
-    virt.hook = fn;
-    virt.hook_user = user;
+    struct virt *v = virt_of_loop(l);
+    FUZZ_ASSERT(v->hook == NULL);
+    v->hook = fn;
+    v->hook_user = user;
 }
 
 /* --- bus.h --- */
 
 struct bus_link *bus_link_open(struct bus *b, const struct bus_link_args *args)
 {
-    (void)b;
-    FUZZ_ASSERT(virt.link_cnt < VIRT_LINKS);
-    struct bus_link *k = &virt.link[virt.link_cnt++];
+    struct virt *v = (struct virt *)(void *)b;
+    FUZZ_ASSERT(v->link_cnt < VIRT_LINKS);
+    struct bus_link *k = &v->link[v->link_cnt++];
+    k->of = v;
     k->args = *args;
-    k->down_since = virt.now.mono_ms;
+    k->down_since = virt_now.mono_ms;
     list_init(&k->said);
     list_init(&k->wire);
     return k;
@@ -211,6 +232,7 @@ static struct conf *conf_once(void)
 {
     static struct conf conf;
     static bool loaded;
+    static char actors[64];
     static const char *const env[] = {"SIP_SIGNALING_SERVICE_PUBLIC_IP=192.0.2.1",
                                       "SIP_SIGNALING_SERVICE_CERT_PATH=/c",
                                       "SIP_SIGNALING_SERVICE_KEY_PATH=/k",
@@ -219,10 +241,12 @@ static struct conf *conf_once(void)
                                       "DIALPLAN_SERVICE_TARGET_GRPC_URL=h:2",
                                       "MEDIA_SERVICE_TARGET_GRPC_URL=h:3",
                                       "RABBITMQ_URL=amqp://h",
+                                      actors,
                                       NULL};
     struct buf err;
     if (loaded)
         return &conf;
+    (void)snprintf(actors, sizeof(actors), "SIP_SIGNALING_SERVICE_CALL_ACTORS=%u", shards);
     buf_init(&err, 65536);
     conf_init(&conf);
     if (conf_load(&conf, NULL, (char *const *)(uintptr_t)env, &err) != 0)
@@ -251,20 +275,17 @@ const struct conf *worker_conf(struct worker *w)
 
 uint32_t worker_instance(struct worker *w)
 {
-    (void)w;
-    return 0;
+    return virt_shard_of((struct virt *)(void *)w);
 }
 
 void *worker_state(struct worker *w)
 {
-    (void)w;
-    return virt.state;
+    return ((struct virt *)(void *)w)->state;
 }
 
 void worker_set_state(struct worker *w, void *state)
 {
-    (void)w;
-    virt.state = state;
+    ((struct virt *)(void *)w)->state = state;
 }
 
 void worker_exit(struct worker *w, int code)

@@ -18,7 +18,7 @@ struct store {
     size_t undo_cnt;
 };
 
-static struct store store;
+static struct store stores[VIRT_SHARDS_MAX];
 
 static char *bytes_dup(struct span s)
 {
@@ -30,51 +30,50 @@ static char *bytes_dup(struct span s)
 }
 
 /* The place of the first row with this key or a greater one. */
-static size_t place(enum store_table t, uint64_t key)
+static size_t place(const struct store *s, enum store_table t, uint64_t key)
 {
     size_t at = 0;
-    while (at < store.cnt[t] && store.row[t][at].key < key)
+    while (at < s->cnt[t] && s->row[t][at].key < key)
         at++;
     return at;
 }
 
-static bool is_at(enum store_table t, size_t at, uint64_t key)
+static bool is_at(const struct store *s, enum store_table t, size_t at, uint64_t key)
 {
-    return at < store.cnt[t] && store.row[t][at].key == key;
+    return at < s->cnt[t] && s->row[t][at].key == key;
 }
 
 /* Takes the row out and remembers it. */
-static void take_out(enum store_table t, uint64_t key)
+static void take_out(struct store *s, enum store_table t, uint64_t key)
 {
-    size_t at = place(t, key);
-    FUZZ_ASSERT(store.undo_cnt < ROWS_MAX);
-    struct row *u = &store.undo[store.undo_cnt++];
+    size_t at = place(s, t, key);
+    FUZZ_ASSERT(s->undo_cnt < ROWS_MAX);
+    struct row *u = &s->undo[s->undo_cnt++];
     *u = (struct row){.table = t, .key = key};
-    if (!is_at(t, at, key))
+    if (!is_at(s, t, at, key))
         return;
-    u->p = store.row[t][at].p;
-    u->len = store.row[t][at].len;
-    memmove(&store.row[t][at], &store.row[t][at + 1], (store.cnt[t] - at - 1) * sizeof(struct row));
-    store.cnt[t]--;
+    u->p = s->row[t][at].p;
+    u->len = s->row[t][at].len;
+    memmove(&s->row[t][at], &s->row[t][at + 1], (s->cnt[t] - at - 1) * sizeof(struct row));
+    s->cnt[t]--;
 }
 
-static void put_in(enum store_table t, uint64_t key, char *p, size_t len)
+static void put_in(struct store *s, enum store_table t, uint64_t key, char *p, size_t len)
 {
-    size_t at = place(t, key);
-    FUZZ_ASSERT(store.cnt[t] < ROWS_MAX && !is_at(t, at, key));
-    memmove(&store.row[t][at + 1], &store.row[t][at], (store.cnt[t] - at) * sizeof(struct row));
-    store.row[t][at] = (struct row){.table = t, .key = key, .p = p, .len = len};
-    store.cnt[t]++;
+    size_t at = place(s, t, key);
+    FUZZ_ASSERT(s->cnt[t] < ROWS_MAX && !is_at(s, t, at, key));
+    memmove(&s->row[t][at + 1], &s->row[t][at], (s->cnt[t] - at) * sizeof(struct row));
+    s->row[t][at] = (struct row){.table = t, .key = key, .p = p, .len = len};
+    s->cnt[t]++;
 }
 
 struct store *store_open(const struct store_args *args)
 {
-    (void)args;
-    FUZZ_ASSERT(store.undo_cnt == 0);
-    return &store;
+    FUZZ_ASSERT(args->shard < VIRT_SHARDS_MAX && stores[args->shard].undo_cnt == 0);
+    return &stores[args->shard];
 }
 
-/* There is one shard, now and before. */
+/* There were never more shards than now. */
 bool store_open_other(const char *dir, uint32_t shard, struct store **out)
 {
     (void)dir;
@@ -95,15 +94,13 @@ void store_close(struct store *s)
 
 void store_put(struct store *s, enum store_table t, uint64_t key, struct span value)
 {
-    (void)s;
-    take_out(t, key);
-    put_in(t, key, bytes_dup(value), value.len);
+    take_out(s, t, key);
+    put_in(s, t, key, bytes_dup(value), value.len);
 }
 
 void store_del(struct store *s, enum store_table t, uint64_t key)
 {
-    (void)s;
-    take_out(t, key);
+    take_out(s, t, key);
 }
 
 void store_commit(struct store *s)
@@ -115,8 +112,8 @@ void store_commit(struct store *s)
 
 struct span store_get(struct store *s, enum store_table t, uint64_t key)
 {
-    size_t at = place(t, key);
-    return is_at(t, at, key) ? span_of(s->row[t][at].p, s->row[t][at].len) : (struct span){NULL, 0};
+    size_t at = place(s, t, key);
+    return is_at(s, t, at, key) ? span_of(s->row[t][at].p, s->row[t][at].len) : (struct span){NULL, 0};
 }
 
 struct store_use store_use(struct store *s)
@@ -149,38 +146,44 @@ void store_opened(struct store *s)
     (void)s;
 }
 
-bool virt_store_is_committed(void)
+bool virt_store_is_committed(unsigned shard)
 {
-    return store.undo_cnt == 0;
+    return stores[shard].undo_cnt == 0;
 }
 
-void virt_store_roll_back(void)
+void virt_store_roll_back(unsigned shard)
 {
-    while (store.undo_cnt > 0) {
-        struct row u = store.undo[--store.undo_cnt];
-        size_t at = place(u.table, u.key);
-        if (is_at(u.table, at, u.key)) {
-            free(store.row[u.table][at].p);
-            memmove(&store.row[u.table][at], &store.row[u.table][at + 1],
-                    (store.cnt[u.table] - at - 1) * sizeof(struct row));
-            store.cnt[u.table]--;
+    struct store *s = &stores[shard];
+    while (s->undo_cnt > 0) {
+        struct row u = s->undo[--s->undo_cnt];
+        size_t at = place(s, u.table, u.key);
+        if (is_at(s, u.table, at, u.key)) {
+            free(s->row[u.table][at].p);
+            memmove(&s->row[u.table][at], &s->row[u.table][at + 1], (s->cnt[u.table] - at - 1) * sizeof(struct row));
+            s->cnt[u.table]--;
         }
         if (u.p != NULL)
-            put_in(u.table, u.key, u.p, u.len);
+            put_in(s, u.table, u.key, u.p, u.len);
+    }
+}
+
+static void wipe(struct store *s)
+{
+    store_commit(s);
+    for (int t = 0; t < STORE_TABLES; t++) {
+        for (size_t i = 0; i < s->cnt[t]; i++)
+            free(s->row[t][i].p);
+        s->cnt[t] = 0;
     }
 }
 
 void virt_store_wipe(void)
 {
-    store_commit(&store);
-    for (int t = 0; t < STORE_TABLES; t++) {
-        for (size_t i = 0; i < store.cnt[t]; i++)
-            free(store.row[t][i].p);
-        store.cnt[t] = 0;
-    }
+    for (unsigned i = 0; i < VIRT_SHARDS_MAX; i++)
+        wipe(&stores[i]);
 }
 
-size_t virt_store_rows(enum store_table t)
+size_t virt_store_rows(unsigned shard, enum store_table t)
 {
-    return store.cnt[t];
+    return stores[shard].cnt[t];
 }

@@ -58,7 +58,7 @@ static struct out *new_out(struct party *p)
         if (o->used && (o->final == 0 || o == p->invite))
             continue;
         say_stop(o);
-        *o = (struct out){.party = p, .used = true, .wait_ms = T1_MS, .born_ms = virt.now.mono_ms};
+        *o = (struct out){.party = p, .used = true, .wait_ms = T1_MS, .born_ms = virt_now.mono_ms};
         timer_init(&o->timer, on_out, o);
         return o;
     }
@@ -82,7 +82,7 @@ static void write_request(struct out *o, const char *method, const char *uri, co
 
 static void send_out(struct out *o, int64_t patience_ms)
 {
-    o->until_ms = virt.now.mono_ms + patience_ms;
+    o->until_ms = virt_now.mono_ms + patience_ms;
     net_send(span_of(o->text, o->len), true);
     storm_timer_in(&o->timer, o->wait_ms);
 }

@@ -86,7 +86,7 @@ void storm_trace(const char *who, struct span bytes)
         hash = (hash ^ (uint8_t)bytes.p[i]) * UINT64_C(0x100000001b3);
     if (!storm_traces())
         return;
-    fprintf(stderr, "%8" PRId64 " ms %s: ", virt.now.mono_ms, who);
+    fprintf(stderr, "%8" PRId64 " ms %s: ", virt_now.mono_ms, who);
     for (size_t i = 0; i < bytes.len && i < 700; i++)
         fputc(bytes.p[i] == '\n' ? '|' : bytes.p[i] >= ' ' ? bytes.p[i] : '.', stderr);
     fputc('\n', stderr);
@@ -96,32 +96,42 @@ void storm_trace(const char *who, struct span bytes)
 
 void storm_timer_in(struct timer *t, int64_t ms)
 {
-    if (timer_set(&storm_timers, t, virt.now.mono_ms + ms) != 0)
+    if (timer_set(&storm_timers, t, virt_now.mono_ms + ms) != 0)
         abort();
 }
 
 static void set_now(int64_t ms)
 {
-    virt.now = (struct now){.mono_ms = ms, .wall_ms = VIRT_WALL_0 + ms};
-    service.edge.now = virt.now;
+    virt_now = (struct now){.mono_ms = ms, .wall_ms = VIRT_WALL_0 + ms};
+    service.edge.now = virt_now;
+}
+
+static int64_t next_at(void)
+{
+    int64_t at = timers_next(&storm_timers);
+    int64_t edge = timers_next(&service.edge_timers);
+    at = edge < at ? edge : at;
+    for (unsigned i = 0; i < virt_shards(); i++) {
+        int64_t actor = service.alive[i] ? timers_next(&virt[i].timers) : INT64_MAX;
+        at = actor < at ? actor : at;
+    }
+    return at;
 }
 
 void storm_run_until(int64_t until)
 {
     for (;;) {
-        int64_t at = timers_next(&storm_timers);
-        int64_t edge = timers_next(&service.edge_timers);
-        int64_t actor = service.alive ? timers_next(&virt.timers) : INT64_MAX;
-        at = edge < at ? edge : at;
-        at = actor < at ? actor : at;
+        int64_t at = next_at();
         if (at > until)
             break;
-        if (at > virt.now.mono_ms)
+        if (at > virt_now.mono_ms)
             set_now(at);
-        timers_run(&service.edge_timers, virt.now.mono_ms);
-        if (service.alive)
-            virt_run_timers();
-        timers_run(&storm_timers, virt.now.mono_ms);
+        timers_run(&service.edge_timers, virt_now.mono_ms);
+        for (unsigned i = 0; i < virt_shards(); i++) {
+            if (service.alive[i])
+                virt_run_timers(&virt[i]);
+        }
+        timers_run(&storm_timers, virt_now.mono_ms);
         world_stir();
     }
     set_now(until);

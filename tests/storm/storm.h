@@ -5,6 +5,7 @@
  *
  *   sim.c     chance, time and the network           world.c   the processes, their wires and deaths
  *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
+ *   hear.c    what they hear                         check.c   what must hold of what the service says
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -22,7 +23,7 @@
 #define STORM_HOLDS(cond, ...)                                                                                         \
     do {                                                                                                               \
         if (!(cond)) {                                                                                                 \
-            fprintf(stderr, "storm: at %lld ms: does not hold: ", (long long)virt.now.mono_ms);                        \
+            fprintf(stderr, "storm: at %lld ms: does not hold: ", (long long)virt_now.mono_ms);                        \
             fprintf(stderr, __VA_ARGS__);                                                                              \
             fprintf(stderr, "\n");                                                                                     \
             abort();                                                                                                   \
@@ -55,6 +56,7 @@ size_t net_flying(void);
 /* --- world.c --- */
 
 struct world_conf {
+    unsigned shards;
     bool kills;
     bool pairs; /* the edge and its actor may die within moments */
 };
@@ -72,7 +74,7 @@ unsigned world_kills(void);
 /** Since when was every process up and every link? */
 bool world_edge_died_since(int64_t mono_ms);
 
-/* --- party.c, say.c --- */
+/* --- party.c, hear.c, check.c, say.c --- */
 
 #define PARTIES_MAX 256
 #define TXNS_MAX 24
@@ -110,6 +112,7 @@ struct in {
 struct party {
     enum party_state state;
     bool caller;
+    bool calls_person; /* … who has phones: the platform has no say */
     unsigned no;
     char call_id[ID_BYTES], our_tag[ID_BYTES], their_tag[ID_BYTES], target[256];
     char routes[256];              /* Record-Route values that proxies before us added; "" */
@@ -146,10 +149,19 @@ extern struct party parties[PARTIES_MAX];
 extern unsigned party_cnt;
 extern int64_t party_patience_ms; /* between two things that a party does in a call */
 
+extern bool party_is_calm; /* whatever begins now soon ends */
+
+struct party *party_new(bool caller);
+/** Whose dialog it is; NULL: nobody's. */
+struct party *party_of(const struct sip_msg *m);
 void party_call(void);
-/** A message for a peer: as it leaves the service, and as it arrives. */
-void party_said(struct span bytes);
-void party_hear(struct span bytes);
+void party_over(struct party *p);
+void party_hangs_up(struct party *p);
+/** Its call is up. */
+void party_talks(struct party *p);
+/** Its INVITE, or its answer to one, is not through. */
+bool party_invites(const struct party *p);
+bool party_answers(const struct party *p);
 /** Everybody hangs up. */
 void party_calm(void);
 /** How many are not over. */
@@ -158,6 +170,21 @@ size_t party_open(void);
 unsigned party_answered(void);
 /** What must hold when nothing more happens. */
 void party_check_over(void);
+
+/* hear.c */
+/** A message arrives at a peer. */
+void party_hear(struct span bytes);
+/** A phone rings, and somebody comes or does not. */
+void party_rings_on(struct party *p);
+void party_says_2xx_again(struct timer *t, int64_t now_ms);
+
+/* check.c */
+/** A message for a peer, as it leaves the service. */
+void party_said(struct span bytes);
+/** What the service described to a party. */
+void see_sdp(struct party *p, struct span sdp);
+/** The values of a header, ", " between them. */
+void joined(char *to, size_t size, const struct sip_msg *m, enum sip_hdr_id id);
 
 /* say.c */
 enum { SENDRECV = 0, SENDONLY = 1, RECVONLY = 2, INACTIVE = 3, DIRECTIONS = 4 };

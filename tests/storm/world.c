@@ -14,15 +14,27 @@
 
 enum wire { WIRE_TO_ACTOR, WIRE_TO_EDGE, WIRE_TO_ORCH, WIRE_TO_PUB, WIRES };
 
+/* Of one shard. */
+struct place {
+    struct timer wire[WIRES];
+    struct timer birth[VIRT_LINKS], actor_birth;
+    bool mid_turn; /* the actor dies at the next message, before it commits */
+    int64_t edge_up_ms;
+};
+
 static struct {
     struct world_conf conf;
-    struct timer wire[WIRES];
-    struct timer jobs, broker, death, birth[VIRT_LINKS], actor_birth;
+    struct place place[VIRT_SHARDS_MAX];
+    struct timer jobs, broker, death;
     bool calm;
-    bool mid_turn; /* the actor dies at the next message, before it commits */
-    int64_t edge_died_ms, edge_up_ms;
+    int64_t edge_died_ms;
     unsigned kills;
 } w;
+
+static unsigned shard_of(const struct place *p)
+{
+    return (unsigned)(p - w.place);
+}
 
 static void on_said(const struct edge_path *to, struct span bytes, bool stateless)
 {
@@ -34,45 +46,48 @@ static void on_said(const struct edge_path *to, struct span bytes, bool stateles
 
 /* --- wires --- */
 
-static bool waits(enum wire i)
+static bool waits(unsigned shard, enum wire i)
 {
-    if (!service.alive)
+    if (!service.alive[shard])
         return false;
-    return i == WIRE_TO_ACTOR ? list_first(&service.to_actor) != NULL : list_first(&virt.link[i - 1].wire) != NULL;
+    return list_first(i == WIRE_TO_ACTOR ? &service.to_actor[shard] : &virt[shard].link[i - 1].wire) != NULL;
 }
 
-static void actor_dies(void);
+static void actor_dies(unsigned shard);
 
-static void hear_and_die(void)
+static void hear_and_die(unsigned shard)
 {
-    struct list *n = list_first(&service.to_actor);
+    struct list *n = list_first(&service.to_actor[shard]);
     list_remove(n);
     struct virt_msg *v = LIST_ENTRY(n, struct virt_msg, link);
-    virt_hear(&virt.link[TO_EDGE], v->type, span_of((const char *)v->body, v->len));
+    virt_hear(&virt[shard].link[TO_EDGE], v->type, span_of((const char *)v->body, v->len));
     free(v);
-    w.mid_turn = false;
-    actor_dies();
+    actor_dies(shard);
 }
 
 static void on_wire(struct timer *t, int64_t now_ms)
 {
-    enum wire i = (enum wire)(t - w.wire);
+    struct place *p = t->owner;
+    enum wire i = (enum wire)(t - p->wire);
+    unsigned shard = shard_of(p);
     (void)now_ms;
-    for (uint32_t n = 1 + storm_rnd(4); n > 0 && waits(i); n--) { /* a batch */
-        if (i == WIRE_TO_ACTOR && w.mid_turn)
-            hear_and_die();
+    for (uint32_t n = 1 + storm_rnd(4); n > 0 && waits(shard, i); n--) { /* a batch */
+        if (i == WIRE_TO_ACTOR && p->mid_turn)
+            hear_and_die(shard);
         else if (i == WIRE_TO_ACTOR)
-            (void)service_deliver_to_actor();
+            (void)service_deliver_to_actor(shard);
         else
-            (void)service_deliver_from_actor(i - 1);
+            (void)service_deliver_from_actor(shard, i - 1);
     }
 }
 
 void world_stir(void)
 {
-    for (enum wire i = 0; i < WIRES; i++) {
-        if (waits(i) && !timer_is_set(&w.wire[i]))
-            storm_timer_in(&w.wire[i], storm_ms(0, WIRE_MS));
+    for (struct place *p = w.place; p < w.place + virt_shards(); p++) {
+        for (enum wire i = 0; i < WIRES; i++) {
+            if (waits(shard_of(p), i) && !timer_is_set(&p->wire[i]))
+                storm_timer_in(&p->wire[i], storm_ms(0, WIRE_MS));
+        }
     }
 }
 
@@ -80,14 +95,14 @@ bool world_rx(struct span bytes)
 {
     /* A NAT in between may change its mind at any time. */
     struct edge_path from = {.transport = SIP_TP_UDP, .port = storm_chance(100) ? 5063 : 5062};
-    if (!edge_knows_actors(&service.edge, virt.now))
+    if (!edge_knows_actors(&service.edge, virt_now))
         return false;
     (void)edge_addr_parse(SPAN("192.0.2.10"), &from.peer);
     char *exact = malloc(bytes.len > 0 ? bytes.len : 1); /* so that one byte too far is seen */
     if (exact == NULL)
         abort();
     memcpy(exact, bytes.p, bytes.len);
-    edge_rx(&service.edge, &from, span_of(exact, bytes.len), virt.now);
+    edge_rx(&service.edge, &from, span_of(exact, bytes.len), virt_now);
     free(exact);
     return true;
 }
@@ -99,10 +114,10 @@ static void on_jobs(struct timer *t, int64_t now_ms)
     static const enum virt_outcome bad[] = {VIRT_BRIDGE, VIRT_UNAVAILABLE, VIRT_DENIED, VIRT_FAILED,
                                             VIRT_FAILED_WITH_PORT};
     (void)now_ms;
-    if (virt_orch_open() > 0 && service.alive && virt.link[TO_ORCH].up) {
+    if (virt_orch_open() > 0) {
         if (storm_chance(100))
-            virt_orch_steps(storm_rnd(64), storm_rnd(4), &virt.link[TO_ORCH]);
-        virt_orch_ends(storm_rnd(64), w.calm || storm_chance(900) ? VIRT_GOOD : bad[storm_rnd(5)], &virt.link[TO_ORCH]);
+            virt_orch_steps(storm_rnd(64), storm_rnd(4));
+        virt_orch_ends(storm_rnd(64), w.calm || storm_chance(900) ? VIRT_GOOD : bad[storm_rnd(5)]);
     }
     storm_timer_in(t, storm_chance(20) ? storm_ms(1, 3000) : storm_ms(1, JOB_MS));
 }
@@ -110,8 +125,7 @@ static void on_jobs(struct timer *t, int64_t now_ms)
 static void on_broker(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
-    if (service.alive && virt.link[TO_PUB].up)
-        virt_pub_settles(w.calm || storm_chance(950), &virt.link[TO_PUB]);
+    virt_pub_settles(w.calm || storm_chance(950));
     storm_timer_in(t, storm_ms(1, BROKER_MS));
 }
 
@@ -119,70 +133,83 @@ static void on_broker(struct timer *t, int64_t now_ms)
 
 static void on_link_birth(struct timer *t, int64_t now_ms)
 {
+    struct place *p = t->owner;
+    unsigned shard = shard_of(p);
+    size_t link = (size_t)(t - p->birth);
     (void)now_ms;
-    if (!service.alive)
+    if (!service.alive[shard])
         return; /* its links come up with it */
-    size_t link = (size_t)(t - w.birth);
-    service_link_up(link);
+    service_link_up(shard, link);
     if (link == TO_EDGE)
-        w.edge_up_ms = virt.now.mono_ms;
+        p->edge_up_ms = virt_now.mono_ms;
     if (link == TO_ORCH)
-        service_tell_dependencies("ready");
-}
-
-static void link_birth_in(size_t link, int64_t from_ms, int64_t to_ms)
-{
-    storm_timer_in(&w.birth[link], storm_ms(from_ms, to_ms));
+        service_tell_dependencies(shard, "ready");
 }
 
 static void on_actor_birth(struct timer *t, int64_t now_ms)
 {
-    (void)t;
+    struct place *p = t->owner;
     (void)now_ms;
-    if (service.alive)
+    if (service.alive[shard_of(p)])
         return;
-    service_actor_begins();
+    service_actor_begins(shard_of(p));
     for (size_t i = 0; i < VIRT_LINKS; i++)
-        link_birth_in(i, 1, 60);
+        storm_timer_in(&p->birth[i], storm_ms(1, 60));
 }
 
-static void actor_dies(void)
+static void actor_dies(unsigned shard)
 {
-    storm_trace("kill", SPAN("call-actor"));
-    service_actor_dies(storm_chance(500));
-    w.mid_turn = false;
-    storm_timer_in(&w.actor_birth, storm_ms(10, GAP_MS));
+    char name[24];
+    (void)snprintf(name, sizeof(name), "call-actor.%u", shard);
+    storm_trace("kill", span_cstr(name));
+    service_actor_dies(shard, storm_chance(500));
+    w.place[shard].mid_turn = false;
+    storm_timer_in(&w.place[shard].actor_birth, storm_ms(10, GAP_MS));
+}
+
+/* A process that every shard is linked to. */
+static void all_lose(size_t link)
+{
+    for (struct place *p = w.place; p < w.place + virt_shards(); p++) {
+        service_link_down(shard_of(p), link);
+        storm_timer_in(&p->birth[link], storm_ms(10, GAP_MS));
+    }
 }
 
 static void edge_dies(void)
 {
     storm_trace("kill", SPAN("sip-edge"));
-    while (
-        service_deliver_to_actor()) { /* it was in the actor's socket before the edge said anything of it to others */
-    }
-    service_link_down(TO_EDGE);
+    for (unsigned i = 0; i < virt_shards();) /* it was in their sockets before the edge said anything of it to others */
+        i = service_deliver_to_actor(i) ? i : i + 1;
+    all_lose(TO_EDGE);
     service_edge_ends();
     service_edge_begins();
     service.edge_died = true;
-    w.edge_died_ms = virt.now.mono_ms;
-    link_birth_in(TO_EDGE, 10, GAP_MS);
+    w.edge_died_ms = virt_now.mono_ms;
 }
 
 static void neighbour_dies(size_t link)
 {
     storm_trace("kill", link == TO_ORCH ? SPAN("orchestrator") : SPAN("publisher"));
-    service_link_down(link);
+    all_lose(link);
     if (link == TO_ORCH)
         virt_orch_dies();
-    link_birth_in(link, 10, GAP_MS);
 }
 
 /* What the edge and the actor know they know together: an INVITE that the edge has said 100 to and the actor has not
  * written down is lost when both die (docs/chaos.md). So they have a moment between them. */
-static bool may_die(void)
+static bool may_die(unsigned shard)
 {
-    bool settled = virt.link[TO_EDGE].up && virt.now.mono_ms - w.edge_up_ms >= TOGETHER_MS;
-    return service.alive && (settled || w.conf.pairs);
+    bool settled = virt[shard].link[TO_EDGE].up && virt_now.mono_ms - w.place[shard].edge_up_ms >= TOGETHER_MS;
+    return service.alive[shard] && (settled || w.conf.pairs);
+}
+
+static bool all_may_die(void)
+{
+    bool all = true;
+    for (unsigned i = 0; i < virt_shards(); i++)
+        all = all && may_die(i);
+    return all;
 }
 
 static void on_death(struct timer *t, int64_t now_ms)
@@ -191,17 +218,17 @@ static void on_death(struct timer *t, int64_t now_ms)
     if (w.calm)
         return;
     uint32_t who = storm_rnd(6);
+    unsigned shard = virt_shards() > 1 ? storm_rnd(virt_shards()) : 0;
     storm_timer_in(t, storm_ms(1, 2 * LIFE_MS));
-    if (who < 4 && !may_die())
+    if ((who < 2 && !may_die(shard)) || (who < 4 && who >= 2 && !all_may_die()))
         return;
     w.kills++;
     switch (who) {
     case 0:
-        if (service.alive)
-            actor_dies();
+        actor_dies(shard);
         break;
     case 1:
-        w.mid_turn = true;
+        w.place[shard].mid_turn = true;
         break;
     case 2:
     case 3:
@@ -227,23 +254,30 @@ bool world_edge_died_since(int64_t mono_ms)
 
 /* --- life --- */
 
+static void place_init(struct place *p)
+{
+    for (size_t i = 0; i < WIRES; i++)
+        timer_init(&p->wire[i], on_wire, p);
+    for (size_t i = 0; i < VIRT_LINKS; i++)
+        timer_init(&p->birth[i], on_link_birth, p);
+    timer_init(&p->actor_birth, on_actor_birth, p);
+}
+
 void world_begin(const struct world_conf *conf)
 {
     w.conf = *conf;
+    virt_set_shards(conf->shards);
+    service_init();
     service.said = on_said;
-    list_init(&service.to_actor);
-    virt.now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
+    virt_now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
     virt_store_wipe();
     virt_backends_begin();
     service_edge_begins();
     service_all_up();
     service_deliver_all();
     service_register_callee();
-    for (size_t i = 0; i < WIRES; i++)
-        timer_init(&w.wire[i], on_wire, NULL);
-    for (size_t i = 0; i < VIRT_LINKS; i++)
-        timer_init(&w.birth[i], on_link_birth, NULL);
-    timer_init(&w.actor_birth, on_actor_birth, NULL);
+    for (struct place *p = w.place; p < w.place + virt_shards(); p++)
+        place_init(p);
     timer_init(&w.jobs, on_jobs, NULL);
     timer_init(&w.broker, on_broker, NULL);
     timer_init(&w.death, on_death, NULL);
@@ -256,14 +290,22 @@ void world_begin(const struct world_conf *conf)
 void world_calm(void)
 {
     w.calm = true;
-    w.mid_turn = false;
+    for (unsigned i = 0; i < virt_shards(); i++)
+        w.place[i].mid_turn = false;
+}
+
+static bool shard_is_over(unsigned shard)
+{
+    const struct actor *a = virt[shard].state;
+    return service.alive[shard] && calls_count(&a->calls) == 0 && outbox_count(a->outbox) == 0;
 }
 
 bool world_is_over(void)
 {
-    const struct actor *a = virt.state;
-    return service.alive && calls_count(&a->calls) == 0 && outbox_count(a->outbox) == 0 &&
-           txn_index_count(&service.edge.index) == 0 && virt_orch_open() == 0;
+    bool over = txn_index_count(&service.edge.index) == 0 && virt_orch_open() == 0;
+    for (unsigned i = 0; i < virt_shards(); i++)
+        over = over && shard_is_over(i);
+    return over;
 }
 
 /* For who has to understand what is left. */
@@ -282,7 +324,8 @@ void world_end(void)
         report();
     STORM_HOLDS(world_is_over(), "something is left: %zu transactions, %zu jobs", txn_index_count(&service.edge.index),
                 virt_orch_open());
-    STORM_HOLDS(virt_store_rows(STORE_CALLS) == 0 && virt_store_rows(STORE_OUTBOX) == 0, "a row stays");
+    for (unsigned i = 0; i < virt_shards(); i++)
+        STORM_HOLDS(virt_store_rows(i, STORE_CALLS) == 0 && virt_store_rows(i, STORE_OUTBOX) == 0, "a row stays");
     STORM_HOLDS(service.edge.kept_bytes == 0 && service.edge.waiting_cnt == 0 && service.edge.hops.count == 0,
                 "the edge keeps something");
     virt_backends_check_over();
