@@ -1,9 +1,9 @@
 #include "call-actor/move_in.h"
 
+#include "call-actor/store_mark.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
-#include "common/rt/worker.h"
 #include <stdlib.h>
 
 #define KEYS_BYTES_MAX (1u << 30) /* above REGISTRATIONS_MAX keys */
@@ -13,35 +13,6 @@ struct visit {
     struct buf keys; /* of what was taken */
     int users;
 };
-
-/* --- the mark --- */
-
-static Store__Meta *meta_of(struct store *s)
-{
-    struct span bytes = store_get(s, STORE_META, STORE_META_WRITER);
-    return store__meta__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
-}
-
-uint32_t move_in_known(struct store *s)
-{
-    Store__Meta *meta = meta_of(s);
-    uint32_t shards = meta != NULL ? meta->shards : 0;
-    if (meta != NULL)
-        store__meta__free_unpacked(meta, NULL);
-    return shards;
-}
-
-void move_in_mark(struct store *s, uint32_t shards)
-{
-    Store__Meta mine = STORE__META__INIT;
-    uint8_t packed[64];
-    mine.schema = STORE_SCHEMA;
-    mine.version = (char *)(uintptr_t)SIG_VERSION;
-    mine.shards = shards;
-    BUG_ON(store__meta__get_packed_size(&mine) > sizeof(packed));
-    store_put(s, STORE_META, STORE_META_WRITER, span_of((const char *)packed, store__meta__pack(&mine, packed)));
-    store_commit(s);
-}
 
 /* --- users --- */
 
@@ -105,6 +76,16 @@ static void look_at_what_stays(struct store *other, unsigned shard)
                log_n("shard", shard), log_n("calls", calls), log_n("events", events));
 }
 
+/* What a newer version wrote is not for us to read, nor to mark as ours. */
+static bool is_for_us(struct store *other)
+{
+    char why[STORE_MARK_WHY_SIZE];
+    bool fits = store_mark_fits(other, why);
+    if (!fits)
+        log_ev(LOG_ERROR, "bindings in the store of another shard stay there", log_z("why", why));
+    return fits;
+}
+
 static void move_from(struct visit *v, struct store *other, unsigned shard)
 {
     const struct move_in_args *a = v->args;
@@ -115,7 +96,7 @@ static void move_from(struct visit *v, struct store *other, unsigned shard)
     leave(other, &v->keys);
     if (shard < a->shards)
         return;
-    move_in_mark(other, 0); /* should it come back, it looks for its users */
+    store_mark_put(other, 0); /* should it come back, it looks for its users */
     if (a->shard == 0)
         look_at_what_stays(other, shard);
 }
@@ -131,10 +112,13 @@ int move_in(const struct move_in_args *args)
             continue;
         if (!store_open_other(args->dir, i, &other))
             read_all = false;
-        else if (other != NULL) {
+        if (other == NULL)
+            continue;
+        if (is_for_us(other))
             move_from(&v, other, i);
-            store_close(other);
-        }
+        else
+            read_all = false;
+        store_close(other);
     }
     buf_fini(&v.keys);
     if (v.users > 0)

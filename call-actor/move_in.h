@@ -23,10 +23,5 @@ struct move_in_args {
 /** Before anything is served. returns how many users moved in, or -1: a store could not be read, which was logged; then
  * the next start looks again. */
 int move_in(const struct move_in_args *args);
-/** The number of shards that our rows were last put in order for; 0: they are to be looked for. */
-uint32_t move_in_known(struct store *s);
-
-/** The writer's mark in a store: schema, version, and for how many shards its rows are in order. */
-void move_in_mark(struct store *s, uint32_t shards);
 
 #endif

@@ -6,6 +6,7 @@
 #include "call-actor/clock_mark.h"
 #include "call-actor/move_in.h"
 #include "call-actor/registrar.h"
+#include "call-actor/store_mark.h"
 #include "common/base/err.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/work.h"
@@ -37,15 +38,10 @@ static void load_row(void *user, uint64_t key, struct span value)
 
 static void check_schema(struct actor *a)
 {
-    struct span bytes = store_get(a->store, STORE_META, STORE_META_WRITER);
-    Store__Meta *meta = store__meta__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
-    if (meta != NULL && meta->schema > STORE_SCHEMA)
-        die(EX_STORAGE,
-            "the store was written by version %s with schema %u; this program knows up to %u: use that version",
-            meta->version, meta->schema, STORE_SCHEMA);
-    if (meta != NULL)
-        store__meta__free_unpacked(meta, NULL);
-    move_in_mark(a->store, move_in_known(a->store)); /* who wrote last */
+    char why[STORE_MARK_WHY_SIZE];
+    if (!store_mark_fits(a->store, why))
+        die(EX_STORAGE, "%s", why);
+    store_mark_put(a->store, store_mark_shards(a->store));
 }
 
 static void ask_for(struct actor *a, struct entry *e, Plane__Proc peer)
@@ -88,8 +84,8 @@ static void look_for_our_users(struct actor *a)
                                       .location = registrar_location(a->registrar),
                                       .shard = a->conf.shard,
                                       .shards = conf_u32(c, SET_CALL_ACTORS)};
-    if (move_in_known(a->store) != args.shards && move_in(&args) >= 0)
-        move_in_mark(a->store, args.shards);
+    if (store_mark_shards(a->store) != args.shards && move_in(&args) >= 0)
+        store_mark_put(a->store, args.shards);
 }
 
 void recover_load(struct actor *a)

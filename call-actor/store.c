@@ -24,6 +24,7 @@
 #define STORE_FREE_AGAIN 16     /* a full store has room again when this part of the limit is free */
 
 struct store {
+    char path[PATH_SIZE];
     MDB_env *env;
     MDB_dbi dbi[STORE_TABLES];
     MDB_txn *txn;    /* the turn's, or NULL */
@@ -180,7 +181,7 @@ static int add_reserve(struct store *s, uint64_t reserve_bytes)
     return wanted > info.me_mapsize ? mdb_env_set_mapsize(s->env, wanted) : 0;
 }
 
-static int open_env(struct store *s, const struct store_args *a, const char *path)
+static int open_env(struct store *s, const struct store_args *a)
 {
     int rc = mdb_env_create(&s->env);
     if (rc != 0)
@@ -191,11 +192,12 @@ static int open_env(struct store *s, const struct store_args *a, const char *pat
     s->grow_max = reserve_bytes / SNAP_RESERVE_PART;
     mdb_env_set_mapsize(s->env, s->limit_bytes + reserve_bytes);
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (a->sync_commits ? 0 : MDB_NOSYNC);
-    rc = mdb_env_open(s->env, path, flags, 0600);
+    rc = mdb_env_open(s->env, s->path, flags, 0600);
     return rc == 0 ? add_reserve(s, reserve_bytes) : rc;
 }
 
-/* flags: MDB_CREATE, or 0: MDB_NOTFOUND when one is missing. */
+/* Of a store that an older version has written, those that it did not have are made. flags: MDB_CREATE, or 0:
+ * MDB_NOTFOUND when one is missing. */
 static int open_tables(struct store *s, unsigned flags)
 {
     MDB_txn *txn;
@@ -208,11 +210,6 @@ static int open_tables(struct store *s, unsigned flags)
         return rc;
     }
     return mdb_txn_commit(txn);
-}
-
-static void write_path(char out[PATH_SIZE], const char *dir, uint32_t shard)
-{
-    snprintf(out, PATH_SIZE, "%s/shard%u.mdb", dir, shard);
 }
 
 /* A file that is cut off would end us at the first page that is not there. */
@@ -231,8 +228,9 @@ static bool is_there(const char *path)
 }
 
 /* Nobody else may have it from here on; what a power loss left is put in order. */
-static int own(struct store *s, const char *path, const char *boot, int64_t wait_ms)
+static int own(struct store *s, const char *boot, int64_t wait_ms)
 {
+    const char *path = s->path;
     uint64_t back_to = 0;
     int rc = store_snap_open(&s->snap, path, boot, wait_ms);
     if (rc != 0)
@@ -267,11 +265,12 @@ static const char *remedy_of(int rc)
     }
 }
 
-static struct store *store_new(bool sync_commits)
+static struct store *store_new(const char *dir, uint32_t shard, bool sync_commits)
 {
     struct store *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
+    snprintf(s->path, sizeof(s->path), "%s/shard%u.mdb", dir, shard);
     s->sync_commits = sync_commits;
     s->snap.fd = -1;
     pthread_mutex_init(&s->snap_lock, NULL);
@@ -297,14 +296,12 @@ static void forget_dead_readers(struct store *s)
 
 struct store *store_open(const struct store_args *a)
 {
-    char path[PATH_SIZE];
-    write_path(path, a->dir, a->shard);
-    struct store *s = store_new(a->sync_commits);
+    struct store *s = store_new(a->dir, a->shard, a->sync_commits);
     if (s == NULL)
         return NULL;
-    int rc = own(s, path, a->boot, STORE_LOCK_WAIT_MS);
+    int rc = own(s, a->boot, STORE_LOCK_WAIT_MS);
     if (rc == 0)
-        rc = open_env(s, a, path);
+        rc = open_env(s, a);
     if (rc == 0)
         rc = check_size(s);
     if (rc == 0)
@@ -318,7 +315,7 @@ struct store *store_open(const struct store_args *a)
             return s;
         rc = EAGAIN;
     }
-    log_ev(LOG_ERROR, "cannot open the store", log_z("path", path), log_z("why", mdb_strerror(rc)),
+    log_ev(LOG_ERROR, "cannot open the store", log_z("path", s->path), log_z("why", mdb_strerror(rc)),
            log_z("remedy", remedy_of(rc)));
     store_free(s);
     return NULL;
@@ -331,39 +328,45 @@ void store_opened(struct store *s)
 }
 
 /* The size of its map is what its own process has set. */
-static int open_as_it_is(struct store *s, const char *path)
+static int open_as_it_is(struct store *s)
 {
     int rc = mdb_env_create(&s->env);
     if (rc != 0)
         return rc;
     mdb_env_set_maxdbs(s->env, STORE_TABLES);
-    rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
-    return rc == 0 ? open_tables(s, 0) : rc;
+    rc = mdb_env_open(s->env, s->path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
+    return rc == 0 ? open_tables(s, s->owner ? MDB_CREATE : 0) : rc; /* its own process makes what is missing */
 }
 
 bool store_open_other(const char *dir, uint32_t shard, struct store **out)
 {
-    char path[PATH_SIZE];
     *out = NULL;
-    write_path(path, dir, shard);
-    if (!is_there(path))
+    struct store *s = store_new(dir, shard, false);
+    if (s == NULL)
+        return false;
+    if (!is_there(s->path)) {
+        store_free(s);
         return true;
-    struct store *s = store_new(false);
-    int rc = s != NULL ? own(s, path, NULL, 0) : ENOMEM;
+    }
+    int rc = own(s, NULL, 0);
     if (rc == 0 || rc == EWOULDBLOCK) /* its own process has it, and takes its snapshots */
-        rc = open_as_it_is(s, path);
+        rc = open_as_it_is(s);
     if (rc == 0) {
         take_snapshot(s);
         store_opened(s);
         *out = s;
         return true;
     }
-    if (s != NULL)
-        store_free(s);
-    if (rc == MDB_NOTFOUND)
-        return true; /* its process is making it just now */
-    log_ev(LOG_ERROR, "the store of another shard cannot be read", log_z("path", path), log_z("why", mdb_strerror(rc)));
-    return false;
+    if (rc != MDB_NOTFOUND) /* its process is making it just now */
+        log_ev(LOG_ERROR, "the store of another shard cannot be read", log_z("path", s->path),
+               log_z("why", mdb_strerror(rc)));
+    store_free(s);
+    return rc == MDB_NOTFOUND;
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
 }
 
 void store_sync(struct store *s)

@@ -53,6 +53,8 @@ bool store_open_other(const char *dir, uint32_t shard, struct store **out);
 void store_opened(struct store *s);
 /** What is committed is on the disk. */
 void store_sync(struct store *s);
+/** The file, for people. */
+const char *store_path(const struct store *s);
 /** Commits nothing: what is open is dropped. Syncs. */
 void store_close(struct store *s);
 

@@ -13,15 +13,17 @@ static void look_at(const MDB_val *v)
         (void)p[i];
 }
 
-static int walk_table(MDB_txn *txn, const char *name)
+/* Counts it when it is there. */
+static int walk_table(MDB_txn *txn, const char *name, int *there)
 {
     MDB_dbi dbi;
     MDB_cursor *c;
     MDB_val k;
     MDB_val v;
     int rc = mdb_dbi_open(txn, name, MDB_INTEGERKEY, &dbi);
-    if (rc == MDB_NOTFOUND) /* the first commit of all made them */
-        return mdb_txn_id(txn) > 0 ? MDB_CORRUPTED : 0;
+    if (rc == MDB_NOTFOUND)
+        return 0;
+    *there += rc == 0;
     if (rc == 0)
         rc = mdb_cursor_open(txn, dbi, &c);
     while (rc == 0 && (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
@@ -33,6 +35,7 @@ static int walk(const char *path, const char *const *tables, int cnt)
 {
     MDB_env *env;
     MDB_txn *txn;
+    int there = 0;
     int rc = mdb_env_create(&env);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(env, (MDB_dbi)cnt);
@@ -41,7 +44,9 @@ static int walk(const char *path, const char *const *tables, int cnt)
     if (rc == 0)
         rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     for (int i = 0; rc == 0 && i < cnt; i++)
-        rc = walk_table(txn, tables[i]);
+        rc = walk_table(txn, tables[i], &there);
+    if (rc == 0 && there == 0 && mdb_txn_id(txn) > 0) /* the first commit of all made them */
+        rc = MDB_CORRUPTED;
     return rc;
 }
 

@@ -6,7 +6,7 @@
 
 /**
  * Reads every row, in a process of its own: the library may die of a page that makes no sense. Before the file is
- * opened. returns 0, or MDB_CORRUPTED
+ * opened. A table may be missing: an older version did not have it. returns 0, or MDB_CORRUPTED
  */
 int store_check(const char *path, const char *const *tables, int cnt);
 

@@ -1,6 +1,8 @@
 """Start, drain, stop, and every way in which a start can be refused: exit code and one clear line."""
 import glob
+import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -266,6 +268,49 @@ class TestControl(OneCall):
         with Stack(events=False).start() as stack:
             stack.ctl_raw("stop")
             self.assertEqual(stack.process.wait(20 * harness.SLOW), 0)
+
+
+class TestNewerStore(unittest.TestCase):
+    """A store that a newer version has written is left alone, and somebody is told."""
+
+    def mark(self, stack, schema):
+        """Of the writer's mark the first field: proto/store.proto, Meta."""
+        path = os.path.join(stack.state, "shard0.mdb")
+        with open(path, "rb") as f:
+            text = f.read()
+        changed, cnt = re.subn(rb"\x08[\x01\x02](?=\x12.\d+\.\d+\.\d+)", bytes((8, schema)), text)
+        self.assertGreater(cnt, 0)
+        with open(path, "r+b") as f:
+            f.write(changed)
+        return changed
+
+    def test_it_is_refused_and_waits(self):
+        with Stack().start() as stack, Ua(stack.sip_port) as ua:
+            call = Call(ua)
+            call.answered()
+            stack.wait_established(call)
+            stack.process.send_signal(signal.SIGKILL)
+            stack.process.wait()
+            harness.wait_for("all workers are gone", 10, lambda: not harness.processes_of_session(stack.process.pid))
+            newer = self.mark(stack, 2)
+            stack.spawn()
+            deaths = harness.wait_for("call-actor has died again and again", 20, lambda: len(
+                died) > 2 and died if (died := re.findall(r'"worker died","worker":"call-actor".*', stack.log())) else None)
+            self.assertTrue(all("exit 5 (storage unusable)" in d for d in deaths), deaths)
+            line = re.search(r".*with schema 2.*", stack.log()).group()
+            for words in ("shard0.mdb", f"this is version {stack.ctl('status')['version']}", "knows up to 1", "run that version"):
+                self.assertIn(words, line)
+            reply = json.loads(stack.ctl_raw("doctor", "--json").stdout)
+            found = {f["about"]: f["text"] for f in reply["findings"] if "call-actor" in f["text"]}
+            self.assertIn("exit 5 (storage unusable)", found["worker_died"])
+            self.assertRegex(found.get("worker_down", "") + found.get("worker_failed", ""), "is backoff|is starting|does not stay up")
+            self.assertFalse(stack.ctl("status")["ready"])
+            with open(os.path.join(stack.state, "shard0.mdb"), "rb") as f:
+                self.assertEqual(f.read(), newer)
+            self.mark(stack, 1)
+            stack.wait_ready(20)
+            self.assertEqual(status(call.bye()), 200)  # nothing of it was lost
+            stack.assert_clean()
 
 
 class TestRefusedStart(unittest.TestCase):
