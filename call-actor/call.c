@@ -317,4 +317,5 @@ void call_ask_again(struct call *c, Plane__Proc peer, struct call_effects *fx, s
         job_ask_again(c, fx, now);
     if (peer != PLANE__PROC__PROC_ORCH)
         ask_edge_again(c, fx, now);
+    forget_when_free(c, fx); /* what was too old to be asked again may have been the last that held it */
 }

@@ -162,7 +162,7 @@ enum call_event dial_joining(const struct call *c, const struct call_step *st, e
 {
     unsigned status = st->in->status;
     if (!dial_is_at(c, DIAL_JOINING) || call_state(c) != CALL_ST_ESTABLISHED || st->side.id != SIDE_CALLER ||
-        taken != CALL_EV_REFRESHED || status == 491 || !refresh_is_news(c, &st->side) ||
+        taken != CALL_EV_REFRESHED || refresh_has_crossed(&st->side, status) || !refresh_is_news(c, &st->side) ||
         refresh_can_ask_otherwise(c, st))
         return taken;
     bool ok = status >= 200 && status < 300 && st->sdp.len > 0;

@@ -189,6 +189,7 @@ void refresh_send_due(struct call *c, struct call_effects *fx, struct now now)
 void refresh_offer(struct call *c, struct call_effects *fx, const struct side *to, struct now now)
 {
     session_of(to->d)->offers = true;
+    session_of(to->d)->crossed = 0;
     send_one(c, fx, to, now);
 }
 
@@ -317,6 +318,7 @@ static void take_2xx(struct call *c, struct call_effects *fx, const struct call_
     acknowledge(c, fx, &st->side);
     if (side_is_bridged(c))
         note_answer(c, st, now);
+    session_of(st->side.d)->crossed = 0;
     if (told)
         session_of(st->side.d)->offers = false;
 }
@@ -356,6 +358,11 @@ bool refresh_can_ask_otherwise(const struct call *c, const struct call_step *st)
     return can;
 }
 
+bool refresh_has_crossed(const struct side *side, unsigned status)
+{
+    return status == 491 && session_of(side->d)->crossed < SESSION_CROSSED_MAX;
+}
+
 /* A refusal about which something can be done at once. returns whether the request left again */
 static bool asks_otherwise(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
@@ -388,11 +395,13 @@ static void take_refusal(struct call *c, struct call_effects *fx, const struct c
 {
     Store__Session *s = session_of(st->side.d);
     bool waits = s->offers && !told; /* for the answer to another request: it is due now */
-    if (st->in->status == 491)
+    bool crossed = refresh_has_crossed(&st->side, st->in->status);
+    s->crossed += crossed;
+    if (crossed)
         session_retry_glare(s, &c->conf->session, call_key_of(span_cstr(st->side.d->call_id)) == c->row->key, now);
     else if (!asks_otherwise(c, fx, st))
         session_retry_later(s, &c->conf->session, now);
-    if (waits && !leg_request_is_out(s->request) && st->in->status != 491) {
+    if (waits && !leg_request_is_out(s->request) && !crossed) {
         s->offers = true;
         s->due_wall_ms = 0;
     }

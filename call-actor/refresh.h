@@ -31,6 +31,9 @@ struct side refresh_side_of(const struct call *c, struct span branch);
 bool refresh_concerns(const struct call *c, const struct side *side);
 /** The re-INVITE of ours that st->in refuses will leave again at once: with credentials, or for longer (422). */
 bool refresh_can_ask_otherwise(const struct call *c, const struct call_step *st);
+/** This response of his is glare (RFC 3261 §14.1), and comes again by itself. Who says it over and over just refuses.
+ */
+bool refresh_has_crossed(const struct side *side, unsigned status);
 enum refresh_news refresh_classify(const struct side *side, const struct call_input *in);
 /** REFRESH_DONE. */
 void refresh_take(struct call *c, struct call_effects *fx, const struct call_step *st, struct now now);

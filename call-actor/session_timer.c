@@ -220,6 +220,7 @@ uint64_t session_deadline(Store__Session *s, const struct session_rules *rules, 
 void session_retry_later(Store__Session *s, const struct session_rules *rules, struct now now)
 {
     s->offers = false; /* what it does not want to hear is not said for ever */
+    s->crossed = 0;
     uint64_t at = (uint64_t)now.wall_ms;
     uint64_t half = s->expires_wall_ms > at ? (s->expires_wall_ms - at) / 2 : 0;
     s->tries = 0;

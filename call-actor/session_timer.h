@@ -12,14 +12,16 @@
 #include "common/sip/sip_msg.h"
 #include "proto/store.pb-c.h"
 
-#define SESSION_MIN_S 90u       /* RFC 4028 §5: no Min-SE is lower */
-#define SESSION_FLOOR_S 20u     /* an interval that a 2xx names against the RFC: a shorter one counts as this */
-#define SESSION_MARGIN_S 32u    /* §10: who waits for a refresh ends the session so long before its expiry, */
-#define SESSION_MARGIN_PART 3u  /* or by this part of the interval, whichever is less */
-#define SESSION_TRIES_MAX 3u    /* a refresh is asked again at once so often: 422, challenge, UPDATE not known */
-#define SESSION_SILENT_MAX 2u   /* OPTIONS without an answer, after which one who has answered before is gone */
-#define SESSION_RETRY_MIN_S 4u  /* a refresh that failed is not tried again so shortly before the expiry */
-#define SESSION_T1_MS 500u      /* of T1, one second of the RFC is */
+#define SESSION_MIN_S 90u      /* RFC 4028 §5: no Min-SE is lower */
+#define SESSION_FLOOR_S 20u    /* an interval that a 2xx names against the RFC: a shorter one counts as this */
+#define SESSION_MARGIN_S 32u   /* §10: who waits for a refresh ends the session so long before its expiry, */
+#define SESSION_MARGIN_PART 3u /* or by this part of the interval, whichever is less */
+#define SESSION_CROSSED_MAX                                                                                            \
+    10u                        /* 491s, one after the other, that are believed: each side has left the other its turn */
+#define SESSION_TRIES_MAX 3u   /* a refresh is asked again at once so often: 422, challenge, UPDATE not known */
+#define SESSION_SILENT_MAX 2u  /* OPTIONS without an answer, after which one who has answered before is gone */
+#define SESSION_RETRY_MIN_S 4u /* a refresh that failed is not tried again so shortly before the expiry */
+#define SESSION_T1_MS 500u     /* of T1, one second of the RFC is */
 #define SESSION_SECOND_MS 1000u /* so long */
 
 /* The settings. */

@@ -16,10 +16,11 @@ bool store_mark_fits(struct store *s, char why[STORE_MARK_WHY_SIZE])
     Store__Meta *mark = mark_of(s);
     bool fits = mark == NULL || mark->schema <= STORE_SCHEMA;
     if (!fits)
-        (void)snprintf(why, STORE_MARK_WHY_SIZE,
-                       "%s was written by version %.60s with schema %u, this is version %s and knows up to %u: run that "
-                       "version, or move the file away (with its .snap) and start anew without its calls and bindings",
-                       store_path(s), mark->version, mark->schema, SIG_VERSION, STORE_SCHEMA);
+        (void)snprintf(
+            why, STORE_MARK_WHY_SIZE,
+            "%s was written by version %.60s with schema %u, this is version %s and knows up to %u: run that "
+            "version, or move the file away (with its .snap) and start anew without its calls and bindings",
+            store_path(s), mark->version, mark->schema, SIG_VERSION, STORE_SCHEMA);
     if (mark != NULL)
         store__meta__free_unpacked(mark, NULL);
     return fits;

@@ -4,6 +4,7 @@
 #include "call-actor/call_check.h"
 #include "call-actor/control.h"
 #include "call-actor/dial.h"
+#include "call-actor/session_timer.h"
 
 #define FROM_LINE "sip:902121234567@example.org"
 #define ANSWER                                                                                                         \
@@ -257,6 +258,23 @@ static void an_offer_that_meets_ours_waits_until_they_are_joined(void **state)
     assert_true(k->c->row->answered_published);
 }
 
+/* He has an offer of his own out each time, or says so: whoever is joined to him does not wait for ever. */
+static void who_answers_491_over_and_over_has_refused(void **state)
+{
+    struct kit *k = ours(state);
+    is_being_joined(k);
+    for (unsigned i = 0; i < SESSION_CROSSED_MAX; i++) {
+        joined_says(k, 491, "");
+        kit_assert_state(k, CALL_ST_ESTABLISHED);
+        assert_true(dial_is_at(k->c, DIAL_JOINING));
+        kit_timer(k, CALL_TMR_SESSION);
+        assert_non_null(bridge_request(k, 0, "INVITE"));
+    }
+    joined_says(k, 491, "");
+    kit_assert_state(k, CALL_ST_ENDING);
+    assert_string_equal(k->c->row->end_detail, "the first party did not take the second's media");
+}
+
 /* What the caller said to a target that hangs up before they are joined has its answer, and the call lives through a
  * death. */
 static void a_target_that_hangs_up_answers_what_is_open(void **state)
@@ -327,6 +345,7 @@ int main(void)
         KIT_TEST(an_offerless_reinvite_of_the_first_is_none_of_the_seconds),
         KIT_TEST(what_was_out_before_does_not_join_them),
         KIT_TEST(an_offer_that_meets_ours_waits_until_they_are_joined),
+        KIT_TEST(who_answers_491_over_and_over_has_refused),
         KIT_TEST(a_target_that_hangs_up_answers_what_is_open),
         KIT_TEST(what_is_refused_before_there_is_a_call),
     };

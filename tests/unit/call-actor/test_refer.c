@@ -328,6 +328,26 @@ static void a_notify_is_said_again(void **s)
     assert_int_equal(last(k)->sub, REFER_SUB_OVER);
 }
 
+/* The edge was away for so long that nobody hears it: nothing holds the call any more. */
+static void a_notify_that_is_too_old_does_not_keep_the_call(void **s)
+{
+    struct kit *k = *s;
+    talk(k);
+    refer_with(k, 11, TO);
+    found(k);
+    BRIDGE_SAYS(k, 2, .status = 486);
+    kit_terminate(k, "sigctl");
+    kit_bye_answer(k, 200);
+    bridge_bye_answered(k, 1);
+    kit_assert_state(k, CALL_ST_ENDED);
+    kit_timer(k, CALL_TMR_LINGER);
+    assert_int_equal(kit_count(k, CALL_EFF_FORGET), 0); /* the NOTIFY is out */
+    k->now.wall_ms += 64 * (int64_t)KIT_T1 + 1;
+    call_effects_clear(&k->fx);
+    call_ask_again(k->c, PLANE__PROC__PROC_EDGE, &k->fx, k->now);
+    assert_int_equal(kit_count(k, CALL_EFF_FORGET), 1);
+}
+
 static void a_plan_is_asked_for_again(void **s)
 {
     struct kit *k = *s;
@@ -481,6 +501,7 @@ int main(void)
         KIT_TEST(who_stays_hangs_up),
         KIT_TEST(what_is_to_be_told_outlives_the_dialog),
         KIT_TEST(a_notify_is_said_again),
+        KIT_TEST(a_notify_that_is_too_old_does_not_keep_the_call),
         KIT_TEST(a_plan_is_asked_for_again),
         KIT_TEST(refusals),
         KIT_TEST(of_whom_nothing_is_known),

@@ -170,6 +170,28 @@ static void a_challenge_that_cannot_be_answered_is_a_refusal(void **s)
 
 /* --- who is hung up on --- */
 
+/* Who stays always has an offer of his own out, or says so: the transfer fails, and he talks to whom he talked to. */
+static void glare_without_end_is_a_refusal(void **s)
+{
+    struct kit *k = *s;
+    talk(k);
+    refers(k);
+    carol_answers(k);
+    for (unsigned i = 0; i < SESSION_CROSSED_MAX; i++) {
+        bob_says(k, 491, NULL, NULL);
+        assert_true(dial_is_at(k->c, DIAL_JOINING));
+        kit_timer(k, CALL_TMR_SESSION);
+        assert_non_null(bridge_request(k, SIDE_CALLER, "INVITE"));
+    }
+    bob_says(k, 491, NULL, NULL);
+    kit_assert_state(k, CALL_ST_ESTABLISHED);
+    assert_true(dial_is_at(k->c, DIAL_LOST));
+    assert_int_equal(k->c->row->transfer->status, 491);
+    assert_string_equal(k->c->row->transfer->reason, "not_accepted");
+    assert_non_null(kit_event(k, "call.transfer.failed"));
+    assert_non_null(bridge_request(k, 2, "BYE"));
+}
+
 static void two_transfers_in_a_row_let_each_go_his_own(void **s)
 {
     struct kit *k = *s;
@@ -278,6 +300,7 @@ int main(void)
         KIT_TEST(who_has_left_may_be_silent),
         KIT_TEST(the_trunks_challenge_to_who_stays_is_answered),
         KIT_TEST(a_challenge_that_cannot_be_answered_is_a_refusal),
+        KIT_TEST(glare_without_end_is_a_refusal),
         KIT_TEST(two_transfers_in_a_row_let_each_go_his_own),
         KIT_TEST(the_clock_is_set_amid_it),
         KIT_TEST(a_target_that_is_cancelled_long_after_the_answer_is_cancelled_again),
