@@ -7,7 +7,7 @@
  */
 #include "tests/unit/call-actor/disk_kit.h"
 
-#include "call-actor/store_mark.h"
+#include "call-actor/store.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 #include "common/base/map.h"
@@ -289,17 +289,12 @@ static void a_kill_takes_nothing(void **state)
 
 /* --- files that are none of ours --- */
 
-static void fill_at(const char *boot)
+static void fill(void)
 {
-    struct store *s = open_at(root, false, boot);
+    struct store *s = open_at(root, false, "boot-1");
     for (int i = 0; i < 100; i++)
         one_commit(s);
     store_close(s);
-}
-
-static void fill(void)
-{
-    fill_at("boot-1");
 }
 
 static const char *file_path(void)
@@ -373,97 +368,6 @@ static void damaged_pages_are_found_by_the_start_after_the_one_that_died(void **
     assert_null(open_at(root, false, "boot-1"));
 }
 
-/* --- other versions --- */
-
-static void die_opening(void)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        (void)open_at(root, false, "boot-1");
-        _exit(1);
-    }
-    (void)waitpid(pid, NULL, 0);
-}
-
-/* As an older version left it, which did not have all the tables of this one. */
-static void drop_tables(const char *const *names, size_t cnt)
-{
-    MDB_env *env;
-    MDB_txn *txn;
-    assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(env, STORE_TABLES), 0);
-    assert_int_equal(mdb_env_open(env, file_path(), MDB_NOSUBDIR, 0600), 0);
-    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    for (size_t i = 0; i < cnt; i++) {
-        MDB_dbi dbi;
-        assert_int_equal(mdb_dbi_open(txn, names[i], 0, &dbi), 0);
-        assert_int_equal(mdb_drop(txn, dbi, 1), 0);
-    }
-    assert_int_equal(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
-}
-
-static void a_store_of_an_older_version_gets_the_tables_it_lacks(void **state)
-{
-    static const char *const lacks[] = {"aors", "outbox"};
-    (void)state;
-    fill();
-    die_opening();
-    drop_tables(lacks, 2);
-    struct store *s = open_at(root, false, "boot-1"); /* every page is looked at first */
-    assert_non_null(s);
-    assert_int_equal(state_of(s), done);
-    store_put(s, STORE_AORS, 7, span_of("seven", 5));
-    store_commit(s);
-    assert_int_equal(store_get(s, STORE_AORS, 7).len, 5);
-    store_close(s);
-}
-
-static void a_store_without_any_table_is_none(void **state)
-{
-    static const char *const all[] = {"aors", "calls", "meta", "outbox"};
-    (void)state;
-    fill();
-    die_opening();
-    drop_tables(all, 4);
-    assert_null(open_at(root, false, "boot-1"));
-}
-
-static void another_shards_store_of_an_older_version_is_read(void **state)
-{
-    static const char *const lacks[] = {"aors"};
-    struct store *other = NULL;
-    (void)state;
-    fill_at(NULL);
-    drop_tables(lacks, 1);
-    assert_true(store_open_other(root, 0, &other));
-    assert_non_null(other);
-    assert_int_equal(state_of(other), done);
-    store_close(other);
-}
-
-static void what_a_newer_version_wrote_is_refused_with_a_remedy(void **state)
-{
-    static const char newer[] = "\x08\x02\x12\x03"
-                                "9.9"; /* schema 2, version 9.9 */
-    char why[STORE_MARK_WHY_SIZE];
-    (void)state;
-    assert_int_equal(STORE_SCHEMA, 1);
-    struct store *s = open_at(root, false, "boot-1");
-    assert_true(store_mark_fits(s, why)); /* nobody has written */
-    store_mark_put(s, 3);
-    assert_true(store_mark_fits(s, why));
-    assert_int_equal(store_mark_shards(s), 3);
-    store_put(s, STORE_META, STORE_META_WRITER, span_of(newer, sizeof newer - 1));
-    store_commit(s);
-    assert_false(store_mark_fits(s, why));
-    assert_non_null(strstr(why, file_path()));
-    assert_non_null(strstr(why, "version 9.9 with schema 2"));
-    assert_non_null(strstr(why, "knows up to 1"));
-    assert_non_null(strstr(why, "run that version"));
-    store_close(s);
-}
-
 /* --- looking takes long, and whoever looks is killed --- */
 
 static int looks[2]; /* a pipe: somebody looks at pages, and gets no further */
@@ -476,6 +380,16 @@ int __wrap_mdb_cursor_get(MDB_cursor *c, MDB_val *k, MDB_val *v, MDB_cursor_op o
     while (is_slow && syscall(SYS_write, looks[1], "x", 1) == 1)
         (void)pause();
     return __real_mdb_cursor_get(c, k, v, op);
+}
+
+static void die_opening(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)open_at(root, false, "boot-1");
+        _exit(1);
+    }
+    (void)waitpid(pid, NULL, 0);
 }
 
 static void who_is_killed_while_he_looks_leaves_nobody_behind(void **state)
@@ -600,10 +514,6 @@ int main(void)
         CASE(a_file_that_is_no_store_is_refused),
         CASE(a_file_that_was_cut_off_is_refused),
         CASE(damaged_pages_are_found_by_the_start_after_the_one_that_died),
-        CASE(a_store_of_an_older_version_gets_the_tables_it_lacks),
-        CASE(a_store_without_any_table_is_none),
-        CASE(another_shards_store_of_an_older_version_is_read),
-        CASE(what_a_newer_version_wrote_is_refused_with_a_remedy),
         CASE(who_is_killed_while_he_looks_leaves_nobody_behind),
         CASE(a_clock_that_is_set_back_stops_no_sync),
         CASE(two_cannot_have_it),
