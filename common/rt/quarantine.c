@@ -24,6 +24,7 @@ static const struct span covered[] = {
     {"authentication-info", 19},
     {"proxy-authentication-info", 25},
     {"a=crypto", 8},
+    {"a=ice-pwd", 9},
     {"a=key-mgmt", 10},
     {"k=", 2},
 };
@@ -86,19 +87,22 @@ static void cover_hashes(char *p, size_t len)
     }
 }
 
-/* sip:user:password@host (RFC 3261 §19.1.1): up to an '@' that follows with nothing between that no userinfo has. */
-static void cover_password(char *p, size_t at, size_t len)
+/* sip:user:password@host (RFC 3261 §19.1.1): up to an '@' that follows with nothing between that no userinfo has.
+ * returns where it ended: nothing before that is another one's */
+static size_t cover_password(char *p, size_t at, size_t len)
 {
     size_t colon = 0;
-    for (size_t i = at; i < len && p[i] > ' ' && p[i] != '<' && p[i] != '>' && p[i] != '"'; i++) {
+    size_t i = at;
+    for (; i < len && p[i] > ' ' && p[i] != '<' && p[i] != '>' && p[i] != '"'; i++) {
         if (p[i] == ':' && colon == 0)
             colon = i;
         if (p[i] != '@')
             continue;
         if (colon != 0)
             memset(p + colon + 1, '*', i - colon - 1);
-        return;
+        break;
     }
+    return i;
 }
 
 static void cover_passwords(char *p, size_t len)
@@ -106,17 +110,24 @@ static void cover_passwords(char *p, size_t len)
     for (size_t i = 0; i + 5 < len; i++) {
         struct span rest = span_of(p + i, len - i);
         if (span_casestarts(rest, SPAN("sip:")))
-            cover_password(p, i + 4, len);
+            i = cover_password(p, i + 4, len) - 1;
         else if (span_casestarts(rest, SPAN("sips:")))
-            cover_password(p, i + 5, len);
+            i = cover_password(p, i + 5, len) - 1;
     }
+}
+
+/* Lines that stand in a JSON text have their ends escaped; what is covered then is all up to its end. */
+static bool begins_line(const char *p, size_t i)
+{
+    return i == 0 || ends_line(p, i - 1) ||
+           (i > 1 && p[i - 2] == '\\' && (p[i - 1] == 'n' || p[i - 1] == 'r'));
 }
 
 void quarantine_cover(char *p, size_t len)
 {
     cover_passwords(p, len);
     for (size_t i = 0; i < len; i++) {
-        if (i > 0 && !ends_line(p, i - 1))
+        if (!begins_line(p, i))
             continue;
         size_t n = name_len(span_of(p + i, len - i));
         if (n > 0)

@@ -322,12 +322,28 @@ static void secrets_are_covered(void **state)
     check_cover("Authorization", "Authorization");
     check_cover("Authorization: abc", "Authorization:****");
     check_cover("v=0\na=crypto:1 AES inline:k\na=rtpmap:0 x\n", "v=0\na=crypto:**************\na=rtpmap:0 x\n");
+    check_cover("v=0\na=ice-ufrag:u\r\na=ice-pwd:secret\r\na=ice-lite\r\n",
+                "v=0\na=ice-ufrag:u\r\na=ice-pwd:******\r\na=ice-lite\r\n");
+    check_cover("{\"sdp\":\"v=0\\r\\na=crypto:1 inline:k\"}", "{\"sdp\":\"v=0\\r\\na=crypto:************");
+    check_cover("sip:sip:a:b@h sip:c:d@i:e@j", "sip:sip:***@h sip:c:*@i:e@j");
     check_cover("ha1 0123456789abcdef0123456789abcdef!", "ha1 ********************************!");
     check_cover("0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcde"); /* one short of a digest */
     check_cover("INVITE sip:bob:pw@h SIP/2.0\r\nTo: <SIPS:a:b;c@d>, sip:h:5060\r\n",
                 "INVITE sip:bob:**@h SIP/2.0\r\nTo: <SIPS:a:***@d>, sip:h:5060\r\n");
     check_cover("sip:", "sip:");
     check_cover("X-Authorization: a\r\nAuthorizations: b\r\n", "X-Authorization: a\r\nAuthorizations: b\r\n");
+}
+
+/* The worst that fits an input: it is looked at once. */
+static void covering_takes_no_time(void **state)
+{
+    (void)state;
+    static char text[WORK_BYTES_MAX * 2];
+    for (size_t i = 0; i + 4 <= sizeof text; i += 4)
+        memcpy(text + i, "sip:", 4);
+    int64_t begin_ms = clock_mono_ms();
+    quarantine_cover(text, sizeof text);
+    assert_true(clock_mono_ms() - begin_ms < 1000); /* some 20 ms; 65,536 times as long if each were followed up */
 }
 
 static void files_are_bounded(void **state)
@@ -364,6 +380,7 @@ int main(void)
         cmocka_unit_test(more_than_there_is_room_for),
         cmocka_unit_test(a_journal_that_is_broken),
         cmocka_unit_test(secrets_are_covered),
+        cmocka_unit_test(covering_takes_no_time),
         cmocka_unit_test(files_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
