@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define BUS_LINKS_MAX BUS_NEIGHBOURS_MAX
+#define PROBE_ROOM 4096u /* of a batch, for PEER_PROBE and PEER_ALIVE alone: who is overloaded is not deaf */
 
 struct bus_link {
     struct bus *bus;
@@ -41,6 +42,8 @@ static struct stat_series stat_full = {.name = "sip_signaling_plane_full_total",
 
 static int put(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body)
 {
+    bool probing = type == PLANE_PEER_PROBE || type == PLANE_PEER_ALIVE;
+    k->out.max = PLANE_BATCH_MAX - (probing ? 0 : PROBE_ROOM);
     if (k->out.len == 0)
         plane_batch_begin(&k->out);
     if (plane_batch_add(&k->out, (uint16_t)type, body) == 0)
@@ -236,7 +239,8 @@ void bus_probe(struct bus *b, uint32_t passed_ms)
         struct bus_link *k = b->links[i];
         if (k->up && !k->peer->probes)
             continue; /* of a version that would not know the question */
-        k->silent_ms += passed_ms;
+        if (!bus_conn_moves(k->conn))
+            k->silent_ms += passed_ms;
         (void)bus_send(k, PLANE_PEER_PROBE, &m.base); /* a link that is down or full has no answer either */
     }
 }

@@ -62,6 +62,8 @@ int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *b
 /**
  * Asks every peer that answers such questions whether somebody is there (PEER_PROBE). Its handler answers with
  * bus_answer_probe, so that the question takes the way of all others: through both queues and whoever serves them.
+ * It passes a link that is full to others. While more waits on the link than was taken since the last call, and some
+ * was, nobody's silence grows: question or answer are on their way.
  * passed_ms   time since the last call that may be counted against who has not answered: none that we stood still in
  */
 void bus_probe(struct bus *b, uint32_t passed_ms);

@@ -33,6 +33,8 @@ struct bus_conn {
     struct buf out; /* the batch on its way */
     uint8_t head[HEAD];
     size_t sent; /* bytes of head and out that the kernel has */
+    bool taken;  /* some of ours by the kernel, since bus_conn_moves was asked */
+    bool behind; /* since then the kernel had more for us than one turn reads */
 };
 
 static void on_io(void *user, int fd, int dirs);
@@ -163,6 +165,7 @@ static bool read_some(struct bus_conn *c)
         if ((size_t)n < want)
             return true; /* the kernel has no more */
     }
+    c->behind = true;
     return true;
 }
 
@@ -181,8 +184,10 @@ static void write_some(struct bus_conn *c)
     }
     struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
     ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
-    if (n > 0)
+    if (n > 0) {
         c->sent += (size_t)n;
+        c->taken = true;
+    }
     if (c->sent == HEAD + c->out.len)
         give_back(&c->out);
 }
@@ -202,6 +207,13 @@ bool bus_conn_send(struct bus_conn *c, struct buf *batch)
     if (c->out.len > 0)
         loop_io_set(c->io, LOOP_READ | LOOP_WRITE);
     return true;
+}
+
+bool bus_conn_moves(struct bus_conn *c)
+{
+    bool moves = (c->taken && c->out.len > 0) || c->behind;
+    c->taken = c->behind = false;
+    return moves;
 }
 
 bool bus_conn_finish(struct bus_conn *c, int64_t until_mono_ms)

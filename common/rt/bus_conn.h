@@ -34,6 +34,10 @@ void bus_conn_free(struct bus_conn *c); /* no callback; NULL is fine */
  */
 bool bus_conn_send(struct bus_conn *c, struct buf *batch);
 
+/** More waits than was taken, and some was, in either direction, since the last call: by the peer of ours, or by us of
+ * the peer's. */
+bool bus_conn_moves(struct bus_conn *c);
+
 /**
  * Waits for the batch on its way, at most until `until_mono_ms`: the one call that blocks, for who is about to leave.
  * returns true when the kernel has all of it, false when nobody is connected or will take the rest in time

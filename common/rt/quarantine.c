@@ -119,8 +119,7 @@ static void cover_passwords(char *p, size_t len)
 /* Lines that stand in a JSON text have their ends escaped; what is covered then is all up to its end. */
 static bool begins_line(const char *p, size_t i)
 {
-    return i == 0 || ends_line(p, i - 1) ||
-           (i > 1 && p[i - 2] == '\\' && (p[i - 1] == 'n' || p[i - 1] == 'r'));
+    return i == 0 || ends_line(p, i - 1) || (i > 1 && p[i - 2] == '\\' && (p[i - 1] == 'n' || p[i - 1] == 'r'));
 }
 
 void quarantine_cover(char *p, size_t len)

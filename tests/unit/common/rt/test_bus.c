@@ -96,6 +96,7 @@ static Plane__Hello hello(Plane__Proc proc, uint64_t epoch)
     h.epoch = epoch;
     h.version = (char *)"test";
     h.plane_version = PLANE_VERSION;
+    h.probes = true;
     return h;
 }
 
@@ -292,6 +293,18 @@ static void a_full_link_says_so_and_takes_nothing(void **state)
         taken++;
     assert_int_equal(taken, 15); /* PLANE_BATCH_MAX less heads */
     assert_true(bus_link_queued(s.link) <= PLANE_BATCH_MAX);
+    e.body.len = 1 << 10;
+    while (bus_send(s.link, PLANE_PUB_EVENT, &e.base) == 0)
+        ;
+    e.body.len = 0;
+    while (bus_send(s.link, PLANE_PUB_EVENT, &e.base) == 0)
+        ;
+    size_t queued = bus_link_queued(s.link);
+    for (int i = 0; i < 100; i++)
+        bus_probe(s.bus, 0); /* has room of its own */
+    assert_true(bus_link_queued(s.link) >= queued + 100);
+    assert_true(bus_link_queued(s.link) <= PLANE_BATCH_MAX);
+    assert_int_equal(bus_send(s.link, PLANE_PUB_EVENT, &e.base), -BUS_EFULL);
     free(body);
     kill_peer(pid);
     end(&s);

@@ -247,7 +247,10 @@ static void a_slow_reader_holds_up_one_batch_and_nobody(void **state)
     buf_init(&b, BATCH_MAX);
     memset(buf_reserve(&b, BATCH_MAX), 'x', BATCH_MAX);
     buf_commit(&b, BATCH_MAX);
+    assert_false(bus_conn_moves(e.conn));
     assert_true(bus_conn_send(e.conn, &b)); /* returns although the kernel has room for a part of it only */
+    assert_true(bus_conn_moves(e.conn));
+    assert_false(bus_conn_moves(e.conn)); /* nobody reads */
     assert_int_equal(b.len, 0);
     buf_puts(&b, "next");
     assert_false(bus_conn_send(e.conn, &b));
@@ -257,7 +260,9 @@ static void a_slow_reader_holds_up_one_batch_and_nobody(void **state)
     timer_init(&poll, on_poll, &e);
     loop_timer_in(e.loop, &poll, 0);
     assert_true(wait_until(&e, has_drained));
+    (void)bus_conn_moves(e.conn); /* while it was taken */
     assert_true(bus_conn_send(e.conn, &b));
+    assert_false(bus_conn_moves(e.conn)); /* at once: nothing waits */
     char got[8];
     assert_int_equal(recv(e.peer, got, sizeof(got), 0), 8);
     assert_memory_equal(got, "\0\0\0\4next", 8);
