@@ -1,12 +1,15 @@
 #include "tests/fuzz/virt_backends.h"
 
 #include "common/base/id.h"
+#include "common/rt/crypt.h"
 #include "tests/fuzz/fuzz.h"
+#include <stdio.h>
 
-#define JOBS_MAX 512
+#define JOBS_MAX 1024
 #define STORIES_MAX 256
 #define EVENTS_MAX 512
 #define ID_BYTES_MAX 64
+#define USER_BYTES_MAX 64
 #define PORT_0 20000u
 
 struct job {
@@ -14,7 +17,8 @@ struct job {
     char id[ID_BYTES_MAX];
     size_t id_len;
     Plane__RunJob__Kind kind;
-    uint32_t port; /* given, or to be given back */
+    char user[USER_BYTES_MAX], realm[USER_BYTES_MAX]; /* whose credentials are asked for */
+    uint32_t port;                                    /* given, or to be given back */
     Plane__JobDone__Result result;
     bool over, bridge, cancelled;
 };
@@ -96,6 +100,14 @@ static void tell_done(struct job *j)
     Plane__JobDone done = PLANE__JOB_DONE__INIT;
     Plane__Plan plan = PLANE__PLAN__INIT;
     static char good[] = "ECHO_TEST", bridge[] = "BRIDGE_CALL", why[] = "UNAVAILABLE";
+    Plane__Credentials credentials = PLANE__CREDENTIALS__INIT;
+    char ha1[CRYPT_HEX_SIZE];
+    if (j->kind == PLANE__RUN_JOB__KIND__GET_CREDENTIALS && j->result == PLANE__JOB_DONE__RESULT__OK) {
+        const struct span parts[] = {span_cstr(j->user), span_cstr(j->realm), SPAN(VIRT_SECRET)};
+        crypt_hash_joined(CRYPT_MD5, parts, 3, ha1);
+        credentials.ha1 = ha1;
+        done.credentials = &credentials;
+    }
     done.id = (ProtobufCBinaryData){.len = j->id_len, .data = (uint8_t *)j->id};
     done.result = j->result;
     done.grpc_status = why;
@@ -120,6 +132,8 @@ static void run(const Plane__RunJob *m, struct bus_link *of)
     j = &b.job[b.jobs++];
     *j = (struct job){.of = of, .id_len = m->id.len, .kind = m->kind, .port = m->rtp_port};
     memcpy(j->id, m->id.data, m->id.len);
+    (void)snprintf(j->user, sizeof(j->user), "%s", m->sip_username);
+    (void)snprintf(j->realm, sizeof(j->realm), "%s", m->realm);
 }
 
 /* One shard asks another: passed on, nothing is kept. Links are in the same place at each. */
@@ -204,10 +218,10 @@ void virt_orch_ends(size_t at, enum virt_outcome how)
         end_release(j, how);
     } else {
         j->over = true;
-        j->result = PLANE__JOB_DONE__RESULT__OK;
+        j->result = how == VIRT_UNAVAILABLE ? PLANE__JOB_DONE__RESULT__UNAVAILABLE : PLANE__JOB_DONE__RESULT__OK;
     }
     struct job told = *j;
-    if (!j->over)
+    if (!j->over || j->kind >= PLANE__RUN_JOB__KIND__GET_CREDENTIALS) /* answers to look-ups are not kept */
         forget(j);
     tell_done(&told);
 }

@@ -7,6 +7,8 @@
 
 #include "tests/fuzz/virt.h"
 
+#define VIRT_SECRET "secret" /* of every SIP user */
+
 /* How a job ends. */
 enum virt_outcome {
     VIRT_GOOD = 0,

@@ -127,6 +127,8 @@ static void check_request(struct party *p, const struct sip_msg *m)
 
 void party_said(struct span bytes)
 {
+    if (span_eq(bytes, SPAN("\r\n\r\n")))
+        return;
     STORM_HOLDS(sip_msg_decode(&said, bytes) == 0, "what is sent is well-formed");
     struct party *p = said.is_request && said.to_tag.len > 0 ? party_of(&said) : NULL;
     if (!said.is_request) /* RFC 3581 §4 */

@@ -64,6 +64,13 @@ static void answered(struct party *p, struct out *o, const struct sip_msg *m, bo
         party_hangs_up(p);
 }
 
+static void check_refusal(const struct party *p, unsigned status)
+{
+    bool has_phones = strcmp(p->peer, "1") == 0;
+    STORM_HOLDS(!has_phones || status / 100 != 5, "party %u calls somebody who has phones, and gets %u", p->no, status);
+    phone_check_refusal(p, status);
+}
+
 static void final(struct party *p, struct out *o, const struct sip_msg *m)
 {
     bool first = o->final == 0;
@@ -80,13 +87,15 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
         answered(p, o, m, first);
     } else if (o->method == SIP_M_INVITE) {
         say_ack_refusal(o, m);
-        STORM_HOLDS(!p->calls_person || p->state != PARTY_CALLING || m->status / 100 != 5,
-                    "party %u calls somebody who has phones, and gets %u", p->no, m->status);
+        if (p->calls_person && p->state == PARTY_CALLING)
+            check_refusal(p, m->status);
         if (first && p->state == PARTY_CALLING)
             party_over(p);
     } else if (o->method == SIP_M_CANCEL) {
         bool known = !world_edge_died_since(p->born_ms); /* a new edge cannot say what it cancels */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && !known), "CANCEL gets %u", m->status);
+    } else if (o->method == SIP_M_REGISTER && first) {
+        phone_hears(phone_of(p), o, m);
     } else if (o->method == SIP_M_BYE) {
         bool is_gone = p->bye_came || world_edge_died_since(o->born_ms); /* both at once; or it was heard before */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && is_gone), "the BYE of party %u gets %u", p->no, m->status);
@@ -136,6 +145,14 @@ static const struct sip_msg *invite_again(const struct party *p)
     return &m;
 }
 
+static void refuse(struct party *p, unsigned status)
+{
+    if (p->rung_by != NULL)
+        p->rung_by->refusals |= 1U << (status % 32);
+    (void)say_response(p, invite_again(p), status, "");
+    party_over(p);
+}
+
 /* A phone rings, and somebody comes or does not. */
 void party_rings_on(struct party *p)
 {
@@ -151,14 +168,24 @@ void party_rings_on(struct party *p)
         return; /* nobody comes */
     } else {
         p->invited = NULL;
-        (void)say_response(p, invite_again(p), refusals[storm_rnd(4)], "");
-        party_over(p);
+        refuse(p, refusals[storm_rnd(4)]);
     }
+}
+
+/* Descriptions go from end to end, and say whose they are. */
+static struct party *caller_of(const struct sip_msg *invite)
+{
+    const char *at = memmem(invite->body.p, invite->body.len, "o=p", 3);
+    unsigned long no = at != NULL ? strtoul(at + 3, NULL, 10) : PARTIES_MAX;
+    return no < party_cnt ? &parties[no] : NULL;
 }
 
 static void rung(const struct sip_msg *m)
 {
     struct party *p = party_new(false);
+    p->rung_by = caller_of(m);
+    if (p->rung_by != NULL)
+        phone_rung(p->rung_by, m->uri);
     p->state = PARTY_RINGING;
     (void)snprintf(p->call_id, ID_BYTES, "%.*s", SPAN_ARG(m->call_id));
     (void)snprintf(p->their_tag, ID_BYTES, "%.*s", SPAN_ARG(m->from_tag));
@@ -219,6 +246,8 @@ static void hear_request(struct party *p, const struct sip_msg *m)
 void party_hear(struct span bytes)
 {
     static struct sip_msg m;
+    if (span_eq(bytes, SPAN("\r\n\r\n")))
+        return; /* for the NAT */
     STORM_HOLDS(sip_msg_decode(&m, bytes) == 0, "what is sent is well-formed");
     struct party *p = party_of(&m);
     if (p != NULL && m.is_request)

@@ -27,6 +27,8 @@ struct party *party_new(bool caller)
     timer_init(&p->act, on_act, p);
     timer_init(&p->two, party_says_2xx_again, p);
     (void)snprintf(p->our_tag, ID_BYTES, "t%u", p->no);
+    (void)snprintf(p->user, sizeof(p->user), "%s", caller ? "a" : "1");
+    (void)snprintf(p->peer, sizeof(p->peer), "%s", caller ? "1" : "a");
     return p;
 }
 
@@ -51,8 +53,10 @@ void party_call(void)
     char extra[256] = "";
     struct party *p = party_new(true);
     p->calls_person = storm_chance(500);
+    if (p->calls_person && storm_chance(700))
+        (void)snprintf(p->peer, sizeof(p->peer), "%s", phone_some_user());
     (void)snprintf(p->call_id, ID_BYTES, "call-%u", p->no);
-    (void)snprintf(p->target, sizeof(p->target), "sip:%s@192.0.2.1", p->calls_person ? "1" : "902121234567");
+    (void)snprintf(p->target, sizeof(p->target), "sip:%s@192.0.2.1", p->calls_person ? p->peer : "902121234567");
     p->state = PARTY_CALLING;
     p->silent = storm_chance(SILENT_PERMILLE);
     if (storm_chance(PROXIED_PERMILLE)) {
@@ -145,7 +149,9 @@ static void on_act(struct timer *t, int64_t now_ms)
 {
     struct party *p = t->owner;
     (void)now_ms;
-    if (p->state == PARTY_CALLING) {
+    if (p->state == PARTY_PHONE) {
+        phone_acts(phone_of(p));
+    } else if (p->state == PARTY_CALLING) {
         if (p->wants_cancel && p->invite->provisional && p->invite->final == 0)
             say_cancel(p);
     } else if (p->state == PARTY_RINGING) {
@@ -166,6 +172,7 @@ static void on_act(struct timer *t, int64_t now_ms)
 void party_calm(void)
 {
     party_is_calm = true;
+    phones_calm();
     for (unsigned i = 0; i < party_cnt; i++) {
         struct party *p = &parties[i];
         if (p->state == PARTY_CALLING && p->invite->final == 0 && !p->cancelled) {

@@ -69,12 +69,14 @@ static struct out *new_out(struct party *p)
 static void write_request(struct out *o, const char *method, const char *uri, const char *extra, const char *body)
 {
     const struct party *p = o->party;
+    char contact[64];
+    (void)snprintf(contact, sizeof(contact), "Contact: <sip:p%u@192.0.2.10:5062>\r\n", p->no);
     int n = snprintf(o->text, TEXT_BYTES,
                      "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=%s\r\nMax-Forwards: 70\r\n"
-                     "From: <sip:%c@b>;tag=%s\r\nTo: <sip:%c@b>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
-                     "Contact: <sip:p%u@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-                     method, uri, o->branch, p->caller ? 'a' : '1', p->our_tag, p->caller ? '1' : 'a',
-                     p->their_tag[0] != '\0' ? ";tag=" : "", p->their_tag, p->call_id, o->cseq, method, p->no, extra,
+                     "From: <sip:%s@b>;tag=%s\r\nTo: <sip:%s@b>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
+                     "%s%s%sContent-Length: %zu\r\n\r\n%s",
+                     method, uri, o->branch, p->user, p->our_tag, p->peer, p->their_tag[0] != '\0' ? ";tag=" : "",
+                     p->their_tag, p->call_id, o->cseq, method, o->method == SIP_M_REGISTER ? "" : contact, extra,
                      strncmp(body, "v=0", 3) == 0 ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     o->len = (size_t)n;
     STORM_HOLDS(n > 0 && n < TEXT_BYTES, "a request fits");

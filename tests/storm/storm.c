@@ -31,26 +31,43 @@ struct outcome {
     int64_t virtual_ms;
 };
 
-/* One shard, as most have it, in every other storm. */
-static unsigned shards_of(uint64_t seed)
+/* What a storm is made of. It is the seed's and not drawn from what it draws: whatever is added here leaves the other
+ * bytes of a storm that has none of it alone. */
+struct mix {
+    unsigned shards;
+    unsigned phones;
+    bool is_long;
+};
+
+static struct mix mix_of(uint64_t seed)
 {
-    return seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1));
+    return (struct mix){.shards = seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1)),
+                        .phones = seed % 5 == 0 ? 0 : PHONES_MAX,
+                        .is_long = seed % LONG_ONE_IN == 0};
+}
+
+static void tell_mix(uint64_t seed)
+{
+    struct mix mix = mix_of(seed);
+    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s\n", seed, mix.shards, mix.phones,
+           mix.is_long ? ", long calls" : "");
 }
 
 static struct outcome storm(uint64_t seed, const struct options *o)
 {
-    const struct world_conf conf = {.shards = shards_of(seed), .kills = !o->calm, .pairs = o->pairs};
+    const struct mix mix = mix_of(seed);
+    const struct world_conf conf = {.shards = mix.shards, .kills = !o->calm, .pairs = o->pairs};
     storm_seed(seed);
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
-    bool is_long = seed % LONG_ONE_IN == 0; /* calls that outlive every table (RFC 4028, or a lesson of others) */
-    if (is_long)
+    if (mix.is_long) /* calls that outlive every table (RFC 4028, or a lesson of others) */
         party_patience_ms = LONG_MS;
     world_begin(&conf);
+    phones_begin(mix.phones);
     for (unsigned i = 0; i < o->calls; i++) {
         party_call();
         storm_run_until(virt_now.mono_ms + storm_ms(0, 1500));
     }
-    storm_run_until(virt_now.mono_ms + (is_long ? 2 * LONG_MS : 5000));
+    storm_run_until(virt_now.mono_ms + (mix.is_long ? 2 * LONG_MS : 5000));
     world_calm();
     party_calm();
     int64_t by = virt_now.mono_ms + OVER_MS;
@@ -126,7 +143,11 @@ int main(int argc, char **argv)
     int64_t end = clock_mono_ms() + (int64_t)o.seconds * 1000;
     uint64_t done = 0;
     for (; done < o.count && clock_mono_ms() < end; done++) {
+        if (o.count == 1)
+            tell_mix(o.seed);
         if (!one(o.seed + done, &o, &last)) {
+            if (o.count != 1)
+                tell_mix(o.seed + done);
             printf("storm: seed %" PRIu64 " does not end well: %s --seed %" PRIu64 " --count 1 --calls %u%s\n",
                    o.seed + done, argv[0], o.seed + done, o.calls,
                    o.calm    ? " --calm"

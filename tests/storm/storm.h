@@ -6,6 +6,7 @@
  *   sim.c     chance, time and the network           world.c   the processes, their wires and deaths
  *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
  *   hear.c    what they hear                         check.c   what must hold of what the service says
+ *   phone.c   phones that register
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -76,13 +77,13 @@ bool world_edge_died_since(int64_t mono_ms);
 
 /* --- party.c, hear.c, check.c, say.c --- */
 
-#define PARTIES_MAX 256
+#define PARTIES_MAX 320
 #define TXNS_MAX 24
 #define TEXT_BYTES 2048
 #define SAID_MAX 64
 #define ID_BYTES 80
 
-enum party_state { PARTY_FREE = 0, PARTY_CALLING, PARTY_RINGING, PARTY_UP, PARTY_OVER };
+enum party_state { PARTY_FREE = 0, PARTY_CALLING, PARTY_RINGING, PARTY_UP, PARTY_PHONE, PARTY_OVER };
 
 /* A request of a party's on its way, RFC 3261 §17.1. */
 struct out {
@@ -114,6 +115,7 @@ struct party {
     bool caller;
     bool calls_person; /* … who has phones: the platform has no say */
     unsigned no;
+    char user[12], peer[12]; /* who we are, and whom we call */
     char call_id[ID_BYTES], our_tag[ID_BYTES], their_tag[ID_BYTES], target[256];
     char routes[256];              /* Record-Route values that proxies before us added; "" */
     uint32_t cseq;                 /* of our last request */
@@ -123,8 +125,9 @@ struct party {
     struct out out[TXNS_MAX];
     struct in in[TXNS_MAX];
     size_t ins;
-    struct out *invite;   /* ours, the last one */
-    char ack[TEXT_BYTES]; /* of the last 2xx */
+    struct party *rung_by; /* a callee's; NULL: not known */
+    struct out *invite;    /* ours, the last one */
+    char ack[TEXT_BYTES];  /* of the last 2xx */
     size_t ack_len;
     struct in *invited;           /* their last INVITE */
     char invite_text[TEXT_BYTES]; /* … as it came */
@@ -142,6 +145,8 @@ struct party {
     unsigned direction; /* of what we described last */
     unsigned offered;   /* of our last offer */
     char their_sdp[1024];
+    uint32_t refusals; /* a caller's: bit status % 32 of what was answered where it rang */
+    char nonce[160];   /* a phone's: of the credentials it said last */
     int64_t born_ms;
 };
 
@@ -177,6 +182,25 @@ void party_hear(struct span bytes);
 /** A phone rings, and somebody comes or does not. */
 void party_rings_on(struct party *p);
 void party_says_2xx_again(struct timer *t, int64_t now_ms);
+
+/* phone.c */
+#define PHONES_MAX 6
+#define PHONES_OF_A_USER 2
+struct phone;
+void phones_begin(unsigned cnt);
+/** They all leave. */
+void phones_calm(void);
+/** NULL: this party is no phone that registers. */
+struct phone *phone_of(const struct party *p);
+void phone_acts(struct phone *f);
+/** The first final response to a REGISTER. */
+void phone_hears(struct phone *f, struct out *o, const struct sip_msg *m);
+/** A user to be called. */
+const char *phone_some_user(void);
+/** An INVITE of this caller's came to that contact. */
+void phone_rung(struct party *caller, struct span uri);
+/** He was refused: had his callee a phone that did so? */
+void phone_check_refusal(const struct party *caller, unsigned status);
 
 /* check.c */
 /** A message for a peer, as it leaves the service. */

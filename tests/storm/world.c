@@ -328,6 +328,10 @@ void world_end(void)
         STORM_HOLDS(virt_store_rows(i, STORE_CALLS) == 0 && virt_store_rows(i, STORE_OUTBOX) == 0, "a row stays");
     STORM_HOLDS(service.edge.kept_bytes == 0 && service.edge.waiting_cnt == 0 && service.edge.hops.count == 0,
                 "the edge keeps something");
+    size_t users = 0;
+    for (unsigned i = 0; i < virt_shards(); i++)
+        users += virt_store_rows(i, STORE_AORS);
+    STORM_HOLDS(users == 1, "%zu users are registered: all left but one", users);
     virt_backends_check_over();
     /* Told with the first ACK; a BYE may come before it. */
     STORM_HOLDS(virt_pub_answered() <= party_answered(), "%zu calls were told as answered, %u callers heard it",
