@@ -80,12 +80,15 @@ void act_respawn(void *obj, const void *arg, void *fx, struct now now)
     act_spawn(obj, arg, fx, now);
 }
 
+/* How often it may be started is what counts: who has served for the delay, though no second, waits no more. */
 void act_back_off(void *obj, const void *arg, void *fx, struct now now)
 {
     struct child_life *c = obj;
     (void)arg;
+    int64_t wait_ms = backoff_fail(&c->backoff, now.mono_ms);
+    int64_t served_ms = c->ready_ms != 0 ? now.mono_ms - c->ready_ms : 0;
     c->early_cnt++;
-    put(fx, EFF_TIMER, backoff_fail(&c->backoff, now.mono_ms));
+    put(fx, EFF_TIMER, served_ms < wait_ms ? wait_ms - served_ms : 0);
 }
 
 void act_give_up(void *obj, const void *arg, void *fx, struct now now)

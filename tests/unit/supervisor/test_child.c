@@ -87,10 +87,17 @@ static void test_deaths_within_a_second_of_ready_back_off(void **state)
 {
     (void)state;
     struct rig r = running("sip-edge");
-    die_at(&r, CHILD_CALM_MS - 1);
-    assert_int_equal(r.c.state, CHILD_ST_BACKOFF);
-    assert_int_equal(effect(&r, EFF_TIMER), 100);
-    assert_int_equal(effect(&r, EFF_SPAWN), -1);
+    static const struct {
+        int64_t served_ms, wait_ms;
+    } deaths[] = {{0, 100}, {30, 170}, {399, 1}, {CHILD_CALM_MS - 1, 0}, {CHILD_CALM_MS - 1, 601}};
+    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++) {
+        die_at(&r, deaths[i].served_ms);
+        assert_int_equal(r.c.state, CHILD_ST_BACKOFF);
+        assert_int_equal(effect(&r, EFF_TIMER), deaths[i].wait_ms); /* 100, 200, 400 ... less what it has served */
+        assert_int_equal(effect(&r, EFF_SPAWN), -1);
+        raise_at(&r, CHILD_EV_TIMER, deaths[i].wait_ms);
+        raise_at(&r, CHILD_EV_HELLO, 50);
+    }
 }
 
 static void test_crash_loop_doubles_then_fails_then_is_tried_every_30_s(void **state)
