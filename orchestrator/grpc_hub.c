@@ -16,6 +16,8 @@
 #define MANY_PER_S 150          /* RPCs started */
 #define RATE_OVER_MS 200        /* over which that is counted */
 #define CONNECT_TICK_MS 10      /* a channel is not connected: a handshake takes several looks */
+#define HURRY_TICK_MS 2         /* ... and calls wait for it: */
+#define HURRY_MS 500            /* so long after it was lost, or opened */
 #define IDLE_TICK_MS 40         /* what others begin: calls of our server, connections that end */
 #define END_MS 2000             /* for the library to end */
 #define END_LOOK_MS 5           /* between two looks meanwhile */
@@ -33,6 +35,7 @@ struct grpc_hub {
     uint32_t wanted[HUB_PACES];
     int64_t begun; /* RPCs since count_from_ms */
     int64_t count_from_ms;
+    int64_t hurry_until_ms;
     bool many;
     char warned[GRPC_HUB_FAULT_MAX];
     int64_t warned_at_ms;
@@ -132,7 +135,9 @@ static int64_t pace_ms(const struct grpc_hub *h)
 {
     if (h->wanted[HUB_PACE_RPC] > 0)
         return h->many ? MANY_TICK_MS : FEW_TICK_MS;
-    return h->wanted[HUB_PACE_CONNECT] > 0 ? CONNECT_TICK_MS : IDLE_TICK_MS;
+    if (h->wanted[HUB_PACE_CONNECT] == 0)
+        return IDLE_TICK_MS;
+    return loop_now(h->loop).mono_ms < h->hurry_until_ms ? HURRY_TICK_MS : CONNECT_TICK_MS;
 }
 
 static void count_rate(struct grpc_hub *h, int64_t now_ms)
@@ -157,6 +162,8 @@ void grpc_hub_want(struct grpc_hub *h, enum hub_pace pace)
 {
     h->wanted[pace]++;
     h->begun += pace == HUB_PACE_RPC;
+    if (pace == HUB_PACE_CONNECT)
+        h->hurry_until_ms = loop_now(h->loop).mono_ms + HURRY_MS;
     int64_t at_ms = loop_now(h->loop).mono_ms + pace_ms(h);
     if (timer_is_set(&h->tick) && h->tick.at_ms > at_ms)
         loop_timer_at(h->loop, &h->tick, at_ms);
