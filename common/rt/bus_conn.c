@@ -16,7 +16,7 @@
 #define KEEP_MAX (256u << 10)    /* a larger buffer is given back once it is empty */
 #define BACKLOG 8                /* one peer, and those of it that died */
 #define REDIAL_MIN_MS 5
-#define REDIAL_MAX_MS 10 /* a try is three system calls; who has started again waits no longer than this to be called */
+#define REDIAL_MAX_MS 10 /* three system calls a try; who is back is called this soon */
 #define REDIAL_CALM_MS 1000
 
 struct bus_conn {

@@ -161,22 +161,42 @@ class Wire:
 GAP_OF = {"sip-edge": "any", "supervisor": "any", "kamailio worker": "any", "call-actor": "actor", "orchestrator": "platform"}
 
 FOUND_WITHIN_S = {"kill": 0.8, "freeze": 3}  # a gap that begins so long after a death can still be its doing
+BACK_S = 0.5  # so long after a death all is as before
+
+
+def gaps_of(wire, queue):
+    gaps = {name: [(a / 1e6, b / 1e6) for a, b in pairs] for name, pairs in wire["gaps_us"].items()}
+    if queue:
+        gaps["events"] = list(queue.gaps)
+    return lambda who: gaps.get(GAP_OF.get(who.split(".")[0], "events"), [])
 
 
 def recovery_ms(book, wire, queue, floor_ms=1000 * GAP_MIN_S):
     """Per process: the longest time, around each death of it, without what only a living one lets out. Shorter than floor_ms counts as that."""
     if not wire:
         return {}
-    gaps = {name: [(a / 1e6, b / 1e6) for a, b in pairs] for name, pairs in wire["gaps_us"].items()}
-    if queue:
-        gaps["events"] = list(queue.gaps)
-    found = collections.defaultdict(list)
+    gaps, found = gaps_of(wire, queue), collections.defaultdict(list)
     for d in book:
         if d.kind not in FOUND_WITHIN_S or len(d.victims) != 1:
             continue
-        mine = gaps.get(GAP_OF.get(d.victims[0].split(".")[0], "events"), [])
+        mine = gaps(d.victims[0])
         longest = max((b - a for a, b in mine if a < d.began + FOUND_WITHIN_S[d.kind] and b > d.began), default=0)
         found[d.victims[0] + (", stopped" if d.kind == "freeze" else "")].append(max(floor_ms, longest * 1000))
+    return found
+
+
+def undisturbed_ms(book, wire, queue, floor_ms=1000 * GAP_MIN_S):
+    """The same of times in which nobody had died: as long before a death, where all had come back by then. So much of a gap is the load's."""
+    if not wire:
+        return {}
+    gaps, found, window = gaps_of(wire, queue), collections.defaultdict(list), FOUND_WITHIN_S["kill"]
+    deaths = sorted((d for d in book), key=lambda d: d.began)
+    for before, d in zip(deaths, deaths[1:]):
+        if d.began - before.ended < window + BACK_S:
+            continue
+        for name in {d.victims[0] for d in deaths if len(d.victims) == 1}:
+            inside = (b - a for a, b in gaps(name) if d.began - window < b <= d.began)
+            found[name].append(max(floor_ms, round(1000 * max(inside, default=0))))
     return found
 
 

@@ -5,7 +5,8 @@
  *   late      a provisional response behind the final one
  *   unasked   a response to a request that was not seen
  *   cseq      a new request of the service in a dialog whose CSeq does not grow
- * Besides it counts what was said again, and writes the gaps between what only a living process lets out:
+ * Besides it counts what was said again, with the time of the first time, and writes the gaps between what only a
+ * living process lets out:
  *   any       anything                 actor   a final response but to OPTIONS and REGISTER
  *   platform  a first 2xx to a call that the platform answers (caller.h: kinds a, h, p, t)
  *   registrar a 2xx to REGISTER
@@ -34,6 +35,7 @@ struct seen {
     unsigned times; /* the request was seen */
     unsigned final; /* status; of a dialog: the last CSeq */
     uint64_t hash;  /* of the To tag of the final response; of a dialog: of the branch of its last request */
+    int64_t at_us;  /* the request was seen first */
 };
 
 enum fault { DIFFERS = 0, LATE, UNASKED, CSEQ, FAULTS };
@@ -46,6 +48,12 @@ struct gap_list {
     int64_t *us;     /* pairs: from, to */
     size_t cnt, room;
 };
+
+/* When a request was heard first that was heard again, once for each time again. */
+static struct {
+    int64_t *at_us;
+    size_t cnt, room;
+} again;
 
 static struct map transactions, dialogs;
 static struct gap_list gaps[GAPS];
@@ -78,6 +86,17 @@ static void note_gap(enum gap g, int64_t at_us)
         l->cnt++;
     }
     l->last_us = at_us;
+}
+
+static void note_again(const struct seen *t)
+{
+    if (again.cnt == again.room) {
+        again.room = again.room * 2 + 64;
+        again.at_us = realloc(again.at_us, again.room * sizeof(*again.at_us));
+        if (again.at_us == NULL)
+            load_stop("memory");
+    }
+    again.at_us[again.cnt++] = t->at_us;
 }
 
 /* Made when it is not there. */
@@ -143,6 +162,10 @@ static void on_request(struct span m, uint16_t asker, int64_t at_us)
     } else {
         heard++;
         heard_again += t->times > 0;
+        if (t->times > 0)
+            note_again(t);
+        else
+            t->at_us = at_us;
     }
     t->times++;
 }
@@ -250,7 +273,10 @@ static void print(void)
             printf("%s[%lld,%lld]", i > 0 ? "," : "", (long long)gaps[g].us[2 * i], (long long)gaps[g].us[2 * i + 1]);
         printf("]");
     }
-    printf("}}\n");
+    printf("},\"again_us\":[");
+    for (size_t i = 0; i < again.cnt; i++)
+        printf("%s%lld", i > 0 ? "," : "", (long long)again.at_us[i]);
+    printf("]}\n");
 }
 
 int main(int argc, char **argv)

@@ -15,11 +15,12 @@ $(BUILD)/lib/clock_shim.so: tests/chaos/clock_shim.c
 	@echo "  LINK $@"
 	$(Q)$(CC) -D_GNU_SOURCE -std=c17 -O2 $(WARN) -fPIC -shared -fvisibility=hidden $< -ldl -o $@
 
-# Ten minutes at 200 calls a second with a kill a second; then what a proxy can do as well, ours and Debian's Kamailio
+# Ten minutes at 200 calls a second with a kill a second; a death at each kill point; then what a proxy can do as well, ours and Debian's Kamailio
 # (scripts/packages.sh bench)
 CHAOS_PROXY := --only kill --every 3 --mix ccbbrre --rate 100 --seconds 180 --seed 7
-chaos: all $(BUILD)/bin/local-platform $(BUILD)/bin/chaos_load $(BUILD)/bin/chaos_wire $(BUILD)/bin/reg_load $(BUILD)/lib/clock_shim.so
+chaos: all kill $(BUILD)/bin/local-platform $(BUILD)/bin/chaos_load $(BUILD)/bin/chaos_wire $(BUILD)/bin/reg_load $(BUILD)/lib/clock_shim.so
 	$(Q)BUILD=$(BUILD) tests/chaos/run --full
+	$(Q)BUILD=$(BUILD) tests/chaos/run --full --points
 	$(Q)BUILD=$(BUILD) tests/chaos/run $(CHAOS_PROXY)
 	$(Q)BUILD=$(BUILD) tests/chaos/run $(CHAOS_PROXY) --kamailio
 .PHONY: chaos

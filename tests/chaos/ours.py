@@ -131,10 +131,10 @@ def register(port, users, count, rate, *more):
                          str(rate), "--contact", CONTACT, "--run", f"r{os.urandom(3).hex()}", *more])
 
 
-def run(args, monkeys):
+def run(args, monkeys, service=Service):
     """monkeys(monkey): does what is to be done, and ends. returns what everybody's books say"""
     callee_port = harness.free_sip_port()
-    with Service(callee_port, args.users, CALL_ACTORS=args.shards).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
+    with service(callee_port, args.users, CALL_ACTORS=args.shards).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
         first = register(stack.sip_port, args.users, args.users, 500).finish(120)
         before = books.registered(stack)
         wire = books.Wire(stack.sip_port, folder)
@@ -163,6 +163,7 @@ def run(args, monkeys):
         r["lost_bindings"] = len(set(before) - set(books.registered(stack)))
         r["asked"] = register(stack.sip_port, args.users, args.users, 500, "--query").finish(120)
         r["recovery"] = books.recovery_ms(monkey.book, r["wire"], stack.events)
+        r["undisturbed"] = books.undisturbed_ms(monkey.book, r["wire"], stack.events)
         r["restarts"] = {w["name"]: w["restarts"] for w in stack.ctl("status")["workers"]}
         r["ok"] = judge(r, stack)
         if any(good is False for _, good, _ in r["ok"]):

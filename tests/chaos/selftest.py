@@ -76,6 +76,16 @@ class TestWire(unittest.TestCase):
         book = [Disturbance("kill", ["sip-edge"], 1.2, 1.2, False), Disturbance("kill", ["call-actor"], 5.0, 5.0, False)]
         self.assertEqual(books.recovery_ms(book, r, None), {"sip-edge": [700], "call-actor": [20]})
 
+    def test_gaps_when_nobody_died(self):
+        wire = {"gaps_us": {"any": [[3_300_000, 3_400_000], [4_900_000, 5_100_000]], "actor": []}}
+        book = [Disturbance("kill", [who], at, at, False) for who, at in (("sip-edge", 2.0), ("call-actor", 4.0), ("sip-edge", 5.0))]
+        self.assertEqual(books.undisturbed_ms(book, wire, None), {"sip-edge": [100], "call-actor": [20]})
+
+    def test_what_is_said_again(self):
+        again = (CALLER, message(INVITE, "1 INVITE"))
+        self.assertEqual(seen((*again, 1000), (*again, 1500), (*again, 2500), (PORT, message(OK, "1 INVITE"), 2600))["again_us"],
+                         [1000000, 1000000])
+
 
 class TestBooks(unittest.TestCase):
     def events(self, outcome, kind, *keys):

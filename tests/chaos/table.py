@@ -7,7 +7,7 @@ from books import percentile
 def show(args, r):
     for name, value in rows(args, r):
         print(f"  {name:<50} {value}")
-    for line in recovery(r["recovery"]):
+    for line in recovery(r["recovery"], r.get("undisturbed", {})):
         print("  " + line)
     disturbances = collections.Counter(f"{d.kind} {'+'.join(sorted(d.victims))}" for d in r["book"])
     print("  disturbances: " + ", ".join(f"{n} x {name}" for name, n in sorted(disturbances.items())), flush=True)
@@ -39,9 +39,14 @@ def rows(args, r):
     yield "bindings before, lost; REGISTERs, failed", f"{r['first']['ok']}, {r['lost_bindings']}; {r['phones']['ok']}, {r['phones']['failed']}"
 
 
-def recovery(found):
+def spread(ms):
+    return f"{len(ms):>6} {percentile(ms, 0.5):>6.0f} {percentile(ms, 0.99):>6.0f} {max(ms):>6.0f}" if ms else ""
+
+
+def recovery(found, undisturbed):
+    """undisturbed: the same when nobody died, where that was measured"""
     if not found:
         return
-    yield f"{'longest gap at a kill, ms':<24} {'kills':>6} {'p50':>6} {'p99':>6} {'most':>6}"
+    yield f"{'longest gap at a kill, ms':<24} {'kills':>6} {'p50':>6} {'p99':>6} {'most':>6} | when nobody died, {'p50':>6} {'p99':>6} {'most':>6}"
     for name, ms in sorted(found.items()):
-        yield f"  {name:<22} {len(ms):>6} {percentile(ms, 0.5):>6.0f} {percentile(ms, 0.99):>6.0f} {max(ms):>6.0f}"
+        yield f"  {name:<22} {spread(ms)} |           {spread(undisturbed.get(name))}"
