@@ -12,6 +12,9 @@ static struct stat_series stat_connects = {.name = "sip_signaling_broker_connect
 static struct stat_series stat_failures = {.name = "sip_signaling_broker_failures_total",
                                            .help = "tries to reach the broker that failed, and links lost"};
 
+static struct stat_series stat_unanswered = {.name = "sip_signaling_broker_answers_unsaid_total",
+                                             .help = "answers to commands that could not be said"};
+
 void amqp_link_lose(struct amqp_link *l, const char *why)
 {
     struct amqp_cause cause = {.text = span_cstr(why)};
@@ -211,6 +214,7 @@ static void came_up(struct amqp_link *l)
 {
     l->last_tag = 0;
     l->tried = false;
+    l->mute = false;
     stat_inc(&stat_connects);
     KILL_POINT("pub.broker.up");
     log_ev(LOG_INFO, "broker connected", log_z("broker", l->peer));
@@ -368,6 +372,7 @@ struct amqp_link *amqp_link_new(const struct amqp_link_args *args)
     l->since_wall_ms = loop_now(l->loop).wall_ms;
     stat_register(&stat_connects);
     stat_register(&stat_failures);
+    stat_register(&stat_unanswered);
     loop_timer_in(l->loop, &l->conn_timer, 0);
     return l;
 }
@@ -409,11 +414,21 @@ static bool commands_are_gone(const struct amqp_link *l)
     return l->cmdq.state <= CMDQ_ST_CHANNEL || l->cmdq.state == CMDQ_ST_REPAIR;
 }
 
+void amqp_link_mute(struct amqp_link *l, struct span why)
+{
+    l->mute = true;
+    log_ev(LOG_ERROR, "answers to commands are refused by the broker, and not said any more", log_s("why", why),
+           log_z("remedy", "give the user the right to write to the default exchange (amq.default), then restart the "
+                           "publisher"));
+}
+
 /* By the default exchange, to a queue by its name. */
 void amqp_link_reply(struct amqp_link *l, const struct amqp_reply *r)
 {
-    if (commands_are_gone(l) || !amqp_link_can_publish(l))
+    if (l->mute || commands_are_gone(l) || !amqp_link_can_publish(l)) {
+        stat_inc(&stat_unanswered);
         return;
+    }
     amqp_put_publish(&l->out, CHANNEL_COMMANDS, l->frame_max,
                      &(struct amqp_msg){.exchange = SPAN(""),
                                         .key = r->to,

@@ -44,6 +44,7 @@ struct amqp_link {
     size_t out_done;              /* bytes at the front of out that are written */
     struct amqp_content returned; /* channel 1 */
     struct amqp_content command;  /* channel 2 */
+    bool mute;                    /* since it is up the broker has refused an answer: it would refuse every one */
     int64_t last_rx_ms;
     int64_t last_tx_ms;
     uint16_t channel_max; /* as tuned */
@@ -65,6 +66,9 @@ static inline int64_t amqp_link_now_ms(const struct amqp_link *l)
 /* One event into a machine, and what follows from it. */
 void amqp_link_conn(struct amqp_link *l, enum conn_event ev, const struct amqp_cause *cause);
 void amqp_link_cmdq(struct amqp_link *l, enum cmdq_event ev, const struct amqp_cause *cause);
+/** The broker refuses answers: none is said until the link comes up anew. Its refusal closes the channel, what was said
+ * on it is lost with it, and commands whose ack was among that come again: with their answers they would for ever. */
+void amqp_link_mute(struct amqp_link *l, struct span why);
 /** The connection is of no use any more. why: copied */
 void amqp_link_lose(struct amqp_link *l, const char *why);
 /** Take what the socket has. */

@@ -106,6 +106,8 @@ static void on_commands_frame(struct amqp_link *l, const struct amqp_rx *rx)
         take_content(l, &l->command, rx);
         break;
     case AMQP_RX_CHANNEL_CLOSE:
+        if (rx->on)
+            amqp_link_mute(l, rx->text);
         amqp_link_cmdq(l, CMDQ_EV_RX_CHANNEL_CLOSE, &cause);
         break;
     case AMQP_RX_CANCEL:

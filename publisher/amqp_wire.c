@@ -116,6 +116,12 @@ static void take_return(struct amqp_rx *out, const amqp_basic_return_t *m)
     out->key = span_of_bytes(m->routing_key);
 }
 
+static void take_channel_close(struct amqp_rx *out, const amqp_channel_close_t *m)
+{
+    take_close(out, AMQP_RX_CHANNEL_CLOSE, m->reply_code, m->reply_text);
+    out->on = ((uint32_t)m->class_id << 16 | m->method_id) == AMQP_BASIC_PUBLISH_METHOD;
+}
+
 static void take_deliver(struct amqp_rx *out, const amqp_basic_deliver_t *m)
 {
     take_tag(out, AMQP_RX_DELIVER, m->delivery_tag, m->redelivered);
@@ -150,8 +156,7 @@ static void take_method(struct amqp_rx *out, amqp_method_number_t id, const void
                    ((const amqp_connection_close_t *)m)->reply_text);
         break;
     case AMQP_CHANNEL_CLOSE_METHOD:
-        take_close(out, AMQP_RX_CHANNEL_CLOSE, ((const amqp_channel_close_t *)m)->reply_code,
-                   ((const amqp_channel_close_t *)m)->reply_text);
+        take_channel_close(out, m);
         break;
     case AMQP_CONNECTION_BLOCKED_METHOD:
         take_close(out, AMQP_RX_BLOCKED, 0, ((const amqp_connection_blocked_t *)m)->reason);

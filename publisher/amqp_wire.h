@@ -46,7 +46,8 @@ struct amqp_rx {
     enum amqp_rx_kind kind;
     uint16_t channel;
     uint64_t tag;             /* ack, nack, deliver */
-    bool on;                  /* ack, nack: multiple; deliver: redelivered; flow: active; start: PLAIN is offered */
+    bool on;                  /* ack, nack: multiple; deliver: redelivered; flow: active; start: PLAIN is offered;
+                               * channel close: because of something published */
     uint16_t code;            /* close, channel close, return */
     struct span text;         /* their reason; blocked: why */
     struct span key;          /* deliver, return: routing key */

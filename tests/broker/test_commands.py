@@ -47,9 +47,9 @@ class TestCommands(unittest.TestCase):
         self.channel = self.connection.channel()
         self.addCleanup(lambda c: c.is_open and c.close(), self.connection)
 
-    def send(self, body, key=TERMINATE, exchange=rig.EXCHANGE):
+    def send(self, body, key=TERMINATE, exchange=rig.EXCHANGE, **properties):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.channel.basic_publish(exchange, key, body, pika.BasicProperties(delivery_mode=2))
+        self.channel.basic_publish(exchange, key, body, pika.BasicProperties(delivery_mode=2, **properties))
 
     def waiting(self):
         """Messages in the queue, also those delivered and not yet acked."""
@@ -138,6 +138,27 @@ class TestCommands(unittest.TestCase):
         wait_for("delivered", 15, lambda: self.waiting() == 1)
         r.actor().wait("call=early")
         self.settled()
+
+    def test_answers_that_the_broker_refuses(self):
+        """No right to write to the default exchange: the channel of the commands is closed for it, once."""
+        self.broker.command("ctl", "add_user", "mute", "mute")
+        self.broker.command("ctl", "set_permissions", "mute", ".*", r"^sentiric.*", ".*")
+        self.addCleanup(self.broker.command, "ctl", "delete_user", "mute")
+        r = Rig(self.broker.url("mute", "mute")).start()
+        self.addCleanup(r.__exit__)
+        r.publisher.wait("command queue subscribed", 20)
+        actor = r.actor()
+        actor.wait("publisher pid")
+        asker = self.channel.queue_declare("", exclusive=True).method.queue
+        self.send({"callId": "first"}, reply_to=asker)
+        r.publisher.wait("answers to commands are refused", 15)
+        self.settled()
+        self.assertLessEqual(len(actor.find("call=first")), 2)  # as its ack was lost with the channel
+        for n in range(20):
+            self.send({"callId": f"more-{n}-"}, reply_to=asker)
+        self.settled()
+        self.assertEqual([len(actor.find(f"call=more-{n}-")) for n in range(20)], [1] * 20)
+        self.assertEqual(len(r.publisher.find("command queue not usable")), 1)
 
     def test_survives_the_broker(self):
         """Sent while nobody consumes, durable across a restart of the broker, done once it is back."""

@@ -130,6 +130,13 @@ static void methods_of_the_broker(void **state)
     assert_int_equal(rx.kind, AMQP_RX_CHANNEL_CLOSE);
     assert_int_equal(rx.code, 406);
     assert_true(span_eq(rx.text, SPAN("PRECONDITION_FAILED")));
+    assert_false(rx.on);
+    method(2, 20, 40);
+    u16(403), shortstr("ACCESS_REFUSED"), u16(60), u16(40);
+    end_frame();
+    rx = one(w);
+    assert_int_equal(rx.kind, AMQP_RX_CHANNEL_CLOSE);
+    assert_true(rx.on); /* something published */
     method(0, 10, 60);
     shortstr("low on memory");
     end_frame();
