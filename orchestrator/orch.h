@@ -92,8 +92,8 @@ struct orch_probe {
     uint32_t next, high;
     uint32_t found[PROBE_FOUND_MAX];
     size_t found_cnt;
-    size_t looked; /* of them, looked at once more */
-    unsigned tries;
+    size_t looked;        /* of them, looked at once more */
+    unsigned tries;       /* to look at the present one of them */
     uint64_t allocations; /* begun, when the one under way was sent */
     unsigned clean;       /* rounds without a stranger */
     size_t stranger_cnt;  /* the first of `found` after the last round: nobody's */
@@ -283,6 +283,9 @@ void orch_recon_shard(struct shard *s);
 /** Its link is up: soon it is asked. */
 void orch_recon_up(struct shard *s);
 void orch_recon_told(struct shard *s, const Plane__PortsHeld *m);
+/** Numbers whose call belongs to a shard that is no more (_CALL_ACTORS was lowered): nobody can be asked about them.
+ * shards: set to how many there would have to be for all of them to have one */
+uint32_t orch_recon_left_behind(const struct orch *o, uint32_t *shards);
 /** Nobody has this port: ReleasePort. */
 void orch_recon_reclaim(struct orch *o, uint32_t port);
 /** Which of these (at most RECON_HELD_MAX) have a call, in any shard? done runs when all have answered, or never.

@@ -40,11 +40,24 @@ static void put_unanswered(const struct orch *o, struct findings *f)
                 clock_rfc3339(u.since_wall_ms, since));
 }
 
+static void put_left_behind(const struct orch *o, struct findings *f)
+{
+    uint32_t shards;
+    uint32_t cnt = orch_recon_left_behind(o, &shards);
+    if (cnt > 0)
+        finding_add(f, FINDING_WARNING, "ports_left_behind",
+                    "set SIP_SIGNALING_SERVICE_CALL_ACTORS to as many again until those calls have ended: then their "
+                    "ports are given back",
+                    "%u ports belong to calls of call-actors that are no more: there were %u, there %s %u", cnt, shards,
+                    o->shard_cnt == 1 ? "is" : "are", o->shard_cnt);
+}
+
 void orch_examine(struct worker *w, struct findings *f)
 {
     const struct orch *o = worker_state(w);
     put_unanswered(o, f);
     put_strangers(o, f);
+    put_left_behind(o, f);
     if (o->ports.in_memory)
         finding_add(f, FINDING_WARNING, "ports_book",
                     "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with 3 MB of free space, "

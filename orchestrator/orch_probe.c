@@ -14,15 +14,15 @@
 #include "orchestrator/orch.h"
 #include "proto/platform/media.pb-c.h"
 
-#define PROBE_FIRST_MS 3000   /* what our predecessor sent may still be on its way */
-#define PROBE_AGAIN_MS 10000  /* between two rounds */
-#define PROBE_KNOWN_MS 600000 /* ... when there are strangers that we leave alone */
-#define PROBE_QUIET_MS 20     /* until the next look whether no AllocatePort is out */
-#define PROBE_QUIET_TRIES 1000
-#define PROBE_BEYOND 128u    /* numbers on each side of the range seen that are asked too */
-#define PROBE_CLEAN_ROUNDS 2 /* without a stranger: nothing was taken */
-#define PROBE_NO_PORT 1u     /* no RTP port: a server that says it is taken does not answer as it should */
-#define PROBE_TEXT "none"    /* neither a target nor something to play */
+#define PROBE_FIRST_MS 3000    /* what our predecessor sent may still be on its way */
+#define PROBE_AGAIN_MS 10000   /* between two rounds */
+#define PROBE_KNOWN_MS 600000  /* ... when there are strangers that we leave alone */
+#define PROBE_QUIET_MS 20      /* until the next look whether no AllocatePort is out */
+#define PROBE_QUIET_TRIES 1000 /* of one port; then another round */
+#define PROBE_BEYOND 128u      /* numbers on each side of the range seen that are asked too */
+#define PROBE_CLEAN_ROUNDS 2   /* without a stranger: nothing was taken */
+#define PROBE_NO_PORT 1u       /* no RTP port: a server that says it is taken does not answer as it should */
+#define PROBE_TEXT "none"      /* neither a target nor something to play */
 
 static struct stat_series ports_strange = {
     .name = "sip_signaling_ports_strange",
@@ -174,11 +174,14 @@ static void look_again(struct orch *o)
 static void looked_again(struct orch *o, int code)
 {
     struct orch_probe *p = &o->probe;
-    bool quiet = o->ports.allocations == p->allocations;
-    if (code == RPC_NOT_FOUND)
+    bool is_free = code == RPC_NOT_FOUND;
+    bool is_taken = code == RPC_INVALID_ARGUMENT && o->ports.allocations == p->allocations;
+    if (is_free)
         drop_found(p);
-    else if (quiet && code == RPC_INVALID_ARGUMENT)
+    else if (is_taken)
         p->looked++;
+    if (is_free || is_taken)
+        p->tries = 0;
     look_again(o);
 }
 

@@ -175,6 +175,23 @@ void orch_recon_told(struct shard *s, const Plane__PortsHeld *m)
         take_any_answer(s, m);
 }
 
+/* --- ports nobody can be asked about --------------------------------------------------------------------------------
+ */
+
+uint32_t orch_recon_left_behind(const struct orch *o, uint32_t *shards)
+{
+    uint32_t cnt = 0;
+    *shards = o->shard_cnt;
+    for (uint32_t port = 0; port < PORT_BOOK_NUMBERS; port++) {
+        struct port_owner w = port_book_owner(o->ports.book, port);
+        if (w.call == 0 || w.shard < o->shard_cnt)
+            continue;
+        cnt++;
+        *shards = w.shard >= *shards ? w.shard + 1 : *shards;
+    }
+    return cnt;
+}
+
 void orch_recon_init(void)
 {
     stat_register(&ports_reclaimed);

@@ -4,6 +4,9 @@
 
 #define WALL_MS_MAX INT64_C(253402300799999) /* the last millisecond of the year 9999 */
 
+#define PAIR_US 2000 /* apart, at most, for the two clocks to be of one moment */
+#define PAIR_TRIES 16
+
 static int64_t read_us(clockid_t id)
 {
     struct timespec ts;
@@ -28,7 +31,15 @@ int64_t clock_wall_ms(void)
 
 struct now clock_now(void)
 {
-    return (struct now){.mono_ms = clock_mono_ms(), .wall_ms = clock_wall_ms()};
+    int64_t wall_ms = 0;
+    int64_t before_us = 0;
+    for (int i = 0; i < PAIR_TRIES; i++) {
+        before_us = clock_mono_us();
+        wall_ms = clock_wall_ms();
+        if (clock_mono_us() - before_us <= PAIR_US)
+            break;
+    }
+    return (struct now){.mono_ms = before_us / 1000, .wall_ms = wall_ms};
 }
 
 static char *put_digits(char *out, int value, int width, char after)

@@ -16,6 +16,8 @@ struct now {
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
+/** Both of one moment: who is held up between reading the one and the other reads them again. What they differ by tells
+ * whether the wall clock was set. */
 struct now clock_now(void);
 
 #define CLOCK_RFC3339_SIZE 32

@@ -7,7 +7,7 @@ import unittest
 
 import harness
 from harness import Stack, run, wait_for
-from test_recon import hang_after_taking
+from test_recon import hang_after_taking, kill_supervisor
 from ua import Call, Ua, status
 
 
@@ -88,6 +88,29 @@ class TestDoctor(unittest.TestCase):
             self.assertEqual(set(doctor(stack)[1]), {"draining"})
             stack.ctl("drain", "off")
             self.assertEqual(doctor(stack)[0], 0)
+
+    def test_ports_of_shards_that_are_no_more(self):
+        with Stack(CALL_ACTORS=2).start() as stack, Ua(stack.sip_port) as ua:
+            calls = [Call(ua) for _ in range(20)]
+            for call in calls:
+                call.answered()
+                stack.wait_established(call)
+
+            def start_again(shards):
+                kill_supervisor(stack)
+                stack.settings[harness.P + "CALL_ACTORS"] = shards
+                stack.spawn().wait_ready()
+
+            start_again(1)
+            left = len(calls) - len(stack.calls())
+            found = wait_finding(stack, "ports_left_behind")
+            self.assertEqual(found[0]["text"], f"{left} ports belong to calls of call-actors that are no more: there were 2, there is 1")
+            self.assertIn("CALL_ACTORS", found[0]["remedy"])
+            start_again(2)
+            self.assertNotIn("ports_left_behind", doctor(stack)[1])
+            for call in calls:
+                self.assertEqual(status(call.bye()), 200)
+            stack.assert_clean()
 
     def test_ports_that_nobody_has(self):
         with Stack().start() as stack, Ua(stack.sip_port) as ua:

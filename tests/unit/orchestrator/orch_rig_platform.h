@@ -60,7 +60,8 @@ static struct rig {
     uint32_t released[RIG_KEPT];
     bool old_layout;
     bool play_knows;               /* PlayAudio tells whether a port is taken: */
-    uint32_t taken[4];             /* these are */
+    uint32_t taken[4];             /* these are, */
+    uint32_t taken_from, taken_to; /* and all from this one to that */
     uint32_t held_port;            /* the only one that has a call; 0: all have */
     bool exclusive;                /* MEDIA_EXCLUSIVE of the next orchestrator */
     char play_first[RIG_KEPT][24]; /* begin of text_1 */
@@ -214,6 +215,7 @@ static inline void rig_tell_port(struct serve_call *c, uint32_t port)
     bool taken = false;
     for (size_t i = 0; i < sizeof rig.taken / sizeof rig.taken[0]; i++)
         taken = taken || (rig.play_knows && rig.taken[i] == port);
+    taken = taken || (rig.play_knows && port >= rig.taken_from && port <= rig.taken_to);
     serve_answer(c, taken ? RPC_INVALID_ARGUMENT : rig.play_knows ? RPC_NOT_FOUND : RPC_INTERNAL, "a look", NULL);
 }
 

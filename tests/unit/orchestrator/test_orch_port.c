@@ -291,6 +291,33 @@ static void test_port_whose_answer_was_lost(void **state)
     assert_int_equal(rig.released[40600 % RIG_KEPT], 0);
 }
 
+static bool many_are_free(void)
+{
+    return rig.release.cnt >= (40660 - 40602) / 2 + 1;
+}
+
+/* Thirty of them: each is looked at, one after the other, and given back. */
+static void test_many_ports_whose_answer_was_lost(void **state)
+{
+    (void)state;
+    set_up("n1", "call-a", 40600);
+    set_up("n2", "call-b", 40670);
+    rig.held_port = 40600;
+    rig.play_knows = true;
+    rig.taken_from = 40602;
+    rig.taken_to = 40660;
+    rig.allocate.hold = true;
+    rig.call_id = "call-c";
+    rig_setup_job("n3");
+    rig_wait(allocate_held, "AllocatePort");
+    rig_kill(SIGKILL);
+    serve_answer(rig.allocate.held, RPC_UNAVAILABLE, "nobody is there", NULL);
+    rig.allocate.held = NULL;
+    rig.exclusive = true;
+    rig_start();
+    rig_wait(many_are_free, "the ports without a number are given back");
+}
+
 /* --- stop ------------------------------------------------------------------------------------------------------------
  */
 
@@ -333,6 +360,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(test_port_of_a_former_life, fresh),
         cmocka_unit_test_setup(test_port_without_call, fresh),
         cmocka_unit_test_setup(test_port_whose_answer_was_lost, fresh),
+        cmocka_unit_test_setup(test_many_ports_whose_answer_was_lost, fresh),
         cmocka_unit_test_setup(test_stop_does_not_wait_for_media, fresh),
     };
     return cmocka_run_group_tests(tests, open_rig, rig_close);

@@ -1,6 +1,23 @@
 #include "tests/unit/testkit.h"
 
 #include "common/base/clock.h"
+#include <time.h>
+
+static int held_up;    /* before so many reads of the wall clock */
+static int64_t late_s; /* by what was held up, in all */
+
+int __real_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+    if (id == CLOCK_REALTIME && held_up > 0) {
+        held_up--;
+        late_s += 2;
+    }
+    int rv = __real_clock_gettime(id, t);
+    t->tv_sec += late_s;
+    return rv;
+}
 
 static void rfc3339(void **state)
 {
@@ -32,11 +49,25 @@ static void times_are_in_their_units(void **state)
     assert_true(now.wall_ms > INT64_C(1600000000000) && now.wall_ms <= clock_wall_ms() + 60000);
 }
 
+/* Held up between the two clocks: what they differ by is no step of the wall clock. */
+static void both_are_of_one_moment(void **state)
+{
+    (void)state;
+    struct now before = clock_now();
+    held_up = 3;
+    struct now after = clock_now();
+    int64_t moved_ms = (after.wall_ms - after.mono_ms) - (before.wall_ms - before.mono_ms);
+    assert_int_equal(held_up, 0);
+    assert_true(moved_ms > -50 && moved_ms < 50);
+    assert_true(after.mono_ms - before.mono_ms >= 6000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc3339),
         cmocka_unit_test(times_are_in_their_units),
+        cmocka_unit_test(both_are_of_one_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
