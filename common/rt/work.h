@@ -11,7 +11,9 @@
  *
  * Poison is saved once (quarantine.h), logged once, counted, and never handled again: its taker tells its sender, or,
  * when it was not even taken apart before the deaths, drops it. It is forgotten after WORK_POISON_S without having
- * come; a row of the store never. Deaths that are no input's fault (EX_STORAGE: a full disk) leave nothing.
+ * come; a row of the store never. Deaths that are no input's fault (EX_STORAGE: a full disk; the supervisor says which
+ * else: work_absolve) leave nothing. All of this is held against the program file that died: one of another build
+ * begins with nothing suspected and nothing set aside, and what the old one knew counts again if it comes back.
  *
  * Without work_open every input is WORK_GO: in tests, fuzzers and the supervisor.
  */
@@ -51,6 +53,7 @@ struct work_args {
     int fd;                /* the journal: at least WORK_JOURNAL_BYTES of shared memory */
     const char *state_dir; /* its folder "quarantine" takes what is set aside */
     const char *name;      /* of the worker */
+    uint64_t build;        /* of the program; 0: asks the system which file it is */
 };
 
 /** Looks at what the predecessor left. false: there is no journal, and nothing will be found out. */
@@ -73,5 +76,19 @@ void work_turn_done(void);
 bool work_is_careful(void);
 /** Inputs that are set aside now. */
 uint32_t work_poison_count(void);
+
+/** This process is at work and gets on with it: for the supervisor, while the loop does not turn. work_begin says it,
+ * too. */
+void work_sign(void);
+
+/* --- for the supervisor --- */
+
+struct work_head;
+/** returns the head of a journal, mapped for good, or NULL */
+struct work_head *work_look(int fd);
+/** A number that changes while the worker gets on. */
+uint32_t work_signs(const struct work_head *h);
+/** What a worker that is dead was at, is not what it died of. */
+void work_absolve(struct work_head *h);
 
 #endif

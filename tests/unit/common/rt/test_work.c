@@ -55,13 +55,13 @@ static void handle(const char *text)
 
 typedef void life_fn(void);
 
-/* One process's life: what it does before it dies. returns its exit code */
-static int live(struct place *p, life_fn *life)
+/* One process's life of a program: what it does before it dies. returns its exit code */
+static int live_as(struct place *p, uint64_t build, life_fn *life)
 {
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        if (!work_open(&(struct work_args){.fd = p->fd, .state_dir = p->dir, .name = "call-actor"}))
+        if (!work_open(&(struct work_args){.fd = p->fd, .state_dir = p->dir, .name = "call-actor", .build = build}))
             _exit(1);
         life();
         _exit(DIED);
@@ -69,6 +69,11 @@ static int live(struct place *p, life_fn *life)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int live(struct place *p, life_fn *life)
+{
+    return live_as(p, 0, life);
 }
 
 #define EXPECT(cond)                                                                                                   \
@@ -218,6 +223,57 @@ static void what_cannot_be_taken_apart_is_dropped(void **state)
     assert_int_equal(live(&p, dies_of_bad), DIED);
     assert_int_equal(live(&p, dies_telling), DIED); /* even the refusal kills */
     assert_int_equal(live(&p, drops), DIED);
+    clear_place(&p);
+}
+
+static void another_build_begins_anew(void **state)
+{
+    (void)state;
+    struct place p = new_place();
+    assert_int_equal(live_as(&p, 1, dies_of_bad), DIED);
+    assert_int_equal(live_as(&p, 2, dies_of_bad), DIED); /* its first */
+    assert_int_equal(quarantine_count(p.dir), 0);
+    assert_int_equal(live_as(&p, 1, dies_of_bad), DIED); /* its second */
+    assert_int_equal(live_as(&p, 1, finds_poison), DIED);
+    assert_int_equal(live_as(&p, 3, finds_none), DIED);
+    assert_int_equal(live_as(&p, 1, finds_poison), DIED); /* it has come back */
+    clear_place(&p);
+}
+
+static void does_nothing(void)
+{
+}
+
+/* Killed, by whomever, when it had set aside what killed its predecessors, and the journal still named that. */
+static void dies_while_it_looks_back(void **state)
+{
+    (void)state;
+    struct place p = new_place();
+    char at_and_used[8];
+    assert_int_equal(live(&p, dies_of_bad), DIED);
+    assert_int_equal(live(&p, dies_of_bad), DIED);
+    assert_int_equal(pread(p.fd, at_and_used, sizeof at_and_used, 8), sizeof at_and_used);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(live(&p, does_nothing), DIED);
+        assert_int_equal(pwrite(p.fd, at_and_used, sizeof at_and_used, 8), sizeof at_and_used);
+    }
+    assert_int_equal(live(&p, finds_poison), DIED); /* its sender is told all the same */
+    assert_int_equal(quarantine_count(p.dir), 1);
+    clear_place(&p);
+}
+
+static void who_the_system_held_up_is_absolved(void **state)
+{
+    (void)state;
+    struct place p = new_place();
+    struct work_head *h = work_look(p.fd);
+    uint32_t signs = work_signs(h);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(live(&p, dies_of_bad), DIED);
+        work_absolve(h);
+    }
+    assert_int_not_equal(work_signs(h), signs);
+    assert_int_equal(live(&p, finds_none), DIED);
     clear_place(&p);
 }
 
@@ -376,6 +432,9 @@ int main(void)
         cmocka_unit_test(one_of_many),
         cmocka_unit_test(nothing_is_held_against_an_end_in_order),
         cmocka_unit_test(what_cannot_be_taken_apart_is_dropped),
+        cmocka_unit_test(another_build_begins_anew),
+        cmocka_unit_test(dies_while_it_looks_back),
+        cmocka_unit_test(who_the_system_held_up_is_absolved),
         cmocka_unit_test(a_question_clears_no_answer),
         cmocka_unit_test(more_than_there_is_room_for),
         cmocka_unit_test(a_journal_that_is_broken),
