@@ -20,33 +20,41 @@ int64_t patience_begin(struct patience *p, int64_t ms, int64_t now_ms)
     return next_slice(p, now_ms);
 }
 
-/* A loop that spins has had the CPU for half of the time or more. */
-static bool is_held_up(const struct patience *p, const struct procstat *use, int64_t now_ms)
+/* For how long in all what keeps it silent is borne. A loop that spins has had the CPU for half of the time or more. */
+static int64_t borne_ms(const struct patience *p, const struct patience_look *l, int64_t now_ms)
 {
-    if (use->state == 'D')
-        return true;
-    return use->state == 'R' && p->sampled_ms != 0 && (int64_t)(use->cpu_ms - p->cpu_ms) < (now_ms - p->sampled_ms) / 2;
+    if (l->held == 'D' || (p->sampled_ms != 0 && l->signs != p->signs))
+        return PATIENCE_BUSY_MS;
+    bool kept = l->use.state == 'R' && p->sampled_ms != 0 &&
+                (int64_t)(l->use.cpu_ms - p->cpu_ms) < (now_ms - p->sampled_ms) / 2;
+    return kept ? PATIENCE_SPARED_MS : 0;
 }
 
-static void sample(struct patience *p, const struct procstat *use, int64_t now_ms)
+static void sample(struct patience *p, const struct patience_look *l, int64_t now_ms)
 {
     p->sampled_ms = now_ms;
-    p->cpu_ms = use->cpu_ms;
+    p->cpu_ms = l->use.cpu_ms;
+    p->signs = l->signs;
 }
 
-int64_t patience_go_on(struct patience *p, const struct procstat *use, int64_t now_ms, int64_t *late_ms)
+int64_t patience_go_on(struct patience *p, const struct patience_look *look, int64_t now_ms, int64_t *late_ms)
 {
     int64_t passed = now_ms - p->since_ms;
     *late_ms = passed > p->slice_ms ? passed - p->slice_ms : 0;
     p->left_ms -= least(passed, p->slice_ms + PATIENCE_SLICE_MS);
     if (p->left_ms <= SAMPLE_AT_MS && p->sampled_ms == 0)
-        sample(p, use, now_ms);
+        sample(p, look, now_ms);
     if (p->left_ms > 0)
         return next_slice(p, now_ms);
-    if (p->spared_ms >= PATIENCE_SPARED_MS || !is_held_up(p, use, now_ms))
+    if (p->spared_ms >= borne_ms(p, look, now_ms))
         return 0;
     p->left_ms = SAMPLE_AT_MS;
     p->spared_ms += SAMPLE_AT_MS;
-    sample(p, use, now_ms);
+    sample(p, look, now_ms);
     return next_slice(p, now_ms);
+}
+
+bool patience_ends(const struct patience *p)
+{
+    return p->left_ms <= (int64_t)2 * PATIENCE_SLICE_MS;
 }

@@ -12,6 +12,7 @@
 #include "common/rt/conf.h"
 #include "common/rt/loop.h"
 #include "common/rt/priv.h"
+#include "common/rt/work.h"
 #include "common/rt/worker.h"
 #include "supervisor/child.h"
 #include "supervisor/deaf.h"
@@ -84,7 +85,9 @@ struct child {
     int64_t steady_ms;    /* since when they come as they should; 0: they do not */
     struct bus_link *link;
     struct loop_child *reaper;
-    int journal_fd; /* what its processes, one after the other, say they are at (work.h); -1: none */
+    int journal_fd;            /* what its processes, one after the other, say they are at (work.h); -1: none */
+    struct work_head *journal; /* the head of it; NULL: none */
+    bool innocent;             /* the system held it up as we ended it: no input is to blame */
     struct beat beat;
     struct death death[SUP_DEATHS_MAX]; /* ring; the newest is (death_cnt - 1) % SUP_DEATHS_MAX */
     uint64_t death_cnt;

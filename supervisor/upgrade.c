@@ -33,6 +33,8 @@ struct part {
     int64_t took_ms;   /* until it was well, or back */
     uint64_t starts;   /* restart_cnt when it was asked to restart */
     uint64_t faults_0; /* of its present process when the watch began */
+    uint32_t signs;    /* work_signs, when last looked at, and ... */
+    int64_t sign_ms;   /* ... when they last changed; 0: not yet */
 };
 
 struct upgrade {
@@ -170,6 +172,8 @@ static void restart_from(struct upgrade *u, const char *dir, enum part_state sta
     p->state = state;
     p->begin_ms = mono_ms(u);
     p->starts = c->life.restart_cnt;
+    p->signs = work_signs(c->journal);
+    p->sign_ms = 0;
     p->old_ms = c->life.ready_ms != 0 ? c->life.ready_ms - c->life.started_ms : 0;
     u->watch_begun = false;
     u->good_since_ms = 0;
@@ -235,9 +239,20 @@ static uint64_t faults_since(const struct upgrade *u)
     return sum;
 }
 
+/* Those of its predecessor count, too, for UPGRADE_STILL_MS that any start has. */
+static void note_signs(struct upgrade *u)
+{
+    struct part *p = &u->part[u->life.at];
+    uint32_t signs = work_signs(in_hand(u)->journal);
+    if (signs != p->signs)
+        p->sign_ms = mono_ms(u);
+    p->signs = signs;
+}
+
 static struct upgrade_look look(struct upgrade *u)
 {
     const struct child *c = in_hand(u);
+    note_signs(u);
     struct upgrade_look l = {
         .now_ms = mono_ms(u),
         .asked_ms = u->part[u->life.at].begin_ms,
@@ -247,6 +262,7 @@ static struct upgrade_look look(struct upgrade *u)
         .up = is_fresh(u, c) && watch_is_up(c),
         .started_ms = c->life.started_ms,
         .up_ms = c->life.ready_ms,
+        .sign_ms = u->part[u->life.at].sign_ms,
         .hello_ms = upgrade_hello_ms(c->life.kind, u->part[u->life.at].old_ms),
         .old_finals = u->old_finals,
         .old_failures = u->old_failures,
@@ -314,7 +330,9 @@ static void watch_old(struct upgrade *u)
     struct part *p = &u->part[u->life.at];
     int64_t now_ms = mono_ms(u);
     bool back = is_fresh(u, c) && watch_is_up(c) && c->beat.known;
-    bool lost = !back && now_ms - p->begin_ms > UPGRADE_GONE_MS + c->life.kind->hello_ms;
+    note_signs(u);
+    bool gets_on = p->sign_ms != 0 && now_ms - p->sign_ms <= UPGRADE_STILL_MS;
+    bool lost = !back && !gets_on && now_ms - p->begin_ms > UPGRADE_GONE_MS + c->life.kind->hello_ms;
     if (!back && !lost)
         return;
     p->state = back ? PART_BACK : PART_LOST;

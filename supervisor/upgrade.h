@@ -19,7 +19,10 @@
 #define UPGRADE_PROBE_MS 3000 /* for the answer to --version */
 #define UPGRADE_HELLO_MS                                                                                               \
     2000 /* from the start to Hello (call-actor answers 503 when a neighbour is away for 3 s), and ... */
-#define UPGRADE_HELLO_FACTOR 3    /* ... so many times what its predecessor took; never more than the kind's hello_ms */
+#define UPGRADE_HELLO_FACTOR                                                                                           \
+    3                         /* ... so many times what its predecessor took; never more than the kind's hello_ms ... */
+#define UPGRADE_STILL_MS 1000 /* ... but while it gets on with its start: no sign of that for so long ends it, */
+#define UPGRADE_HELLO_MAX_MS (30000 + PATIENCE_BUSY_MS) /* ... and this does in any case, as at any start */
 #define UPGRADE_GONE_MS 20000     /* for the predecessor to be gone: its grace, and SIGKILL long before the end of it */
 #define UPGRADE_READY_MS 10000    /* from Hello to ready as before: links, gRPC channels, the broker */
 #define UPGRADE_WATCH_MS 2000     /* ready for so long: well */
@@ -91,6 +94,7 @@ struct upgrade_look {
     bool up;    /* it said Hello */
     int64_t started_ms, up_ms;
     int64_t hello_ms;      /* it may take so long */
+    int64_t sign_ms;       /* its last sign of getting on; 0: none */
     int64_t good_since_ms; /* it, and all others, are as ready as before the upgrade; 0: they are not */
     /* Since it said Hello: */
     uint64_t faults, finals, failures;

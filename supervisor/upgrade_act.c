@@ -85,6 +85,14 @@ static bool calls_fail(const struct upgrade_look *l)
            l->failures * l->old_finals >= UPGRADE_FAILURES_FACTOR * l->old_failures * l->finals;
 }
 
+/* A large store takes its time; whoever waits for it sees that something is done. */
+static bool is_overdue(const struct upgrade_look *l)
+{
+    int64_t took_ms = l->now_ms - l->started_ms;
+    bool gets_on = l->sign_ms != 0 && l->now_ms - l->sign_ms <= UPGRADE_STILL_MS;
+    return took_ms > UPGRADE_HELLO_MAX_MS || (took_ms > l->hello_ms && !gets_on);
+}
+
 static const char *fault_of(const struct upgrade_look *l)
 {
     if (l->died)
@@ -94,7 +102,7 @@ static const char *fault_of(const struct upgrade_look *l)
     if (!l->fresh)
         return l->now_ms - l->asked_ms > UPGRADE_GONE_MS ? "its predecessor did not go" : NULL;
     if (!l->up)
-        return l->now_ms - l->started_ms > l->hello_ms ? "no Hello in time" : NULL;
+        return is_overdue(l) ? "no Hello in time" : NULL;
     if (l->faults > UPGRADE_FAULTS_MAX)
         return "too many errors in the log, or messages that were refused";
     if (calls_fail(l))

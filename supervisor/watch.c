@@ -8,7 +8,6 @@
 #include "common/base/log.h"
 #include "common/rt/killpoint.h"
 #include "common/rt/procstat.h"
-#include "common/rt/work.h"
 #include "supervisor/ctl_ask.h"
 #include "supervisor/notify.h"
 #include <errno.h>
@@ -88,6 +87,9 @@ static void on_death(void *user, int pid, int status)
     c->pid = 0;
     note_death(c, pid, status, NULL);
     c->cause = NULL;
+    if (c->innocent)
+        work_absolve(c->journal);
+    c->innocent = false;
     forget_beat(c);
     stat_set(&c->up, 0);
     ask_child_gone(c->sup->asks, c);
@@ -178,6 +180,14 @@ static const char *cause_of(const struct child *c, enum child_event ev)
     }
 }
 
+/* A worker that says nothing is about to be ended: what it is at is not what it hangs at while it waits for a disk, or
+ * somebody has stopped it. */
+static bool is_innocent(const struct child *c, enum child_event ev)
+{
+    bool watching = c->life.state == CHILD_ST_STARTING || c->life.state == CHILD_ST_RUNNING;
+    return c->innocent || (watching && (ev == CHILD_EV_TIMER || ev == CHILD_EV_DEAF) && procstat_held(c->pid) != 0);
+}
+
 static void log_step(const struct child *c, const struct fsm_step *st)
 {
     if (!st->moved || st->from == st->to)
@@ -193,6 +203,7 @@ void watch_event(struct child *c, enum child_event ev)
 {
     struct child_fx fx = {.cnt = 0};
     c->cause = cause_of(c, ev);
+    c->innocent = is_innocent(c, ev);
     struct fsm_step st = fsm_step(&child_fsm, &c->life.state, (uint8_t)ev, &c->life, NULL, &fx, loop_now(c->sup->loop));
     log_step(c, &st);
     c->restarts.value = (int64_t)c->life.restart_cnt;
@@ -205,11 +216,13 @@ static void on_timer(struct timer *t, int64_t now_ms)
 {
     struct child *c = t->owner;
     bool watching = c->life.state == CHILD_ST_STARTING || c->life.state == CHILD_ST_RUNNING;
-    struct procstat use = {.cpu_ms = 0};
+    struct patience_look look = {.signs = work_signs(c->journal)};
     int64_t late_ms;
     if (watching)
-        (void)procstat_read(c->pid, &use);
-    int64_t more_ms = patience_go_on(&c->wait, &use, now_ms, &late_ms);
+        (void)procstat_read(c->pid, &look.use);
+    if (watching && patience_ends(&c->wait))
+        look.held = procstat_held(c->pid);
+    int64_t more_ms = patience_go_on(&c->wait, &look, now_ms, &late_ms);
     if (watching && late_ms > WATCH_LATE_MS)
         log_ev(LOG_WARN, "we were held up: that time counts against nobody", log_z("worker", c->name),
                log_n("late_ms", late_ms));
@@ -438,6 +451,7 @@ void watch_open(struct sup *s, struct child *c, const struct child_kind *kind, u
     timer_init(&c->timer, on_timer, c);
     worker_name(kind->name, instance, kind->sharded ? conf_u32(&s->conf, SET_CALL_ACTORS) : 1, c->name);
     c->journal_fd = new_journal(c);
+    c->journal = work_look(c->journal_fd);
     add_stats(c);
     worker_sup_path(conf_str(&s->conf, SET_RUNTIME_DIR), kind->name, instance, path);
     struct bus_link_args args = {

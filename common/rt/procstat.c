@@ -1,6 +1,7 @@
 #include "common/rt/procstat.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +54,11 @@ static void parse(const char *text, struct procstat *out)
     out->rss_kb = field(text, FIELD_RSS) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-int procstat_read(int pid, struct procstat *out)
+static int read_file(const char *path, struct procstat *out)
 {
-    char path[32];
     char text[STAT_TEXT_MAX];
     *out = (struct procstat){.cpu_ms = 0};
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *f = pid > 0 ? fopen(path, "re") : NULL;
+    FILE *f = fopen(path, "re");
     if (f == NULL)
         return -1;
     size_t n = fread(text, 1, sizeof text - 1, f);
@@ -67,6 +66,31 @@ int procstat_read(int pid, struct procstat *out)
     text[n] = '\0';
     parse(text, out);
     return n > 0 ? 0 : -1;
+}
+
+int procstat_read(int pid, struct procstat *out)
+{
+    char path[32];
+    *out = (struct procstat){.cpu_ms = 0};
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    return pid > 0 ? read_file(path, out) : -1;
+}
+
+char procstat_held(int pid)
+{
+    char path[PATH_MAX];
+    struct procstat st;
+    char held = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *d = pid > 0 ? opendir(path) : NULL;
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL && held != 'D';) {
+        (void)snprintf(path, sizeof path, "/proc/%d/task/%s/stat", pid, e->d_name);
+        if (e->d_name[0] != '.' && read_file(path, &st) == 0 && (st.state == 'D' || st.state == 'T'))
+            held = st.state;
+    }
+    if (d != NULL)
+        (void)closedir(d);
+    return held;
 }
 
 uint32_t procstat_open_fds(void)

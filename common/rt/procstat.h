@@ -18,6 +18,8 @@ struct procstat {
 
 /** returns 0, or -1 when it cannot be read (the process is gone): *out is zero then */
 int procstat_read(int pid, struct procstat *out);
+/** What keeps a process from going on, in any of its threads: 'D' it waits for a disk, 'T' it is stopped, or 0. */
+char procstat_held(int pid);
 /** Open descriptors of this process, or 0 when they cannot be counted. */
 uint32_t procstat_open_fds(void);
 /** This process's descriptors and their limit, where they are not as they should be. */

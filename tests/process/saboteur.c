@@ -6,6 +6,9 @@
  *                   timers fire, and it speaks. The file is taken away when it takes effect, which is for good
  *   poison.PROGRAM  a text: taking apart ("unpack TEXT") or putting together ("pack TEXT") a message that holds it is
  *                   a fault of memory. The file stays
+ *   hang.PROGRAM    the same, and there it stays for ever instead. hung.PROGRAM is made then
+ *   blind.PROGRAM   nothing is taken from network sockets any more: datagrams and connections wait. Taken away, for
+ * good
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -73,14 +76,68 @@ __attribute__((visibility("default"))) ssize_t read(int fd, void *to, size_t siz
     return -1;
 }
 
-static void die_of(const char *what, const void *bytes, size_t len)
+static bool is_meant(const char *kind, const char *what, const void *bytes, size_t len)
 {
     char order[ORDER_MAX];
     size_t n = strlen(what);
-    if (!read_order("poison", order, false) || strncmp(order, what, n) != 0 || order[n] != ' ')
-        return;
-    if (memmem(bytes, len, order + n + 1, strlen(order + n + 1)) != NULL)
+    return read_order(kind, order, false) && strncmp(order, what, n) == 0 && order[n] == ' ' &&
+           memmem(bytes, len, order + n + 1, strlen(order + n + 1)) != NULL;
+}
+
+static void stay(void)
+{
+    char path[ORDER_MAX * 2];
+    order_path("hung", path);
+    FILE *f = fopen(path, "w");
+    if (f != NULL)
+        (void)fclose(f);
+    for (;;)
+        (void)pause();
+}
+
+static void die_of(const char *what, const void *bytes, size_t len)
+{
+    if (is_meant("poison", what, bytes, len))
         __builtin_trap();
+    if (is_meant("hang", what, bytes, len))
+        stay();
+}
+
+/* --- the network ------------------------------------------------------------------------------------------------- */
+
+static bool is_blind(void)
+{
+    static bool blind;
+    char any[ORDER_MAX];
+    int why = errno;
+    blind = blind || read_order("blind", any, true);
+    errno = why;
+    return blind;
+}
+
+__attribute__((visibility("default"))) int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags,
+                                                    struct timespec *t)
+{
+    static int (*next)(int, struct mmsghdr *, unsigned, int, struct timespec *);
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "recvmmsg");
+    if (!is_blind())
+        return next(fd, v, n, flags, t);
+    errno = EAGAIN;
+    return -1;
+}
+
+__attribute__((visibility("default"))) int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+    static int (*next)(int, struct sockaddr *, socklen_t *, int);
+    struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof at;
+    if (next == NULL)
+        *(void **)&next = dlsym(RTLD_NEXT, "accept4");
+    if (getsockname(fd, (struct sockaddr *)&at, &size) != 0 || at.ss_family == AF_UNIX || !is_blind())
+        return next(fd, from, len, flags);
+    errno = EAGAIN;
+    return -1;
 }
 
 __attribute__((visibility("default"))) ProtobufCMessage *

@@ -244,6 +244,41 @@ class TestPoison(unittest.TestCase):
             stack.events.wait_ended(good.call_id)
             self.good_call(stack)
 
+    def hung(self, saboteur, worker):
+        """It hangs at what it was ordered to: its pid."""
+        path = os.path.join(saboteur.stack.dir, "hung." + worker)
+        wait_for("it hangs", 20, lambda: os.path.exists(path))
+        os.unlink(path)
+        return saboteur.stack.worker(worker)
+
+    def test_an_input_that_hangs_the_actor(self):
+        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        saboteur.order("hang.call-actor", "pack b\tpoisonous")
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua, caller="poisonous").invite()
+            self.assertEqual(status(self.final_of(call)), 500)
+        self.check_aside(stack, "call-actor", "plane")
+        self.good_call(stack)
+        stack.assert_clean()
+
+    def test_stopped_at_an_input(self):
+        """Somebody stops the process, again and again at the same input: that is no fault of the input's."""
+        saboteur, stack = self.stack_with(SIP_T1_MS=200)
+        order = saboteur.order("hang.call-actor", "pack b\tpoisonous")
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua, caller="poisonous").invite()
+            for i in range(3):  # whoever comes next is told of the open request, and hangs at once
+                old = self.hung(saboteur, "call-actor")
+                os.kill(old["pid"], signal.SIGSTOP)
+                if i == 2:
+                    os.unlink(order)
+                wait_for("it is killed", 20, lambda: is_gone(old["pid"]))
+            self.assertEqual(status(self.final_of(call)), 200)
+            call.bye()
+        self.assertEqual(stack.ctl("status")["quarantine"], 0)
+        self.assertNotIn("it is set aside", stack.log())
+        stack.assert_clean()
+
     def test_kills_that_are_nobodys_fault(self):
         """Whoever is killed from outside, and what he was at, is handled the next time, and nothing is set aside."""
         saboteur, stack = self.stack_with()

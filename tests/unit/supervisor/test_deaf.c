@@ -90,14 +90,15 @@ static void test_words_are_not_of_one_moment(void **state)
 
 struct waiting {
     struct patience p;
-    struct procstat use;
+    struct patience_look look;
     int64_t now_ms;
     int64_t next_ms;
 };
 
 static struct waiting begun(int64_t ms, char proc_state)
 {
-    struct waiting w = {.use = {.state = proc_state}, .now_ms = 5000};
+    struct waiting w = {.look = {.use = {.state = proc_state}, .held = proc_state == 'R' ? '\0' : proc_state},
+                        .now_ms = 5000};
     w.next_ms = patience_begin(&w.p, ms, w.now_ms);
     return w;
 }
@@ -106,9 +107,9 @@ static struct waiting begun(int64_t ms, char proc_state)
 static bool waits_on(struct waiting *w, int64_t late_ms, uint64_t cpu)
 {
     int64_t late;
-    w->use.cpu_ms += (uint64_t)w->next_ms * cpu / 1000;
+    w->look.use.cpu_ms += (uint64_t)w->next_ms * cpu / 1000;
     w->now_ms += w->next_ms + late_ms;
-    w->next_ms = patience_go_on(&w->p, &w->use, w->now_ms, &late);
+    w->next_ms = patience_go_on(&w->p, &w->look, w->now_ms, &late);
     assert_int_equal(late, late_ms);
     return w->next_ms > 0;
 }
@@ -154,12 +155,29 @@ static void test_who_is_kept_from_running_is_borne_for_a_while(void **state)
     struct waiting r = begun(2000, 'R');
     assert_int_equal(waited(&r, 50), 2000 + PATIENCE_SPARED_MS);
     struct waiting d = begun(2000, 'D');
-    assert_int_equal(waited(&d, 0), 2000 + PATIENCE_SPARED_MS);
+    assert_int_equal(waited(&d, 0), 2000 + PATIENCE_BUSY_MS);
     struct waiting s = begun(2000, 'R');
     while (s.p.spared_ms == 0)
         assert_true(waits_on(&s, 0, 50));
-    s.use.state = 'S'; /* it ran, and sleeps without a word */
+    s.look.use.state = 'S'; /* it ran, and sleeps without a word */
     assert_true(waited(&s, 0) <= 1000);
+}
+
+/* A turn that is long because there is much to do in it, for as long as that can be believed. */
+static void test_who_gets_on_is_borne_for_longer(void **state)
+{
+    (void)state;
+    struct waiting w = begun(2000, 'R');
+    do
+        w.look.signs++;
+    while (waits_on(&w, 0, 990));
+    assert_int_equal(w.now_ms - 5000, 2000 + PATIENCE_BUSY_MS);
+    struct waiting s = begun(2000, 'R');
+    while (s.p.spared_ms < 3000) {
+        s.look.signs++;
+        assert_true(waits_on(&s, 0, 990));
+    }
+    assert_true(waited(&s, 990) <= 2000); /* it got on until now, and spins */
 }
 
 int main(void)
@@ -174,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_a_wait_is_as_long_as_asked),
         cmocka_unit_test(test_time_in_which_we_stood_still_counts_little),
         cmocka_unit_test(test_a_loop_that_spins_is_not_spared),
+        cmocka_unit_test(test_who_gets_on_is_borne_for_longer),
         cmocka_unit_test(test_who_is_kept_from_running_is_borne_for_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

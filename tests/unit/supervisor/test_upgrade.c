@@ -63,6 +63,15 @@ static void test_dead_mute_or_foreign(void **state)
     is(l, UPGRADE_WAIT);
     l.now_ms++;
     is_sick(l, "no Hello in time");
+    l.sign_ms = l.now_ms - UPGRADE_STILL_MS; /* its store is large */
+    is(l, UPGRADE_WAIT);
+    l.sign_ms--;
+    is_sick(l, "no Hello in time");
+    l.now_ms = l.started_ms + UPGRADE_HELLO_MAX_MS;
+    l.sign_ms = l.now_ms;
+    is(l, UPGRADE_WAIT);
+    l.now_ms++;
+    is_sick(l, "no Hello in time");
     l = (struct upgrade_look){.now_ms = UPGRADE_GONE_MS, .asked_ms = 0};
     is(l, UPGRADE_WAIT);
     l.now_ms++;
