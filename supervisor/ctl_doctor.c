@@ -31,15 +31,26 @@ static void look_at_version(const struct child *c, struct findings *f)
                     "%s runs version %s, the supervisor %s", c->name, peer->version, SIG_VERSION);
 }
 
+/* NULL: none that is still known. */
+static const struct death *last_unasked(const struct child *c)
+{
+    for (uint64_t i = c->death_cnt; i > 0 && i + SUP_DEATHS_MAX > c->death_cnt; i--) {
+        const struct death *d = &c->death[(i - 1) % SUP_DEATHS_MAX];
+        if (!d->asked)
+            return d;
+    }
+    return NULL;
+}
+
 static void look_at_deaths(const struct child *c, struct findings *f, struct now now)
 {
-    const struct death *last = c->death_cnt > 0 ? &c->death[(c->death_cnt - 1) % SUP_DEATHS_MAX] : NULL;
+    const struct death *last = last_unasked(c);
     if (last == NULL || now.wall_ms - last->wall_ms > DEATH_RECENT_MS)
         return;
     finding_add(f, FINDING_WARNING, "worker_died",
                 "the log around that moment says more (worker died); one death costs no call",
                 "%s died %llu times since the start, the last %lld s ago: %s", c->name,
-                (unsigned long long)c->death_cnt, (long long)((now.wall_ms - last->wall_ms) / 1000), last->why);
+                (unsigned long long)c->unasked_cnt, (long long)((now.wall_ms - last->wall_ms) / 1000), last->why);
 }
 
 static void look_at_worker(const struct child *c, struct findings *f, struct now now)

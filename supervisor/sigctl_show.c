@@ -2,6 +2,7 @@
 
 #include "supervisor/sigctl_ladder.h"
 #include "supervisor/sigctl_table.h"
+#include "supervisor/sigctl_upgrade.h"
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
@@ -175,7 +176,6 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
         buf_putc(out, '\n');
         break;
     case CONTROL_CALL:
-    case CONTROL_UPGRADE:
     case CONTROL_TRANSPORTS:
         show_json(reply, out);
         break;
@@ -185,8 +185,19 @@ static void show_reply(enum control_id cmd, const cJSON *reply, struct buf *out)
     put_missing(reply, out);
 }
 
+static void show_upgrade(struct span reply, struct buf *out)
+{
+    struct upgrade_told told = {.part = {{0}}};
+    if (upgrade_show(reply, &told, out) == UPGRADE_GOES_ON)
+        buf_puts(out, "it goes on\n");
+}
+
 void sigctl_show(enum control_id cmd, struct span reply, struct buf *out)
 {
+    if (cmd == CONTROL_UPGRADE) {
+        show_upgrade(reply, out);
+        return;
+    }
     if (cmd == CONTROL_LADDER) {
         ladder_show(reply, out);
         return;

@@ -41,7 +41,12 @@ static enum upgrade_end show_end(const cJSON *u, struct buf *out)
         buf_putc(out, '\n');
         return UPGRADE_WENT_WELL;
     }
-    if (strcmp(state, "failed") != 0 && strcmp(state, "idle") != 0)
+    if (strcmp(state, "idle") == 0) {
+        put_text(out, "no upgrade since the start: programs of ", u, "current");
+        buf_putc(out, '\n');
+        return UPGRADE_WENT_WRONG;
+    }
+    if (strcmp(state, "failed") != 0)
         return UPGRADE_GOES_ON;
     bool blamed = text_of(u, "worker")[0] != '\0';
     put_text(out, "failed: ", u, "worker");

@@ -34,6 +34,7 @@ struct death {
     int64_t wall_ms;
     int64_t uptime_ms;
     int pid;
+    bool asked;             /* by an operator, an upgrade or the end of the service */
     char why[SUP_TEXT_MAX]; /* "signal 9 (Killed)", "exit 5" and what led to it */
 };
 
@@ -91,6 +92,7 @@ struct child {
     struct beat beat;
     struct death death[SUP_DEATHS_MAX]; /* ring; the newest is (death_cnt - 1) % SUP_DEATHS_MAX */
     uint64_t death_cnt;
+    uint64_t unasked_cnt; /* of these: nobody asked for them */
     char labels[SUP_NAME_MAX + 16];
     struct stat_series restarts;
     struct stat_series up;

@@ -65,8 +65,9 @@ static void note_death(struct child *c, int pid, int status, const char *error)
     else
         (void)snprintf(d->why, sizeof d->why, "exit %d (%s)%s%s", WEXITSTATUS(status), exit_word(WEXITSTATUS(status)),
                        sep, cause);
-    bool asked = c->life.state == CHILD_ST_RESTARTING || c->life.state == CHILD_ST_STOPPING;
-    log_ev(asked ? LOG_INFO : LOG_WARN, "worker died", log_z("worker", c->name), log_n("pid", pid),
+    d->asked = c->life.state == CHILD_ST_RESTARTING || c->life.state == CHILD_ST_STOPPING;
+    c->unasked_cnt += d->asked ? 0 : 1;
+    log_ev(d->asked ? LOG_INFO : LOG_WARN, "worker died", log_z("worker", c->name), log_n("pid", pid),
            log_z("why", d->why), log_n("uptime_ms", d->uptime_ms));
 }
 

@@ -54,6 +54,10 @@ class TestDoctor(unittest.TestCase):
 
     def test_a_worker_died_and_another_does_not_stay_up(self):
         with Stack().start() as stack:
+            pid = stack.worker("publisher")["pid"]
+            stack.ctl("restart", "publisher")
+            wait_for("the publisher of an operator's restart", 10, lambda: stack.worker("publisher")["pid"] not in (0, pid))
+            self.assertNotIn("worker_died", doctor(stack)[1], "who was asked to end has not died")
             stack.wait_restarted(stack.kill_worker("publisher"))
             died = wait_finding(stack, "worker_died")
             self.assertIn("publisher died 1 times", died[0]["text"])

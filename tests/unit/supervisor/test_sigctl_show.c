@@ -32,6 +32,23 @@ static void test_calls(void **state)
     assert_non_null(strstr(text, "without the answer of call-actor.1\n"));
 }
 
+static void test_upgrade(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        show(CONTROL_UPGRADE, "{\"upgrade\":{\"state\":\"idle\",\"current\":\"/opt/a\",\"workers\":[]}}"),
+        "no upgrade since the start: programs of /opt/a\n");
+    assert_string_equal(show(CONTROL_UPGRADE, "{\"upgrade\":{\"state\":\"replacing\",\"workers\":["
+                                              "{\"name\":\"sip-edge\",\"state\":\"new\",\"ms\":12},"
+                                              "{\"name\":\"publisher\",\"state\":\"watched\"},"
+                                              "{\"name\":\"call-actor\",\"state\":\"old\"}]}}"),
+                        "sip-edge: new after 12 ms\npublisher: watched\nit goes on\n");
+    assert_string_equal(show(CONTROL_UPGRADE,
+                             "{\"upgrade\":{\"state\":\"done\",\"version\":\"2.0\",\"current\":\"/opt/b\","
+                             "\"workers\":[]}}"),
+                        "done: version 2.0, programs of /opt/b\n");
+}
+
 static void test_long_cells_are_cut(void **state)
 {
     (void)state;
@@ -185,10 +202,15 @@ static void test_top(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls),  cmocka_unit_test(test_long_cells_are_cut),
-        cmocka_unit_test(test_status), cmocka_unit_test(test_other_replies),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_a_list_that_is_cut_says_so),
-        cmocka_unit_test(test_ladder), cmocka_unit_test(test_odd_ladders),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_long_cells_are_cut),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_other_replies),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_a_list_that_is_cut_says_so),
+        cmocka_unit_test(test_ladder),
+        cmocka_unit_test(test_odd_ladders),
         cmocka_unit_test(test_top),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
