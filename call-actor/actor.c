@@ -374,5 +374,6 @@ int actor_start(struct worker *w)
     recover_load(a); /* after the links exist, before any can be up: the loop has not turned yet */
     store_opened(a->store);
     admit_init(a);
+    follow_init(a);
     return EX_OK;
 }

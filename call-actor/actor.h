@@ -52,6 +52,17 @@ struct actor_texts {
 
 struct cJSON;
 
+#define ACTOR_STRAYS_MAX 1024 /* requests that wait for who lost his connection; one more fails at once */
+#define ACTOR_STRAY_BRANCH 128
+
+/* One of them. */
+struct stray {
+    uint64_t key; /* of the call */
+    int64_t until_ms;
+    uint32_t leg; /* 0: the caller's */
+    char branch[ACTOR_STRAY_BRANCH];
+};
+
 struct actor {
     struct worker *worker;
     struct loop *loop;
@@ -74,6 +85,9 @@ struct actor {
     struct timer pump_timer; /* refused events get their next chance */
     struct timer admit_timer;
     struct timer stop_timer;
+    struct timer stray_timer;
+    struct stray strays[ACTOR_STRAYS_MAX];
+    size_t stray_cnt;
     int64_t started_ms;
     int64_t stop_by_ms;
     int64_t quiet_since_ms;                         /* no call is live since; 0: there is one, or nobody looked */
@@ -164,7 +178,9 @@ void recover_load(struct actor *a);
 void recover_ask(struct actor *a, Plane__Proc peer);
 
 /* actor_follow.c */
-/** The request of this branch could not be sent: again by another connection, if there is one. */
+void follow_init(struct actor *a);
+/** The request of this branch could not be sent: again by another connection, now or when its peer has come back (8*T1
+ * at most; then actor_txn_failed()). returns false when that is of no use: it has failed */
 bool actor_follow(struct actor *a, struct entry *e, struct span branch);
 
 /* actor_doctor.c */

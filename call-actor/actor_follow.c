@@ -3,12 +3,18 @@
  * where it came from, as with any phone behind a NAT. Who is registered comes back and registers over another
  * connection: the dialog goes on there. Only from the same address and over the same transport, so that no other phone
  * of the user is taken for this one; of several, the one that registered last. For users of this shard.
+ *
+ * Who is not registered, or not yet again, may come back with a request in the dialog, as a caller over TLS does whose
+ * target is new (RFC 3261 §12.2.2). For 8*T1 such a request of ours waits for that, as one to a peer over UDP is said
+ * again for a while; then it has failed. After a restart of ours it is asked again, fails again and waits anew.
  */
 #include "call-actor/actor.h"
 #include "call-actor/call_fx.h"
 #include "call-actor/call_row.h"
 #include "call-actor/location.h"
 #include "call-actor/registrar.h"
+
+#define LOOK_PER_T1 5 /* so often in T1 is looked for who came back */
 
 /* A request, and the dialog it is in. */
 struct asked_in {
@@ -57,7 +63,7 @@ static bool is_with(const Store__Dialog *d, const struct asked_in *q)
 
 static bool find_asked(const Store__CallRow *row, struct span branch, struct asked_in *out)
 {
-    *out = (struct asked_in){.txn = find_txn(row, branch)};
+    *out = (struct asked_in){.txn = find_txn(row, branch), .user = ""};
     if (out->txn == NULL || !is_stream(out->txn->dest))
         return false;
     if (is_with(row->a, out)) {
@@ -70,7 +76,7 @@ static bool find_asked(const Store__CallRow *row, struct span branch, struct ask
             continue;
         *out = (struct asked_in){.txn = out->txn, .dialog = leg->dialog, .user = leg->target->user, .leg = leg->id};
     }
-    return out->dialog != NULL && out->user[0] != '\0';
+    return out->dialog != NULL;
 }
 
 /* Where he is now; NULL: nowhere else. Owned by `aor`. */
@@ -93,24 +99,127 @@ static void go_by(Plane__Endpoint **at, const Plane__Endpoint *way)
     *at = row_endpoint(way);
 }
 
+static void ask_there(struct actor *a, struct entry *e, Store__Dialog *d, Store__ClientTxn *txn, uint32_t leg,
+                      const Plane__Endpoint *way)
+{
+    struct call_effects fx = {.count = 0};
+    log_ev(LOG_INFO, "a phone is asked by its new connection", log_z("method", txn->method),
+           log_z("trace_id", e->call->row->trace_id));
+    if (way != d->peer)
+        go_by(&d->peer, way);
+    go_by(&txn->dest, way);
+    row_text(&txn->next_hop, SPAN(""));
+    e->call->dirty = true;
+    fx_request(&fx, txn->method, txn, leg);
+    turn_apply(a, e, &fx);
+}
+
+/* He has registered since. */
+static bool ask_registered(struct actor *a, struct entry *e, const struct asked_in *q)
+{
+    if (q->user[0] == '\0')
+        return false;
+    Store__AorRow *aor = location_get(registrar_location(a->registrar), span_cstr(q->user));
+    const Plane__Endpoint *way = aor != NULL ? new_way(aor, q->txn->dest) : NULL;
+    if (way != NULL)
+        ask_there(a, e, q->dialog, q->txn, q->leg, way);
+    store__aor_row__free_unpacked(aor, NULL);
+    return way != NULL;
+}
+
+/* --- who is waited for --- */
+
+static Store__Dialog *dialog_of(const Store__CallRow *row, uint32_t leg)
+{
+    Store__Dialog *found = leg == 0 ? row->a : NULL;
+    for (size_t i = 0; found == NULL && i < row->n_out_legs; i++)
+        found = row->out_legs[i]->id == leg ? row->out_legs[i]->dialog : NULL;
+    return found;
+}
+
+/* He has said something in the dialog since, over another connection. */
+static bool ask_returned(struct actor *a, struct entry *e, Store__ClientTxn *txn, uint32_t leg)
+{
+    Store__Dialog *d = dialog_of(e->call->row, leg);
+    if (d == NULL || !is_stream(d->peer) || row_endpoint_eq(d->peer, txn->dest))
+        return false;
+    ask_there(a, e, d, txn, leg, d->peer);
+    return true;
+}
+
+static bool is_settled(struct actor *a, const struct stray *s, int64_t now_ms)
+{
+    struct entry *e = calls_by_key(&a->calls, s->key);
+    struct span branch = span_cstr(s->branch);
+    Store__ClientTxn *txn = e != NULL && !e->gone ? find_txn(e->call->row, branch) : NULL;
+    struct asked_in q;
+    if (txn == NULL || ask_returned(a, e, txn, s->leg))
+        return true;
+    if (find_asked(e->call->row, branch, &q) && ask_registered(a, e, &q))
+        return true;
+    if (now_ms < s->until_ms)
+        return false;
+    Plane__TxnFailed failed = PLANE__TXN_FAILED__INIT;
+    failed.txn.data = (uint8_t *)branch.p;
+    failed.txn.len = branch.len;
+    failed.cause = PLANE__TXN_FAILED__CAUSE__TRANSPORT;
+    actor_txn_failed(a, &failed);
+    return true;
+}
+
+static void look_again(struct actor *a)
+{
+    if (a->stray_cnt > 0)
+        loop_timer_in(a->loop, &a->stray_timer, a->conf.t1_ms / LOOK_PER_T1);
+}
+
+static void on_stray_timer(struct timer *t, int64_t now_ms)
+{
+    struct actor *a = t->owner;
+    for (size_t i = a->stray_cnt; i-- > 0;) {
+        struct stray s = a->strays[i];
+        if (is_settled(a, &s, now_ms))
+            a->strays[i] = a->strays[--a->stray_cnt];
+    }
+    look_again(a);
+}
+
+/* A new edge was asked for what waits already. */
+static bool is_waited_for(const struct actor *a, uint64_t key, struct span branch)
+{
+    for (size_t i = 0; i < a->stray_cnt; i++) {
+        if (a->strays[i].key == key && span_eq(span_cstr(a->strays[i].branch), branch))
+            return true;
+    }
+    return false;
+}
+
+static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch, uint32_t leg)
+{
+    if (is_waited_for(a, e->call->row->key, branch))
+        return true;
+    if (a->stray_cnt == ACTOR_STRAYS_MAX)
+        return false;
+    struct stray *s = &a->strays[a->stray_cnt];
+    *s = (struct stray){
+        .key = e->call->row->key, .leg = leg, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
+    if (!span_copy(s->branch, sizeof s->branch, branch))
+        return false;
+    a->stray_cnt++;
+    if (!timer_is_set(&a->stray_timer))
+        look_again(a);
+    return true;
+}
+
+void follow_init(struct actor *a)
+{
+    timer_init(&a->stray_timer, on_stray_timer, a);
+}
+
 bool actor_follow(struct actor *a, struct entry *e, struct span branch)
 {
     struct asked_in q;
     if (!find_asked(e->call->row, branch, &q))
         return false;
-    Store__AorRow *aor = location_get(registrar_location(a->registrar), span_cstr(q.user));
-    const Plane__Endpoint *way = aor != NULL ? new_way(aor, q.txn->dest) : NULL;
-    if (way != NULL) {
-        struct call_effects fx = {.count = 0};
-        log_ev(LOG_INFO, "a phone is asked by its new connection", log_z("user", q.user),
-               log_z("method", q.txn->method), log_z("trace_id", e->call->row->trace_id));
-        go_by(&q.dialog->peer, way);
-        go_by(&q.txn->dest, way);
-        row_text(&q.txn->next_hop, SPAN(""));
-        e->call->dirty = true;
-        fx_request(&fx, q.txn->method, q.txn, q.leg);
-        turn_apply(a, e, &fx);
-    }
-    store__aor_row__free_unpacked(aor, NULL);
-    return way != NULL;
+    return ask_registered(a, e, &q) || wait_for_return(a, e, branch, q.leg);
 }

@@ -14,6 +14,7 @@ struct rung {
     struct map_node by_id;
     struct rung *next; /* in the order of their INVITEs */
     enum state state;
+    struct link *link; /* by which it was rung; the dialog's is the main one */
     struct party_dialog dialog;
     struct party_answer answer;
     struct party_ask bye;
@@ -27,8 +28,9 @@ static struct map rungs;
 static struct rung *first, *last;
 static unsigned long cnt, doubled, crossed, left[STATES];
 static unsigned long ring_within_ms;
-static uint16_t own_port;
-static int fd = -1;
+static void on_message(struct link *l, struct span m, int64_t now);
+static void on_open(struct link *l, bool again, int64_t now);
+static struct link_side side = {.on_message = on_message, .on_open = on_open};
 
 static struct span invite_of(const struct rung *r)
 {
@@ -56,8 +58,7 @@ static bool take_dialog(struct rung *r, struct span m, struct span id)
 {
     struct party_dialog *d = &r->dialog;
     char to[PARTY_VALUE_MAX];
-    d->fd = fd;
-    d->port = own_port;
+    d->link = side.main[link_transport(r->link)];
     if (!party_number(m, &d->number) || !span_copy(d->id, sizeof(d->id), id) || !party_contact(m, d->target) ||
         !span_copy(d->to, sizeof(d->to), load_header(m, "From: ")) ||
         !span_copy(to, sizeof(to) - 16, load_header(m, "To: ")))
@@ -66,18 +67,19 @@ static bool take_dialog(struct rung *r, struct span m, struct span id)
     return true;
 }
 
-static void ring(struct span m)
+static void ring(struct link *l, struct span m)
 {
-    party_reply(fd, own_port, m, "180 Ringing", "callee");
+    party_reply(l, m, "180 Ringing", "callee");
 }
 
-static void on_first_invite(struct span m, struct span id, int64_t now)
+static void on_first_invite(struct link *l, struct span m, struct span id, int64_t now)
 {
     struct rung *r = calloc(1, sizeof(*r));
     if (r == NULL)
         load_stop("memory");
     r->invite = span_dup(m);
     r->invite_len = m.len;
+    r->link = l;
     if (r->invite == NULL || !take_dialog(r, m, id)) {
         free(r->invite);
         free(r);
@@ -95,31 +97,38 @@ static void on_first_invite(struct span m, struct span id, int64_t now)
         caller_fail(r->dialog.number, "rung-twice", 0);
     }
     r->due_us = now + (int64_t)party_roll(ring_within_ms * 1000 + 1);
-    ring(m);
+    ring(l, m);
 }
 
+/* Timer G is UDP's alone (RFC 3261 figure 7); timer H is not. */
 static void refuse(struct rung *r, int64_t now)
 {
-    party_reply(fd, own_port, invite_of(r), "487 Request Terminated", "callee");
-    r->due_us = now + (LOAD_T1_US << (r->repeats < 3 ? r->repeats : 3));
+    party_reply(r->link, invite_of(r), "487 Request Terminated", "callee");
+    if (link_is_stream(r->link)) {
+        r->repeats = PARTY_REPEATS_MAX;
+        r->due_us = now + 64 * (int64_t)LOAD_T1_US;
+    } else {
+        r->due_us = now + (LOAD_T1_US << (r->repeats < 3 ? r->repeats : 3));
+    }
 }
 
-static void on_invite(struct rung *r, struct span m, int64_t now)
+static void on_invite(struct rung *r, struct link *l, struct span m, int64_t now)
 {
     struct span method;
+    r->link = l;
     if (r->state == RINGS)
-        ring(m);
+        ring(l, m);
     else if (r->state == REFUSES)
         refuse(r, now);
     else if (is_done(r))
         return;
     else if (party_cseq(m, &method) >= r->answer.cseq)
-        party_accept(&r->answer, fd, own_port, m, "callee", r->dialog.number, now);
+        party_accept(&r->answer, l, m, "callee", r->dialog.number, now);
 }
 
-static void on_cancel(struct rung *r, struct span m, int64_t now)
+static void on_cancel(struct rung *r, struct link *l, struct span m, int64_t now)
 {
-    party_reply(fd, own_port, m, "200 OK", "callee");
+    party_reply(l, m, "200 OK", "callee");
     if (r->state == RINGS || r->state == REFUSES) {
         enter(r, REFUSES);
         refuse(r, now);
@@ -128,9 +137,9 @@ static void on_cancel(struct rung *r, struct span m, int64_t now)
     }
 }
 
-static void on_bye(struct rung *r, struct span m)
+static void on_bye(struct rung *r, struct link *l, struct span m)
 {
-    party_reply(fd, own_port, m, "200 OK", "callee");
+    party_reply(l, m, "200 OK", "callee");
     if (!is_done(r)) {
         r->answer.unacked = false;
         if (r->state != LEAVES)
@@ -158,7 +167,7 @@ static void on_response(struct rung *r, struct span m, unsigned status)
     enter(r, OVER);
 }
 
-static void on_message(struct span m, int64_t now)
+static void on_message(struct link *l, struct span m, int64_t now)
 {
     struct span id = load_header(m, "Call-ID: ");
     struct map_node *n = map_get(&rungs, id);
@@ -166,28 +175,30 @@ static void on_message(struct span m, int64_t now)
     unsigned status = party_status(m);
     if (r == NULL) {
         if (span_starts(m, SPAN("INVITE ")))
-            on_first_invite(m, id, now);
+            on_first_invite(l, m, id, now);
     } else if (status != 0) {
         on_response(r, m, status);
     } else if (span_starts(m, SPAN("INVITE "))) {
-        on_invite(r, m, now);
+        on_invite(r, l, m, now);
     } else if (span_starts(m, SPAN("ACK "))) {
         on_ack(r, m);
     } else if (span_starts(m, SPAN("CANCEL "))) {
-        on_cancel(r, m, now);
+        on_cancel(r, l, m, now);
     } else if (span_starts(m, SPAN("BYE "))) {
-        on_bye(r, m);
+        on_bye(r, l, m);
     } else {
-        party_reply(fd, own_port, m, "200 OK", "callee");
+        party_reply(l, m, "200 OK", "callee");
     }
 }
 
-void callee_receive(int64_t now)
+static void on_open(struct link *l, bool again, int64_t now)
 {
-    char text[65536];
-    int n;
-    while ((n = load_receive(fd, text, sizeof(text))) >= 0)
-        on_message(span_of(text, (size_t)n), now);
+    (void)again;
+    (void)now;
+    for (struct rung *r = first; r != NULL; r = r->next) {
+        if (r->dialog.link == l)
+            party_ask_again(&r->bye, &r->dialog);
+    }
 }
 
 /* --- time --- */
@@ -195,7 +206,7 @@ void callee_receive(int64_t now)
 static void look_at(struct rung *r, int64_t now)
 {
     if (r->state == RINGS && now >= r->due_us) {
-        party_accept(&r->answer, fd, own_port, invite_of(r), "callee", r->dialog.number, now);
+        party_accept(&r->answer, r->link, invite_of(r), "callee", r->dialog.number, now);
         enter(r, ANSWERED);
     }
     if (r->state == REFUSES && now >= r->due_us) {
@@ -204,7 +215,7 @@ static void look_at(struct rung *r, int64_t now)
         else
             refuse(r, now);
     }
-    if (!party_answer_on_time(&r->answer, fd, now)) {
+    if (!party_answer_on_time(&r->answer, now)) {
         caller_fail(r->dialog.number, "callee-had-no-ACK", 0);
         enter(r, LOST);
     }
@@ -239,13 +250,19 @@ bool callee_is_settled(void)
 
 /* --- the whole --- */
 
-int callee_begin(uint16_t port, uint16_t own, unsigned long ring_ms)
+void callee_begin(const uint16_t service[LINK_TRANSPORTS], const uint16_t own[LINK_TRANSPORTS], unsigned long ring_ms)
 {
     map_init(&rungs);
-    own_port = own;
     ring_within_ms = ring_ms;
-    fd = load_connect(port, &own_port);
-    return fd;
+    for (enum link_transport t = LINK_UDP; t < LINK_TRANSPORTS; t++) {
+        side.service[t] = service[t];
+        side.port[t] = own[t];
+        if (own[t] == 0 || service[t] == 0)
+            continue;
+        if (t != LINK_UDP)
+            link_listen(&side, t, false);
+        side.main[t] = link_new(&side, t);
+    }
 }
 
 void callee_print(void)

@@ -5,13 +5,12 @@
 #ifndef TESTS_CHAOS_CALLEE_H
 #define TESTS_CHAOS_CALLEE_H
 
+#include "tests/chaos/link.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/** own: its port; ring_ms: it answers within that time. returns the socket */
-int callee_begin(uint16_t port, uint16_t own, unsigned long ring_ms);
-/** Takes what has come. */
-void callee_receive(int64_t now_us);
+/** service, own: ports by transport, 0: not over that; ring_ms: it answers within that time. */
+void callee_begin(const uint16_t service[LINK_TRANSPORTS], const uint16_t own[LINK_TRANSPORTS], unsigned long ring_ms);
 /** Does what is due. */
 void callee_on_time(int64_t now_us);
 /** No call rings, waits for its ACK or its BYE. */

@@ -16,13 +16,17 @@ struct caller {
     struct party_dialog dialog;
     struct party_ask ask;
     struct party_ask cancel;
+    struct party_ask refresh;    /* where we are now */
+    struct link *own;            /* a connection of its own; NULL: it has none */
     struct party_answer *answer; /* to the re-INVITE of a transfer; NULL: there was none */
     const char *step;            /* what it does next: a letter each, see on_step() */
     char kind;
     enum outcome outcome;
     unsigned cseq;
+    unsigned acked; /* CSeq of the 2xx that we acknowledged, until something behind it is answered; 0: none */
     bool is_over;
     bool changes_mind;
+    bool was_answered;
     char awaits; /* B: a BYE, T: to be transferred; 0: nothing */
     int64_t next_us;
     int64_t began_ms, ended_ms; /* wall clock */
@@ -37,8 +41,10 @@ static struct caller *callers;
 static unsigned long begun, first_open, over_cnt;
 static unsigned long outcomes[KINDS][OUTCOMES];
 static struct load_latency answered, first_word;
-static uint16_t own_port;
-static int fd;
+static unsigned long told_late; /* calls whose BYE could not reach them while they had no connection */
+static void on_message(struct link *l, struct span m, int64_t now);
+static void on_open(struct link *l, bool again, int64_t now);
+static struct link_side side = {.on_message = on_message, .on_open = on_open};
 
 /* --- the books --- */
 
@@ -67,9 +73,11 @@ static void end(struct caller *c, enum outcome outcome)
         c->outcome = outcome;
     c->is_over = true;
     c->ended_ms = party_wall_ms();
-    c->ask.open = c->cancel.open = false;
+    c->ask.open = c->cancel.open = c->refresh.open = false;
     c->awaits = '\0';
     over_cnt++;
+    link_finish(c->own);
+    c->dialog.link = side.main[link_transport(c->dialog.link)];
 }
 
 bool caller_is_rung(unsigned long number, struct span call_id)
@@ -146,25 +154,53 @@ static void next_step(struct caller *c, int64_t now)
         pause_before_step(c, now);
 }
 
+static char one_of(const char *letters)
+{
+    size_t cnt = strlen(letters);
+    return letters[cnt > 1 ? party_roll(cnt) : 0];
+}
+
+/* The number of the platform, or one that leads to the callee, over whichever transport. */
+static const char *number_for(const struct caller *c)
+{
+    bool is_bridged = strchr("bre", c->kind) != NULL || (c->kind == 'c' && c->dialog.number % 2 == 0);
+    const char *to[LINK_TRANSPORTS];
+    unsigned cnt = 0;
+    for (enum link_transport t = LINK_UDP; is_bridged && t < LINK_TRANSPORTS; t++) {
+        if (plan->bridged[t] != NULL)
+            to[cnt++] = plan->bridged[t];
+    }
+    return cnt == 0 ? plan->answered : to[cnt > 1 ? party_roll(cnt) : 0];
+}
+
+/* returns the way to the service by this letter of CALLER_WAYS */
+static struct link *link_by(struct caller *c, char way)
+{
+    enum link_transport t = way == 'u' ? LINK_UDP : way == 't' || way == 'T' ? LINK_TCP : LINK_TLS;
+    if (way == 'T' || way == 'S')
+        return c->own = link_new(&side, t);
+    return side.main[t];
+}
+
 void caller_dial(int64_t now)
 {
     if (begun == plan->count)
         return;
     unsigned long n = begun++;
     struct caller *c = &callers[n];
-    c->kind = plan->mix[party_roll(strlen(plan->mix))];
+    struct party_dialog *d = &c->dialog;
+    d->number = n;
+    c->kind = one_of(plan->mix);
     c->step = steps_of[(int)c->kind];
     c->began_ms = party_wall_ms();
-    struct party_dialog *d = &c->dialog;
-    bool is_bridged = strchr("bre", c->kind) != NULL || (c->kind == 'c' && n % 2 == 0);
-    const char *to = is_bridged && plan->bridged != NULL ? plan->bridged : plan->answered;
-    d->fd = fd;
-    d->port = own_port;
-    d->number = n;
-    (void)snprintf(d->id, sizeof(d->id), "%c-%lu-%lu@chaos", c->kind, plan->seed, n);
+    char way = one_of(plan->ways);
+    d->link = link_by(c, way);
+    const char *to = number_for(c);
+    enum link_transport t = link_transport(d->link);
+    (void)snprintf(d->id, sizeof(d->id), "%c-%lu-%lu-%c@chaos", c->kind, plan->seed, n, way);
     (void)snprintf(d->from, sizeof(d->from), "<sip:05321112233@127.0.0.1>;tag=f%lu", n);
     (void)snprintf(d->to, sizeof(d->to), "<sip:%s@127.0.0.1>", to);
-    (void)snprintf(d->target, sizeof(d->target), "sip:%s@127.0.0.1:%u", to, plan->port);
+    (void)snprintf(d->target, sizeof(d->target), "sip:%s@127.0.0.1:%u%s", to, plan->port[t], link_param(d->link));
     ask(c, "INVITE", PARTY_OFFER, now);
     if (c->kind == 'c')
         c->next_us = now + (int64_t)party_roll(plan->within_ms * 1000 + 1);
@@ -182,6 +218,8 @@ static void on_answered(struct caller *c, struct span m, int64_t now)
         return;
     }
     party_ack_2xx(&c->dialog, c->ask.cseq);
+    c->acked = c->ask.cseq;
+    c->was_answered = true;
     if (is_first) {
         load_latency_add(&answered, now - c->ask.began_us);
         if (*c->step == 'P' || *c->step == 'T') /* the platform need not wait for us */
@@ -212,6 +250,19 @@ static void on_refused(struct caller *c, unsigned status, int64_t now)
         next_step(c, now);
 }
 
+static void on_refreshed(struct caller *c, unsigned status, int64_t now)
+{
+    if (status < 200)
+        return;
+    party_ask_ends(&c->refresh);
+    if (status == 481 && c->awaits == 'B') {
+        told_late++;
+        next_step(c, now);
+    } else if (status >= 300) {
+        fail(c, "UPDATE", status);
+    }
+}
+
 static void on_response(struct caller *c, struct span m, unsigned status, int64_t now)
 {
     struct span method;
@@ -225,6 +276,8 @@ static void on_response(struct caller *c, struct span m, unsigned status, int64_
             fail(c, "CANCEL", status);
         if (c->outcome == CANCELLED)
             end(c, CANCELLED);
+    } else if (c->refresh.open && cseq == c->refresh.cseq) {
+        on_refreshed(c, status, now);
     } else if (!c->ask.open || cseq != c->ask.cseq) { /* repeated: our ACK was lost */
         if (is_invite && status >= 200 && status < 300)
             party_ack_2xx(&c->dialog, cseq);
@@ -236,6 +289,7 @@ static void on_response(struct caller *c, struct span m, unsigned status, int64_
         party_ask_proceeds(&c->ask, now);
     } else {
         party_ask_ends(&c->ask);
+        c->acked = 0;
         if (status >= 300)
             on_refused(c, status, now);
         else if (is_invite)
@@ -245,9 +299,9 @@ static void on_response(struct caller *c, struct span m, unsigned status, int64_
     }
 }
 
-static void on_bye(struct caller *c, struct span m, int64_t now)
+static void on_bye(struct caller *c, struct link *l, struct span m, int64_t now)
 {
-    party_reply(fd, own_port, m, "200 OK", "late");
+    party_reply(l, m, "200 OK", "late");
     if (c->is_over)
         return;
     if (c->awaits == 'B') {
@@ -258,26 +312,26 @@ static void on_bye(struct caller *c, struct span m, int64_t now)
     }
 }
 
-static void on_reinvite(struct caller *c, struct span m, int64_t now)
+static void on_reinvite(struct caller *c, struct link *l, struct span m, int64_t now)
 {
     if (c->answer == NULL)
         c->answer = calloc(1, sizeof(*c->answer));
     if (c->answer == NULL)
         load_stop("memory");
-    party_accept(c->answer, fd, own_port, m, "late", number_of(c), now);
+    party_accept(c->answer, l, m, "late", number_of(c), now);
 }
 
-static void on_request(struct caller *c, struct span m, int64_t now)
+static void on_request(struct caller *c, struct link *l, struct span m, int64_t now)
 {
     if (span_starts(m, SPAN("ACK "))) {
         if (c->answer != NULL && party_acked(c->answer, m) && c->awaits == 'T')
             next_step(c, now);
     } else if (span_starts(m, SPAN("BYE "))) {
-        on_bye(c, m, now);
+        on_bye(c, l, m, now);
     } else if (span_starts(m, SPAN("INVITE "))) {
-        on_reinvite(c, m, now);
+        on_reinvite(c, l, m, now);
     } else {
-        party_reply(fd, own_port, m, "200 OK", "late");
+        party_reply(l, m, "200 OK", "late");
     }
 }
 
@@ -291,20 +345,40 @@ static struct caller *caller_of(struct span m)
     return n < begun ? &callers[n] : NULL;
 }
 
-void caller_receive(int64_t now)
+static void on_message(struct link *l, struct span m, int64_t now)
 {
-    char text[65536];
-    int n;
-    while ((n = load_receive(fd, text, sizeof(text))) >= 0) {
-        struct span m = span_of(text, (size_t)n);
-        struct caller *c = caller_of(m);
-        unsigned status = party_status(m);
-        if (c == NULL)
+    struct caller *c = caller_of(m);
+    unsigned status = party_status(m);
+    if (c == NULL)
+        return;
+    if (status != 0)
+        on_response(c, m, status, now);
+    else
+        on_request(c, l, m, now);
+}
+
+/* --- a connection that comes back --- */
+
+/* An INVITE that has had a provisional response has its final one from the service's side, if that can connect. */
+static bool waits_for_them(const struct caller *c)
+{
+    return link_is_reachable(c->dialog.link) && c->ask.proceeding && strcmp(c->ask.method, "INVITE") == 0;
+}
+
+static void on_open(struct link *l, bool again, int64_t now)
+{
+    for (unsigned long i = first_open; i < begun; i++) {
+        struct caller *c = &callers[i];
+        if (c->is_over || c->dialog.link != l)
             continue;
-        if (status != 0)
-            on_response(c, m, status, now);
-        else
-            on_request(c, m, now);
+        if (again && c->acked != 0) /* nobody knows whether it was read */
+            party_ack_2xx(&c->dialog, c->acked);
+        if (!waits_for_them(c))
+            party_ask_again(&c->ask, &c->dialog);
+        party_ask_again(&c->cancel, &c->dialog);
+        party_ask_again(&c->refresh, &c->dialog);
+        if (again && !link_is_reachable(l) && c->was_answered && !c->ask.open && !c->refresh.open)
+            party_ask(&c->refresh, &c->dialog, "UPDATE", ++c->cseq, PARTY_NO_BODY, now);
     }
 }
 
@@ -344,7 +418,9 @@ static void look_at(struct caller *c, int64_t now)
         if (was_all)
             end(c, FAILED);
     }
-    if (c->answer != NULL && !party_answer_on_time(c->answer, fd, now))
+    if (!party_ask_on_time(&c->refresh, &c->dialog, now))
+        fail(c, "UPDATE", 408);
+    if (c->answer != NULL && !party_answer_on_time(c->answer, now))
         fail(c, "no-ACK", 0);
     if (c->next_us != 0 && now >= c->next_us)
         on_due(c, now);
@@ -362,14 +438,27 @@ void caller_on_time(int64_t now)
 
 /* --- the whole --- */
 
-int caller_begin(const struct caller_plan *p)
+static bool goes_by(const char *ways)
+{
+    return plan->ways[strcspn(plan->ways, ways)] != '\0';
+}
+
+void caller_begin(const struct caller_plan *p)
 {
     plan = p;
     callers = calloc(plan->count, sizeof(*callers));
     if (callers == NULL)
         load_stop("memory");
-    fd = load_connect(plan->port, &own_port);
-    return fd;
+    (void)memcpy(side.service, plan->port, sizeof(side.service));
+    static const char *const ways[LINK_TRANSPORTS] = {"u", "tT", "sS"};
+    if (goes_by(ways[LINK_TCP]))
+        link_listen(&side, LINK_TCP, false);
+    if (goes_by(ways[LINK_TLS]))
+        link_listen(&side, LINK_TLS, true);
+    for (enum link_transport t = LINK_UDP; t < LINK_TRANSPORTS; t++) {
+        if (goes_by(ways[t]))
+            side.main[t] = link_new(&side, t);
+    }
 }
 
 unsigned long caller_open_cnt(void)
@@ -403,9 +492,10 @@ void caller_print(void)
                outcomes[k][CANCELLED], outcomes[k][FAILED] + outcomes[k][OPEN]);
         comma = ",";
     }
-    printf("},\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f,\"first_word_p50_ms\":%.1f,\"first_word_p99_ms\":%.1f,",
-           load_latency_ms(&answered, 0.5), load_latency_ms(&answered, 0.99), load_latency_ms(&first_word, 0.5),
-           load_latency_ms(&first_word, 0.99));
+    printf("},\"told_late\":%lu,\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f,\"first_word_p50_ms\":%.1f,\"first_word_"
+           "p99_ms\":%.1f,",
+           told_late, load_latency_ms(&answered, 0.5), load_latency_ms(&answered, 0.99),
+           load_latency_ms(&first_word, 0.5), load_latency_ms(&first_word, 0.99));
 }
 
 void caller_write(FILE *out)

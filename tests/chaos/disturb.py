@@ -16,10 +16,12 @@ FILL_CHUNK = bytes(1 << 20)
 class Monkey:
     """One stack, one seeded generator of random numbers, and a book."""
 
-    def __init__(self, stack, rng, shards=1):
+    def __init__(self, stack, rng, shards=1, victims=None):
         self.stack, self.rng, self.book = stack, rng, []
         actors = ["call-actor"] if shards == 1 else [f"call-actor.{i}" for i in range(shards)]
         self.workers = [*(name for name in WORKERS if name != "call-actor"), *actors]
+        if victims:
+            self.workers = [name for name in self.workers if name.split(".")[0] in victims.split(",")]
 
     def note(self, kind, victims, began, refuses=False):
         self.book.append(Disturbance(kind, victims, began, time.time(), refuses))
@@ -41,7 +43,7 @@ class Monkey:
 
     def kill(self, cnt=1):
         """kill -9 of so many random workers at the same moment."""
-        victims, began = self.signal(self.rng.sample(self.workers, cnt), signal.SIGKILL)
+        victims, began = self.signal(self.rng.sample(self.workers, min(cnt, len(self.workers))), signal.SIGKILL)
         self.note("kill", victims, began)
 
     def kill_two(self):

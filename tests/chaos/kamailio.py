@@ -149,7 +149,7 @@ def run(args):
             time.sleep(3)  # until they are written
             wire, monkey = books.Wire(port, folder), Monkey(served, args.rng)
             user = CALLEE + "0"
-            load = ours.Load(port, callee_port, folder, count=args.calls_max, rate=args.rate, hold=args.hold, within=100,
+            load = ours.Load(folder, port=port, callee=callee_port, count=args.calls_max, rate=args.rate, hold=args.hold, within=100,
                              seed=args.seed, mix=args.mix, answered=user, bridged=user)
             phones = ours.register(port, args.users, int(args.rate * args.seconds * 0.2) + 1, max(1, args.rate * 0.2))
             began = time.time()

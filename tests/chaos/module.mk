@@ -1,9 +1,9 @@
 # Kill -9 under load (README.md here): who calls, and who looks at the wire.
-CHAOS_LOAD_OBJ := $(patsubst %,$(BUILD)/obj/tests/%.o,chaos/chaos_load chaos/caller chaos/callee chaos/party bench/load)
+CHAOS_LOAD_OBJ := $(patsubst %,$(BUILD)/obj/tests/%.o,chaos/chaos_load chaos/caller chaos/callee chaos/party chaos/link bench/load)
 $(BUILD)/bin/chaos_load: $(CHAOS_LOAD_OBJ) $(L_BASE)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	$(Q)$(CC) $(LDFLAGS) $^ $(SYS_base) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ -lssl -lcrypto $(SYS_base) -o $@
 $(BUILD)/bin/chaos_wire: $(BUILD)/obj/tests/chaos/chaos_wire.o $(BUILD)/obj/tests/bench/load.o $(L_BASE)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"

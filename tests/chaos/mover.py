@@ -5,20 +5,22 @@ import queue
 import socket
 import threading
 import time
+import zlib
 
 ASKED_S = 5
 TRIES_S = 30
 
 
 class Mover(threading.Thread):
-    def __init__(self, runtime, target):
+    def __init__(self, runtime, targets):
         super().__init__(daemon=True)
-        self.path, self.target = os.path.join(runtime, "control.sock"), target
+        self.path, self.targets = os.path.join(runtime, "control.sock"), targets
         self.todo, self.refused, self.moved = queue.SimpleQueue(), [], 0
         self.start()
 
     def ask(self, call_id):
-        request = {"cmd": "transfer", "id": call_id, "uri": self.target, "key": "chaos-" + call_id}
+        target = self.targets[zlib.crc32(call_id.encode()) % len(self.targets)]  # the same when it is asked again
+        request = {"cmd": "transfer", "id": call_id, "uri": target, "key": "chaos-" + call_id}
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(ASKED_S)
             s.connect(self.path)

@@ -17,7 +17,8 @@ import regload
 import sipp
 from harness import Broker, Platform, Stack
 
-ANSWERED, BRIDGED, CALLEE_OF_THE_PLAN = "902121234567", "902121230011", "sip:service@127.0.0.1:5070"
+ANSWERED = "902121234567"
+BRIDGED = {"udp": "902121230021", "tcp": "902121230022", "tls": "902121230023"}  # numbers that lead to the callee over each transport
 STATE_MB = 512  # of the file system that the disk-full disturbance fills
 CONTACT = "192.0.2.1:5060"
 WIRE_FAULTS = ("differs", "late", "unasked", "cseq")
@@ -28,14 +29,17 @@ QUIET_S = 90  # within which everything has to come to rest behind the last call
 class Service(Stack):
     """Its platforms are three processes, so that each can be away alone; the media-service is `platform`, whose ledger counts."""
 
-    def __init__(self, callee_port, users, **settings):
+    def __init__(self, users, transports, **settings):
+        self.transports = transports
         self.broker_of_mine = Broker(tempfile.mkdtemp(prefix="sig-broker-"), harness.free_port())
         atexit.register(self.tear_down)  # whatever happens before, or instead of, close()
         self.platforms, self.mounted, self.is_down = {}, False, False
         self.broker_of_mine.start()
-        super().__init__(broker_url=self.broker_of_mine.url, events=False, LOG_LEVEL="warn", MEDIA_EXCLUSIVE="on", **settings)
+        self.sips_port, self.callee_port, self.callee_tls_port = harness.free_port(), harness.free_sip_port(), harness.free_port()
+        super().__init__(broker_url=self.broker_of_mine.url, events=False, SIPS_PORT=self.sips_port, MEDIA_EXCLUSIVE="on", **settings)
         self.broker = self.broker_of_mine
-        self.callee = f"sip:callee@127.0.0.1:{callee_port}"
+        self.callees = {"udp": f"sip:callee@127.0.0.1:{self.callee_port}", "tcp": f"sip:callee@127.0.0.1:{self.callee_port};transport=tcp",
+                        "tls": f"sip:callee@127.0.0.1:{self.callee_tls_port};transport=tls"}
         self.platforms = {"media": self.platform}
         for name in ("user", "dialplan"):
             folder = os.path.join(self.dir, name)
@@ -48,13 +52,23 @@ class Service(Stack):
             config["rtp"]["quarantine_sec"] = 5
             config["users"] += [{"id": f"u{i}", "tenant": "t", "sip": {"username": f"u{i}", "password": f"u{i}-secret"}}
                                 for i in range(users)]
-            for plan in config["plans"]:
-                if plan.get("data", {}).get("target") == CALLEE_OF_THE_PLAN:
-                    plan["data"]["target"] = self.callee
+            for transport, uri in self.callees.items():
+                plan = f"DP_CALLEE_{transport.upper()}"
+                config["plans"].append({"id": plan, "tenant": "sentiric_demo", "action": "BRIDGE_CALL", "data": {"target": uri}})
+                config["numbers"].append({"number": BRIDGED[transport], "tenant": "sentiric_demo", "plan": plan})
             platform.write_config()
         self.clock = self.own_clock()
         self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={STATE_MB}m,mode=0700", "chaos", self.state],
                                       stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+    def ways(self):
+        """Options of chaos_load: over what it calls, and is called."""
+        options = {"port": self.sip_port, "callee": self.callee_port, "answered": ANSWERED, "bridged": BRIDGED["udp"]}
+        if "tcp" in self.transports:
+            options["bridged-tcp"] = BRIDGED["tcp"]
+        if "tls" in self.transports:
+            options.update({"sips": self.sips_port, "pki": self.pki, "bridged-tls": BRIDGED["tls"], "callee-tls": self.callee_tls_port})
+        return options
 
     def own_clock(self):
         """The file that says how far the wall clock of the service is from the machine's; None where the sanitizers want to be loaded first."""
@@ -76,7 +90,7 @@ class Service(Stack):
             for name in ("user", "dialplan"):
                 self.platforms[name].start()
             super().start()
-            self.mover = mover.Mover(self.runtime, self.callee)
+            self.mover = mover.Mover(self.runtime, [self.callees[t] for t in self.transports])
             self.events = books.Queue(self.broker, self.mover)
             return self
         except BaseException:
@@ -104,9 +118,9 @@ class Service(Stack):
 class Load:
     """chaos_load, whose complaints go to a file."""
 
-    def __init__(self, port, callee_port, folder, **options):
+    def __init__(self, folder, **options):
         self.calls_path, self.complaints_path = os.path.join(folder, "calls"), os.path.join(folder, "complaints")
-        options = {"port": port, "callee": callee_port, "calls": self.calls_path, **options}
+        options = {"calls": self.calls_path, **options}
         with open(self.complaints_path, "wb") as err:
             self.process = subprocess.Popen(
                 [*harness.WITH_US, harness.binary("chaos_load"), *(t for k, v in options.items() for t in (f"--{k}", str(v)))],
@@ -125,6 +139,11 @@ class Load:
             return [(int(t) / 1000, call_id, what, int(status)) for t, call_id, what, status in map(str.split, f)]
 
 
+def transports_of(ways):
+    """Of callees: those that callers use, and UDP. ways: as caller.h has them"""
+    return ["udp", *(["tcp"] if set("tT") & set(ways) else []), *(["tls"] if set("sS") & set(ways) else [])]
+
+
 def register(port, users, count, rate, *more):
     """reg_load, beside what else goes on."""
     return regload.Load([harness.binary("reg_load"), "--port", str(port), "--users", str(users), "--count", str(count), "--rate",
@@ -133,15 +152,14 @@ def register(port, users, count, rate, *more):
 
 def run(args, monkeys, service=Service):
     """monkeys(monkey): does what is to be done, and ends. returns what everybody's books say"""
-    callee_port = harness.free_sip_port()
-    with service(callee_port, args.users, CALL_ACTORS=args.shards).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
+    with service(args.users, transports_of(args.ways), CALL_ACTORS=args.shards, LOG_LEVEL=args.log_level).start() as stack, tempfile.TemporaryDirectory(prefix="sig-chaos-") as folder:
         first = register(stack.sip_port, args.users, args.users, 500).finish(120)
         before = books.registered(stack)
         wire = books.Wire(stack.sip_port, folder)
-        monkey = disturb.Monkey(stack, args.rng, args.shards)
+        monkey = disturb.Monkey(stack, args.rng, args.shards, args.victims)
         longest = int(args.rate * 3600)  # it is told when it is enough
-        load = Load(stack.sip_port, callee_port, folder, count=min(longest, args.calls_max), rate=args.rate, hold=args.hold,
-                    within=100, seed=args.seed, mix=args.mix, answered=ANSWERED, bridged=BRIDGED)
+        load = Load(folder, count=min(longest, args.calls_max), rate=args.rate, hold=args.hold, within=100, seed=args.seed,
+                    mix=args.mix, ways=args.ways, **stack.ways())
         sipp_rate = max(1, round(args.rate * 0.05))
         strangers = sipp.start(stack.sip_port, folder, calls=int(sipp_rate * args.seconds), rate=sipp_rate,
                                hold_ms=1000, service=ANSWERED, limit=3000)

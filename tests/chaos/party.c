@@ -59,27 +59,33 @@ bool party_number(struct span m, unsigned long *number)
 
 /* --- requests --- */
 
-static void say(const struct party_dialog *d, const char *method, unsigned cseq, const char *branch,
+/* returns false when there is no connection for it */
+static bool say(const struct party_dialog *d, const char *method, unsigned cseq, const char *branch,
                 enum party_body body)
 {
     char text[PARTY_TEXT_MAX], content[PARTY_HEADERS_MAX];
     int len = write_body(content, sizeof(content), body, d->number, cseq);
-    load_send(d->fd, text,
-              snprintf(text, sizeof(text),
-                       "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%u-%lu-%u%s;rport\r\n"
-                       "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
-                       "Contact: <sip:party@127.0.0.1:%u>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n"
-                       "%sContent-Length: %d\r\n\r\n%s",
-                       method, d->target, d->port, d->port, d->number, cseq, branch, d->from, d->to, d->id, cseq,
-                       method, d->port,
-                       body == PARTY_NO_BODY ? ""
-                       : body == PARTY_KEY   ? "Content-Type: application/dtmf-relay\r\n"
-                                             : "Content-Type: application/sdp\r\n",
-                       len, content));
+    const char *name = link_name(d->link), *param = link_param(d->link);
+    unsigned port = link_port(d->link);
+    return link_send(
+        d->link, text,
+        snprintf(text, sizeof(text),
+                 "%s %s SIP/2.0\r\nVia: SIP/2.0/%s 127.0.0.1:%u;branch=z9hG4bK%u-%lu-%u%s;rport\r\n"
+                 "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
+                 "Contact: <sip:party@127.0.0.1:%u%s>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n"
+                 "%sContent-Length: %d\r\n\r\n%s",
+                 method, d->target, name, port, port, d->number, cseq, branch, d->from, d->to, d->id, cseq, method,
+                 port, param,
+                 body == PARTY_NO_BODY ? ""
+                 : body == PARTY_KEY   ? "Content-Type: application/dtmf-relay\r\n"
+                                       : "Content-Type: application/sdp\r\n",
+                 len, content));
 }
 
-static int64_t interval(const struct party_ask *a)
+static int64_t interval(const struct party_ask *a, const struct party_dialog *d)
 {
+    if (link_is_stream(d->link))
+        return 64 * (int64_t)LOAD_T1_US;
     int64_t wait = LOAD_T1_US << (a->repeats < 6 ? a->repeats : 6);
     bool is_invite = strcmp(a->method, "INVITE") == 0; /* timer A only doubles, timer E stays below T2 */
     return is_invite || wait < LOAD_T2_US ? wait : LOAD_T2_US;
@@ -89,18 +95,26 @@ void party_ask(struct party_ask *a, const struct party_dialog *d, const char *me
                enum party_body body, int64_t now)
 {
     *a = (struct party_ask){.method = method, .body = body, .cseq = cseq, .open = true, .began_us = now};
-    a->due_us = now + interval(a);
-    say(d, method, cseq, "", body);
+    a->due_us = now + interval(a, d);
+    a->was_said = say(d, method, cseq, "", body);
+}
+
+void party_ask_again(struct party_ask *a, const struct party_dialog *d)
+{
+    if (!a->open)
+        return;
+    a->repeats += a->was_said;
+    a->was_said = say(d, a->method, a->cseq, "", a->body) || a->was_said;
 }
 
 void party_ack_2xx(const struct party_dialog *d, unsigned cseq)
 {
-    say(d, "ACK", cseq, "a", PARTY_NO_BODY);
+    (void)say(d, "ACK", cseq, "a", PARTY_NO_BODY);
 }
 
 void party_ack_refusal(const struct party_dialog *d, unsigned cseq)
 {
-    say(d, "ACK", cseq, "", PARTY_NO_BODY);
+    (void)say(d, "ACK", cseq, "", PARTY_NO_BODY);
 }
 
 void party_ask_proceeds(struct party_ask *a, int64_t now)
@@ -110,13 +124,18 @@ void party_ask_proceeds(struct party_ask *a, int64_t now)
     a->proceeding = true;
 }
 
-void party_ask_ends(struct party_ask *a)
+static void close_book(struct party_ask *a, unsigned slot)
 {
     if (!a->open)
         return;
     a->open = false;
     party_counts.requests++;
-    party_counts.repeated[a->repeats < PARTY_REPEATS_MAX ? a->repeats : PARTY_REPEATS_MAX + 1]++;
+    party_counts.repeated[slot]++;
+}
+
+void party_ask_ends(struct party_ask *a)
+{
+    close_book(a, a->repeats < PARTY_REPEATS_MAX ? a->repeats : PARTY_REPEATS_MAX);
 }
 
 bool party_ask_on_time(struct party_ask *a, const struct party_dialog *d, int64_t now)
@@ -125,19 +144,19 @@ bool party_ask_on_time(struct party_ask *a, const struct party_dialog *d, int64_
         return true;
     bool is_over = now - a->began_us >= 64 * (int64_t)LOAD_T1_US;
     if (is_over || (a->proceeding && strcmp(a->method, "INVITE") == 0)) {
-        party_ask_ends(a);
+        close_book(a, PARTY_REPEATS_MAX + 1);
         return false;
     }
     a->repeats++;
-    int64_t left = a->began_us + 64 * (int64_t)LOAD_T1_US - now, wait = interval(a);
+    int64_t left = a->began_us + 64 * (int64_t)LOAD_T1_US - now, wait = interval(a, d);
     a->due_us = now + (wait < left ? wait : left);
-    say(d, a->method, a->cseq, "", a->body);
+    (void)say(d, a->method, a->cseq, "", a->body);
     return true;
 }
 
 /* --- answers --- */
 
-static int write_headers(char *out, size_t size, uint16_t port, struct span m, const char *tag)
+static int write_headers(char *out, size_t size, const struct link *l, struct span m, const char *tag)
 {
     int n = 0;
     struct span rest = m;
@@ -147,47 +166,48 @@ static int write_headers(char *out, size_t size, uint16_t port, struct span m, c
                 cseq = load_header(m, "CSeq: ");
     bool has_tag = load_after(to, ";tag=").len > 0;
     n += snprintf(out + n, size - (size_t)n,
-                  "From: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContact: <sip:party@127.0.0.1:%u>\r\n"
+                  "From: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\nContact: <sip:party@127.0.0.1:%u%s>\r\n"
                   "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO\r\n",
                   SPAN_ARG(from), SPAN_ARG(to), has_tag ? "" : ";tag=", has_tag ? "" : tag, SPAN_ARG(id),
-                  SPAN_ARG(cseq), port);
+                  SPAN_ARG(cseq), link_port(l), link_param(l));
     return n;
 }
 
-static void respond(int fd, const char *status, const char *headers, const char *body)
+static void respond(struct link *l, const char *status, const char *headers, const char *body)
 {
     char text[PARTY_TEXT_MAX];
-    load_send(fd, text,
-              snprintf(text, sizeof(text), "SIP/2.0 %s\r\n%s%sContent-Length: %zu\r\n\r\n%s", status, headers,
-                       body[0] == '\0' ? "" : "Content-Type: application/sdp\r\n", strlen(body), body));
+    (void)link_send(l, text,
+                    snprintf(text, sizeof(text), "SIP/2.0 %s\r\n%s%sContent-Length: %zu\r\n\r\n%s", status, headers,
+                             body[0] == '\0' ? "" : "Content-Type: application/sdp\r\n", strlen(body), body));
 }
 
-static void accept_again(const struct party_answer *w, int fd)
+static void accept_again(const struct party_answer *w)
 {
     char body[PARTY_HEADERS_MAX];
     (void)write_body(body, sizeof(body), w->held ? PARTY_HELD : PARTY_ANSWER, w->number, w->cseq);
-    respond(fd, "200 OK", w->headers, body);
+    respond(w->link, "200 OK", w->headers, body);
 }
 
-void party_reply(int fd, uint16_t port, struct span request, const char *status, const char *tag)
+void party_reply(struct link *l, struct span request, const char *status, const char *tag)
 {
     char headers[PARTY_HEADERS_MAX];
-    (void)write_headers(headers, sizeof(headers), port, request, tag);
-    respond(fd, status, headers, "");
+    (void)write_headers(headers, sizeof(headers), l, request, tag);
+    respond(l, status, headers, "");
 }
 
-void party_accept(struct party_answer *w, int fd, uint16_t port, struct span invite, const char *tag,
-                  unsigned long number, int64_t now)
+void party_accept(struct party_answer *w, struct link *l, struct span invite, const char *tag, unsigned long number,
+                  int64_t now)
 {
     struct span method;
-    (void)write_headers(w->headers, sizeof(w->headers), port, invite, tag);
+    (void)write_headers(w->headers, sizeof(w->headers), l, invite, tag);
+    w->link = l;
     w->number = number;
     w->held = load_after(invite, "a=sendonly").len > 0;
     w->cseq = party_cseq(invite, &method);
     w->unacked = true;
     w->repeats = 0;
     w->due_us = now + LOAD_T1_US;
-    accept_again(w, fd);
+    accept_again(w);
 }
 
 bool party_acked(struct party_answer *w, struct span ack)
@@ -199,7 +219,7 @@ bool party_acked(struct party_answer *w, struct span ack)
     return awaited;
 }
 
-bool party_answer_on_time(struct party_answer *w, int fd, int64_t now)
+bool party_answer_on_time(struct party_answer *w, int64_t now)
 {
     if (!w->unacked || now < w->due_us)
         return true;
@@ -209,7 +229,7 @@ bool party_answer_on_time(struct party_answer *w, int fd, int64_t now)
     }
     party_counts.answers_repeated++;
     w->due_us = now + (LOAD_T1_US << (w->repeats < 3 ? w->repeats : 3));
-    accept_again(w, fd);
+    accept_again(w);
     return true;
 }
 

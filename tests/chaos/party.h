@@ -2,13 +2,15 @@
  * party: what both sides of chaos_load's calls share: the text of messages, a request that waits for its answer, an
  * answer that waits for its ACK, and the books. Layer: tests/chaos.
  *
- * Both sides are RFC 3261's: requests are repeated by timers A and E until timers B and F end them, a 2xx until its
- * ACK or 64*T1. How often they had to is counted; that is all a caller may notice of a kill.
+ * Both sides are RFC 3261's: over UDP requests are repeated by timers A and E, over a connection when it was lost
+ * (link.h), until timers B and F end them; a 2xx until its ACK or 64*T1. How often they had to is counted; that is all
+ * a caller may notice of a kill.
  */
 #ifndef TESTS_CHAOS_PARTY_H
 #define TESTS_CHAOS_PARTY_H
 
 #include "common/base/span.h"
+#include "tests/chaos/link.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +23,8 @@ enum party_body { PARTY_NO_BODY = 0, PARTY_OFFER, PARTY_HOLD, PARTY_ANSWER, PART
 
 /* A dialog of ours, as we say it in a request. */
 struct party_dialog {
-    int fd;
+    struct link *link;
     unsigned long number;     /* of the call: it stands in each session description, so the callee knows it */
-    uint16_t port;            /* our own */
     char id[PARTY_VALUE_MAX]; /* Call-ID */
     char from[PARTY_VALUE_MAX];
     char to[PARTY_VALUE_MAX];
@@ -37,6 +38,7 @@ struct party_ask {
     unsigned cseq;
     bool open;       /* no final response yet */
     bool proceeding; /* a provisional has come: an INVITE is not repeated any more */
+    bool was_said;   /* there was a connection for it */
     unsigned repeats;
     int64_t began_us;
     int64_t due_us;
@@ -44,6 +46,7 @@ struct party_ask {
 
 /* A 2xx of ours to an INVITE. */
 struct party_answer {
+    struct link *link; /* by which that came */
     char headers[PARTY_HEADERS_MAX];
     unsigned long number;
     unsigned cseq;
@@ -74,15 +77,18 @@ void party_ask_ends(struct party_ask *a);
 /** Repeats what is due. returns false when nobody has answered in time; the request is not open any more then */
 bool party_ask_on_time(struct party_ask *a, const struct party_dialog *d, int64_t now);
 
+/** The connection is there, maybe again: says what has no answer yet. */
+void party_ask_again(struct party_ask *a, const struct party_dialog *d);
+
 /** Answers a request without a body. tag: ours in To, when it has none. */
-void party_reply(int fd, uint16_t port, struct span request, const char *status, const char *tag);
+void party_reply(struct link *l, struct span request, const char *status, const char *tag);
 /** 200 to this INVITE with a session description of call `number`, and again until its ACK. */
-void party_accept(struct party_answer *w, int fd, uint16_t port, struct span invite, const char *tag,
-                  unsigned long number, int64_t now);
+void party_accept(struct party_answer *w, struct link *l, struct span invite, const char *tag, unsigned long number,
+                  int64_t now);
 /** An ACK has come. returns true when it is the one that was waited for */
 bool party_acked(struct party_answer *w, struct span ack);
 /** returns false when no ACK has come in time */
-bool party_answer_on_time(struct party_answer *w, int fd, int64_t now);
+bool party_answer_on_time(struct party_answer *w, int64_t now);
 
 /** The number of a CSeq header, its method behind it in *method. */
 unsigned party_cseq(struct span m, struct span *method);

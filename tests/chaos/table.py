@@ -24,6 +24,9 @@ def rows(args, r):
         yield "SIPp: calls, failed, its retransmissions", f"{r['sipp'].ok}, {r['sipp'].failed}, {r['sipp'].stats.get('Retransmissions(C)', '?')}"
     repeats = load["repeated"]
     yield "requests said 0, 1, 2, 3 and more times again", f"{repeats[0]}, {repeats[1]}, {repeats[2]}, {sum(repeats[3:])}; unanswered {load['unanswered']}"
+    lines = load["connections"]
+    yield "connections of ours, of them lost; of the service", f"{lines['made']}, {lines['lost']}; {lines['accepted']}"
+    yield "calls told of their end when they came back", load["told_late"]
     yield "INVITE to 200, p50 and p99", f"{load['answer_p50_ms']:.1f} and {load['answer_p99_ms']:.1f} ms"
     if "ports" in r:
         p = r["ports"]

@@ -277,6 +277,34 @@ class TestStreamsOfADeadEdge(unittest.TestCase):
                     self.stack.events.wait_ended(call.call_id)
                     self.stack.wait_no_calls()
 
+    def test_our_re_invite_waits_for_the_callers_new_connection(self):
+        """He is moved to somebody else while he has no connection; he comes back a moment later."""
+        for tls in (False, True):
+            with self.subTest(tls=tls), Ua(self.stack.sip_port) as target:
+                ua = self.connect(tls)
+                call = Call(ua)
+                call.answered()
+                self.stack.wait_established(call)
+                self.kill_edge(ua)
+                target.contact = f"<sip:target@127.0.0.1:{target.port}>"
+                self.stack.ctl("transfer", call.call_id, f"sip:target@127.0.0.1:{target.port}")
+                rung = Rung(target, target.expect("INVITE", 5, lambda m: m.first.startswith("INVITE "))).pick_up()
+                rung.expect_ack()
+                new = self.connect(tls)
+                new.contact_port, call.ua = ua.contact_port, new  # nobody listens there any more
+                call.request("OPTIONS")
+                offer = new.expect("re-INVITE", 5, lambda m: m.first.startswith("INVITE "))
+                kept = [f"{n}: {v}" for n, v in offer.headers if n.lower() in ("via", "from", "to", "call-id", "cseq")]
+                body = OFFER.format(port=40000)
+                new.send("\r\n".join(["SIP/2.0 200 OK", *kept, f"Contact: <sip:c@127.0.0.1:{ua.contact_port}>",
+                                      "Content-Type: application/sdp", f"Content-Length: {len(body)}", "", body]))
+                new.expect("ACK", 5, lambda m: m.first.startswith("ACK "))
+                self.assertEqual(status(call.bye()), 200)
+                rung.expect_bye()
+                self.stack.events.wait_ended(call.call_id)
+                self.assertIn("call.transfer.completed", self.stack.events.keys_of_call(call.call_id))
+                self.stack.wait_no_calls()
+
     def test_our_bye_to_who_does_not_come_back(self):
         """It cannot be said; the call ends all the same, and its port comes back."""
         ua = self.connect()
