@@ -276,6 +276,15 @@ void dial_second(struct call *c, struct call_effects *fx, const struct route *wa
     ring_next(c, fx);
 }
 
+/* What the second was offered are the first one's words without the directions in them. Told one day as they are, they
+ * would be another description under the same version (RFC 3264 §8). */
+static void hold_second(struct call *c, Store__Dialog *second)
+{
+    struct span offer = row_span(c->row->offer);
+    if (!span_eq(offer, session_sdp(c->row->a)))
+        onward_hold(second, offer);
+}
+
 /* To the first it is one session with us from beginning to end, so what the second says of his goes on as ours. */
 void act_dial_join(void *obj, const void *arg, void *fx, struct now now)
 {
@@ -284,6 +293,7 @@ void act_dial_join(void *obj, const void *arg, void *fx, struct now now)
     struct side first = side_of(c, SIDE_CALLER);
     onward_hold(first.d, refresh_sdp_for(c, &first));
     session_note_sdp(st->leg->dialog, st->sdp);
+    hold_second(c, st->leg->dialog);
     c->row->winner = st->leg->id;
     dial_set_step(c, DIAL_JOINING);
     fx_disarm(c, fx, CALL_TMR_NO_ANSWER);

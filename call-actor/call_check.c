@@ -116,17 +116,24 @@ static bool replacing_is_ours(const Store__CallRow *row)
                           row->state == CALL_ST_ESTABLISHED);
 }
 
+static bool is_between_two(const Store__CallRow *row, const Store__Relay *r)
+{
+    return r->from != r->to && r->from <= row->n_out_legs && r->to <= row->n_out_legs;
+}
+
 /* Between the caller and somebody he talks to, or talked to before a transfer. */
 static bool is_between(const Store__CallRow *row, const Store__Relay *r)
 {
-    return (r->from == 0 || r->to == 0) && r->from != r->to && r->from <= row->n_out_legs && r->to <= row->n_out_legs;
+    return (r->from == 0 || r->to == 0) && is_between_two(row, r);
 }
 
-/* Only the first may be under way. */
+/* Only the first may be under way. One that is done was between the caller of then and somebody: when another has
+ * taken the caller's place since (side_swap), both are legs. */
 static bool relay_is_ours(const Store__CallRow *row, size_t at)
 {
     const Store__Relay *r = row->relays[at];
-    return is_between(row, r) && r->state <= RELAY_DONE && (at == 0 || r->state == RELAY_DONE) && r->request != NULL &&
+    bool between = r->state == RELAY_DONE ? is_between_two(row, r) : is_between(row, r);
+    return between && r->state <= RELAY_DONE && (at == 0 || r->state == RELAY_DONE) && r->request != NULL &&
            request_leads_somewhere(r->request) && request_leads_somewhere(r->ack);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/call-actor/refresh_kit.h"
 #include "tests/unit/call-actor/replace_kit.h"
 
+#include "call-actor/call_check.h"
 #include "call-actor/dial.h"
 #include "call-actor/refer.h"
 #include "call-actor/transfer.h"
@@ -208,6 +209,45 @@ static void two_transfers_in_a_row_let_each_go_his_own(void **s)
     assert_null(bridge_request(k, 2, "BYE")); /* carol's refusal would bring her back to him */
 }
 
+/* A re-INVITE of ali to bob that is long done, and ali's place taken by carol: her row is whole. */
+static void what_was_passed_on_may_be_between_two_legs(void **s)
+{
+    struct kit *k = *s;
+    talk(k);
+    bridge_asks_in(k, k->c->row->a, "INVITE", 11, KIT_HOLD, NULL);
+    relay_says(k, 200);
+    bridge_asks_in(k, k->c->row->a, "ACK", 11, "", NULL);
+    KIT_REQUEST(k, .method = "REFER", .cseq = 12, .more = "Refer-To: <sip:carol@203.0.113.5>\r\n");
+    bridge_rings(k, &at_carol, 1);
+    carol_answers(k);
+    bob_says(k, 200, NULL, BRIDGE_OFFER);
+    row_text(&bridge_leg(k, 1)->target->user, SPAN("bob"));
+    bridge_asks_in(k, k->c->row->a, "REFER", 20, "", "Refer-To: <sip:dave@203.0.113.5>\r\n");
+    kit_assert_reply(k, 202);
+    const Store__Relay *r = k->c->row->relays[0];
+    assert_int_equal(r->state, RELAY_DONE);
+    assert_true(r->from > 0 && r->to > 0);
+    assert_true(call_row_is_ours(k->c->row));
+}
+
+/* RFC 3264 §8: carol was offered bob's session without his hold; told of it later, it is a new version of what she
+ * knows. */
+static void what_a_target_was_not_offered_is_a_new_version(void **s)
+{
+    struct kit *k = *s;
+    talk(k);
+    bridge_asks(k, 1, "INVITE", 12, KIT_HOLD, NULL);
+    relay_says(k, 200);
+    bridge_asks(k, 1, "ACK", 12, "", NULL);
+    refers(k);
+    carol_answers(k);
+    bob_says(k, 200, NULL, KIT_HOLD);
+    struct call_effect *told = bridge_request(k, 2, "INVITE");
+    assert_non_null(told);
+    kit_assert_has(told, "a=sendonly");
+    kit_assert_has(told, "o=alice 1 3 IN IP4 192.0.2.9\r\n");
+}
+
 static void the_clock_is_set_amid_it(void **s)
 {
     struct kit *k = *s;
@@ -302,6 +342,8 @@ int main(void)
         KIT_TEST(a_challenge_that_cannot_be_answered_is_a_refusal),
         KIT_TEST(glare_without_end_is_a_refusal),
         KIT_TEST(two_transfers_in_a_row_let_each_go_his_own),
+        KIT_TEST(what_was_passed_on_may_be_between_two_legs),
+        KIT_TEST(what_a_target_was_not_offered_is_a_new_version),
         KIT_TEST(the_clock_is_set_amid_it),
         KIT_TEST(a_target_that_is_cancelled_long_after_the_answer_is_cancelled_again),
         KIT_TEST(who_is_being_sent_off_is_not_replaced),
