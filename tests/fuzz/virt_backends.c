@@ -21,13 +21,14 @@ struct job {
     uint32_t port;                                    /* given, or to be given back */
     Plane__JobDone__Result result;
     bool over, bridge, cancelled;
+    bool portless; /* only the plan is wanted */
 };
 
 /* What was told of one call. */
 struct story {
     const struct virt *of;
     uint64_t key;
-    bool started, answered, ended;
+    bool started, answered, moved, ended;
     bool kept; /* the broker has the end of it */
 };
 
@@ -130,7 +131,7 @@ static void run(const Plane__RunJob *m, struct bus_link *of)
         return;
     FUZZ_ASSERT(b.jobs < JOBS_MAX && m->id.len <= ID_BYTES_MAX);
     j = &b.job[b.jobs++];
-    *j = (struct job){.of = of, .id_len = m->id.len, .kind = m->kind, .port = m->rtp_port};
+    *j = (struct job){.of = of, .id_len = m->id.len, .kind = m->kind, .port = m->rtp_port, .portless = m->portless};
     memcpy(j->id, m->id.data, m->id.len);
     (void)snprintf(j->user, sizeof(j->user), "%s", m->sip_username);
     (void)snprintf(j->realm, sizeof(j->realm), "%s", m->realm);
@@ -178,7 +179,7 @@ static void end_setup(struct job *j, enum virt_outcome how)
     j->over = true;
     j->bridge = how == VIRT_BRIDGE;
     j->result = j->cancelled && how != VIRT_GOOD ? PLANE__JOB_DONE__RESULT__CANCELLED : results[how];
-    j->port = how == VIRT_GOOD || how == VIRT_FAILED_WITH_PORT ? PORT_0 + b.ports++ : 0;
+    j->port = !j->portless && (how == VIRT_GOOD || how == VIRT_FAILED_WITH_PORT) ? PORT_0 + b.ports++ : 0;
 }
 
 /* A port that cannot be given back now is still out: the same job comes again. */
@@ -272,6 +273,11 @@ void virt_pub_hears(const Plane__Event *ev, struct bus_link *from)
         s->answered = true;
     } else if (strcmp(ev->routing_key, "call.dtmf.received") == 0) {
         FUZZ_ASSERT(s->started && ev->optional);
+    } else if (strcmp(ev->routing_key, "call.transfer.started") == 0) {
+        FUZZ_ASSERT(s->started && !s->ended);
+        s->moved = true;
+    } else if (strncmp(ev->routing_key, "call.transfer.", 14) == 0) {
+        FUZZ_ASSERT(s->moved && !s->ended);
     } else {
         FUZZ_ASSERT(s->started && strcmp(ev->routing_key, "call.ended") == 0);
         s->ended = true;
@@ -327,8 +333,11 @@ size_t virt_pub_answered(void)
 
 void virt_backends_check_over(void)
 {
-    for (uint32_t p = 0; p < b.ports; p++)
+    for (uint32_t p = 0; p < b.ports; p++) {
+        if (b.back[p] != 1)
+            fprintf(stderr, "port %u came back %u times\n", PORT_0 + p, b.back[p]);
         FUZZ_ASSERT(b.back[p] == 1);
+    }
     for (size_t i = 0; i < b.stories; i++)
         FUZZ_ASSERT(b.story[i].started && b.story[i].ended && b.story[i].kept);
 }

@@ -94,6 +94,8 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
     } else if (o->method == SIP_M_CANCEL) {
         bool known = !world_edge_died_since(p->born_ms); /* a new edge cannot say what it cancels */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && !known), "CANCEL gets %u", m->status);
+    } else if (o->method == SIP_M_REFER && first) {
+        refer_told(p, m->status);
     } else if (o->method == SIP_M_REGISTER && first) {
         phone_hears(phone_of(p), o, m);
     } else if (o->method == SIP_M_BYE) {
@@ -133,6 +135,7 @@ static void pick_up(struct party *p, const struct sip_msg *m)
     p->invited =
         say_response(p, m, 200, say_sdp(p, m->body.len > 0 ? answer_to[say_direction(m->body)] : SENDRECV, sdp));
     p->acked = false;
+    p->picked_up = true;
     p->two_ms = T1_MS;
     p->two_until_ms = virt_now.mono_ms + 64 * T1_MS;
     storm_timer_in(&p->two, T1_MS);
@@ -185,7 +188,7 @@ static void rung(const struct sip_msg *m)
     struct party *p = party_new(false);
     p->rung_by = caller_of(m);
     if (p->rung_by != NULL)
-        phone_rung(p->rung_by, m->uri);
+        (void)snprintf(p->user, sizeof(p->user), "%s", phone_rung(p->rung_by, m->uri));
     p->state = PARTY_RINGING;
     (void)snprintf(p->call_id, ID_BYTES, "%.*s", SPAN_ARG(m->call_id));
     (void)snprintf(p->their_tag, ID_BYTES, "%.*s", SPAN_ARG(m->from_tag));
@@ -229,6 +232,9 @@ static void hear_request(struct party *p, const struct sip_msg *m)
         cancelled(p, m);
     } else if (m->method == SIP_M_INVITE && m->to_tag.len == 0) {
         return; /* a repeat while it rings */
+    } else if (m->method == SIP_M_NOTIFY) {
+        (void)say_response(p, m, 200, "");
+        refer_hears(p, m);
     } else if (p->state == PARTY_OVER) {
         (void)say_response(p, m, m->method == SIP_M_BYE ? 200 : 481, "");
     } else if (m->method == SIP_M_BYE) {

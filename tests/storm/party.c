@@ -13,6 +13,7 @@
 struct party parties[PARTIES_MAX];
 unsigned party_cnt;
 int64_t party_patience_ms = CALMER_MS;
+uint32_t party_refers_permille;
 bool party_is_calm;
 
 static void on_act(struct timer *t, int64_t now_ms);
@@ -64,6 +65,8 @@ void party_call(void)
         (void)snprintf(extra, sizeof(extra),
                        "Record-Route: <sip:192.0.2.77;lr>\r\nRecord-Route: <sip:192.0.2.78;lr>\r\n");
     }
+    if (p->calls_person)
+        refer_may_ring(p, p->peer);
     p->invite = say_request(p, "INVITE", extra, say_sdp(p, SENDRECV, sdp));
     p->offered = SENDRECV;
     if (storm_chance(FORKED_PERMILLE))
@@ -130,6 +133,11 @@ void party_talks(struct party *p)
 static void say_something(struct party *p)
 {
     char sdp[512];
+    bool with_person = p->calls_person || p->rung_by != NULL;
+    if (with_person && storm_chance(party_refers_permille)) {
+        refer_say(p);
+        return;
+    }
     switch (storm_rnd(4)) {
     case 0:
         (void)say_request(p, "OPTIONS", "", "");
@@ -162,7 +170,7 @@ static void on_act(struct timer *t, int64_t now_ms)
         p->acts_left--;
         say_something(p);
         act_later(p);
-    } else if (p->state == PARTY_UP && (p->caller || storm_chance(300))) {
+    } else if (p->state == PARTY_UP && (p->caller || party_is_calm || storm_chance(300))) {
         party_hangs_up(p);
     }
 }
@@ -178,7 +186,7 @@ void party_calm(void)
         if (p->state == PARTY_CALLING && p->invite->final == 0 && !p->cancelled) {
             p->wants_cancel = true;
             storm_timer_in(&p->act, storm_ms(1, 500));
-        } else if (p->state == PARTY_RINGING || (p->state == PARTY_UP && p->caller && !p->silent)) {
+        } else if (p->state == PARTY_RINGING || (p->state == PARTY_UP && !p->silent)) {
             p->acts_left = 0;
             act_later(p);
         }
@@ -206,6 +214,7 @@ void party_check_over(void)
     for (unsigned i = 0; i < party_cnt; i++) {
         const struct party *p = &parties[i];
         STORM_HOLDS(p->state == PARTY_OVER, "party %u is left in state %u", i, p->state);
+        refer_check_over(p);
         for (size_t k = 0; k < TXNS_MAX; k++)
             STORM_HOLDS(!p->out[k].used || p->out[k].final != 0, "%s has a final response", p->out[k].branch);
     }

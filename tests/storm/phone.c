@@ -193,7 +193,7 @@ void phones_calm(void)
 
 /* --- what it means for calls --- */
 
-void phone_rung(struct party *caller, struct span uri)
+const char *phone_rung(struct party *by, struct span uri)
 {
     for (unsigned i = 0; i < phone_cnt; i++) {
         char contact[64];
@@ -201,9 +201,12 @@ void phone_rung(struct party *caller, struct span uri)
         (void)snprintf(contact, sizeof(contact), "sip:p%u@192.0.2.10:5062", f->p->no);
         if (!span_eq(uri, span_cstr(contact)))
             continue;
-        STORM_HOLDS(strcmp(caller->peer, f->user) == 0, "a call for %s does not ring %s", caller->peer, f->user);
-        STORM_HOLDS(!is_gone(f, caller->born_ms), "phone %u is gone, and is rung", f->p->no);
+        STORM_HOLDS(refer_is_rung_for(by, f->user), "a call of party %u does not ring %s", by->no, f->user);
+        STORM_HOLDS(!is_gone(f, by->born_ms), "phone %u is gone, and is rung", f->p->no);
+        return f->user;
     }
+    STORM_HOLDS(refer_is_rung_for(by, "1"), "a call of party %u does not ring 1", by->no);
+    return "1";
 }
 
 void phone_check_refusal(const struct party *caller, unsigned status)

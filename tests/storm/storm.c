@@ -17,6 +17,7 @@
 
 #define LONG_ONE_IN 25
 #define LONG_MS 900000 /* of those: between two things that a party does */
+#define REFERS_PERMILLE 300
 #define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
 
 struct options {
@@ -36,6 +37,7 @@ struct outcome {
 struct mix {
     unsigned shards;
     unsigned phones;
+    bool refers;
     bool is_long;
 };
 
@@ -43,14 +45,15 @@ static struct mix mix_of(uint64_t seed)
 {
     return (struct mix){.shards = seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1)),
                         .phones = seed % 5 == 0 ? 0 : PHONES_MAX,
+                        .refers = seed % 3 != 0,
                         .is_long = seed % LONG_ONE_IN == 0};
 }
 
 static void tell_mix(uint64_t seed)
 {
     struct mix mix = mix_of(seed);
-    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s\n", seed, mix.shards, mix.phones,
-           mix.is_long ? ", long calls" : "");
+    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s\n", seed, mix.shards, mix.phones,
+           mix.refers ? ", REFER" : "", mix.is_long ? ", long calls" : "");
 }
 
 static struct outcome storm(uint64_t seed, const struct options *o)
@@ -61,6 +64,7 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
     if (mix.is_long) /* calls that outlive every table (RFC 4028, or a lesson of others) */
         party_patience_ms = LONG_MS;
+    party_refers_permille = mix.refers ? REFERS_PERMILLE : 0;
     world_begin(&conf);
     phones_begin(mix.phones);
     for (unsigned i = 0; i < o->calls; i++) {

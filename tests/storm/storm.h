@@ -6,7 +6,7 @@
  *   sim.c     chance, time and the network           world.c   the processes, their wires and deaths
  *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
  *   hear.c    what they hear                         check.c   what must hold of what the service says
- *   phone.c   phones that register
+ *   phone.c   phones that register                   refer.c   parties that transfer each other
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -77,11 +77,13 @@ bool world_edge_died_since(int64_t mono_ms);
 
 /* --- party.c, hear.c, check.c, say.c --- */
 
-#define PARTIES_MAX 320
+#define PARTIES_MAX 512
 #define TXNS_MAX 24
 #define TEXT_BYTES 2048
 #define SAID_MAX 64
 #define ID_BYTES 80
+#define USER_BYTES 12
+#define MAY_RING_MAX 8 /* users that a call rings */
 
 enum party_state { PARTY_FREE = 0, PARTY_CALLING, PARTY_RINGING, PARTY_UP, PARTY_PHONE, PARTY_OVER };
 
@@ -115,7 +117,7 @@ struct party {
     bool caller;
     bool calls_person; /* … who has phones: the platform has no say */
     unsigned no;
-    char user[12], peer[12]; /* who we are, and whom we call */
+    char user[USER_BYTES], peer[USER_BYTES]; /* who we are, and whom we call */
     char call_id[ID_BYTES], our_tag[ID_BYTES], their_tag[ID_BYTES], target[256];
     char routes[256];              /* Record-Route values that proxies before us added; "" */
     uint32_t cseq;                 /* of our last request */
@@ -145,8 +147,16 @@ struct party {
     unsigned direction; /* of what we described last */
     unsigned offered;   /* of our last offer */
     char their_sdp[1024];
-    uint32_t refusals; /* a caller's: bit status % 32 of what was answered where it rang */
-    char nonce[160];   /* a phone's: of the credentials it said last */
+    uint32_t refusals;                       /* a caller's: bit status % 32 of what was answered where it rang */
+    char nonce[160];                         /* a phone's: of the credentials it said last */
+    char may_ring[MAY_RING_MAX][USER_BYTES]; /* of who is rung by nobody: who may be rung for it and those behind it */
+    unsigned may_ring_cnt;
+    bool picked_up;            /* a callee's */
+    bool let_go;               /* the other one talks to somebody else: it is to hang up */
+    bool refer_is_out;         /* its last word has not come */
+    char refer_to[USER_BYTES]; /* … the user that is to be joined */
+    unsigned refers;           /* that were taken */
+    unsigned last_words;       /* NOTIFYs that end a subscription */
     int64_t born_ms;
 };
 
@@ -154,7 +164,8 @@ extern struct party parties[PARTIES_MAX];
 extern unsigned party_cnt;
 extern int64_t party_patience_ms; /* between two things that a party does in a call */
 
-extern bool party_is_calm; /* whatever begins now soon ends */
+extern uint32_t party_refers_permille; /* of what parties do in a call with a person */
+extern bool party_is_calm;             /* whatever begins now soon ends */
 
 struct party *party_new(bool caller);
 /** Whose dialog it is; NULL: nobody's. */
@@ -197,10 +208,21 @@ void phone_acts(struct phone *f);
 void phone_hears(struct phone *f, struct out *o, const struct sip_msg *m);
 /** A user to be called. */
 const char *phone_some_user(void);
-/** An INVITE of this caller's came to that contact. */
-void phone_rung(struct party *caller, struct span uri);
+/** An INVITE on behalf of `by` came to that contact: of whom? */
+const char *phone_rung(struct party *by, struct span uri);
 /** He was refused: had his callee a phone that did so? */
 void phone_check_refusal(const struct party *caller, unsigned status);
+
+/* refer.c */
+/** For the call of p this user may be rung, too. */
+void refer_may_ring(struct party *p, const char *user);
+bool refer_is_rung_for(struct party *p, const char *user);
+/** p wants the other one joined to somebody. */
+void refer_say(struct party *p);
+/** The final response to that. */
+void refer_told(struct party *p, unsigned status);
+void refer_hears(struct party *p, const struct sip_msg *notify);
+void refer_check_over(const struct party *p);
 
 /* check.c */
 /** A message for a peer, as it leaves the service. */
