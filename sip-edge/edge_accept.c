@@ -166,6 +166,7 @@ static void on_incoming(void *user, int fd, int dirs)
     struct edge_listener *l = user;
     (void)dirs;
     for (unsigned i = 0; i < EDGE_STREAM_ACCEPT_TURN; i++) {
+        l->looks++;
         int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (conn >= 0) {
             (void)edge_stream_adopt(l->s, conn, l->transport);
@@ -189,9 +190,24 @@ void edge_accept_start(struct edge_listener *l)
     l->io = loop_io_new(l->s->loop, l->fd, LOOP_READ, on_incoming, l);
 }
 
+static bool is_accepting(const struct edge_stream *s)
+{
+    return !s->paused && !s->hold && !timer_is_set(&s->breath);
+}
+
+bool edge_stream_reads(const struct edge_stream *s, int fd, uint64_t *looks)
+{
+    for (size_t i = 0; i < s->listener_cnt; i++) {
+        *looks = s->listener[i].looks;
+        if (s->listener[i].fd == fd)
+            return is_accepting(s);
+    }
+    return false;
+}
+
 void edge_accept_watch(struct edge_stream *s)
 {
-    bool on = !s->paused && !s->hold && !timer_is_set(&s->breath);
+    bool on = is_accepting(s);
     for (size_t i = 0; i < s->listener_cnt; i++)
         loop_io_set(s->listener[i].io, on ? LOOP_READ : 0);
 }

@@ -80,6 +80,7 @@ struct edge_listener {
     struct loop_io *io;
     int fd;
     enum sip_transport transport;
+    uint64_t looks; /* how often it has accepted, or tried to */
 };
 
 struct edge_stream {

@@ -61,6 +61,8 @@ bool edge_stream_has(struct edge_stream *s, const struct edge_path *to);
 bool edge_stream_is_open(struct edge_stream *s, const struct edge_path *to);
 /** Fits edge_out.watch. A note for which there is no room is not kept, and that is no failure. */
 bool edge_stream_watch(struct edge_stream *s, const struct edge_path *to, const struct edge_pin *pin);
+/** Does it accept now from this listening socket, and how often has it looked? */
+bool edge_stream_reads(const struct edge_stream *s, int fd, uint64_t *looks);
 /** No accepting: new connections wait in the kernel. */
 void edge_stream_hold(struct edge_stream *s, bool on);
 /** No more accepting and reading: new connections wait in the kernel for who comes after us. */

@@ -44,6 +44,7 @@ struct edge_udp {
     uint16_t port;
     struct in6_addr bound; /* all zero: every address */
     bool reading;
+    uint64_t looks;
     int dirs;           /* watched now */
     struct tx_item *tx; /* EDGE_UDP_TX_MAX */
     size_t tx_head;
@@ -104,6 +105,7 @@ static int read_batch(struct edge_udp *u)
         u->rx_msg[i].msg_hdr.msg_controllen = sizeof(u->rx_slot[i].cmsg);
         u->rx_msg[i].msg_hdr.msg_flags = 0;
     }
+    u->looks++;
     int n = recvmmsg(u->fd, u->rx_msg, RX_BATCH, MSG_DONTWAIT, NULL);
     if (n > 0)
         KILL_POINT("edge.udp.read");
@@ -362,6 +364,12 @@ void edge_udp_pause(struct edge_udp *u, bool on)
 {
     u->reading = !on;
     watch(u);
+}
+
+bool edge_udp_reads(const struct edge_udp *u, uint64_t *looks)
+{
+    *looks = u->looks;
+    return u->reading;
 }
 
 uint16_t edge_udp_port(const struct edge_udp *u)

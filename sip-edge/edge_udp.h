@@ -27,6 +27,8 @@ void edge_udp_send(struct edge_udp *u, const struct edge_path *to, struct span b
                    bool is_server);
 /** No reading: what arrives waits in the kernel, for us or for who comes after us. */
 void edge_udp_pause(struct edge_udp *u, bool on);
+/** Does it read now, and how often has it looked? */
+bool edge_udp_reads(const struct edge_udp *u, uint64_t *looks);
 /** Port the socket is bound to. */
 uint16_t edge_udp_port(const struct edge_udp *u);
 /** Our address on the way to a peer: the socket's own, or the one the kernel would choose. Asks the kernel, but sends

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -134,6 +135,12 @@ int listen_open(struct listeners *ls, const struct conf *c)
         ls->cnt++;
     }
     return EX_OK;
+}
+
+bool listen_waits(const struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0;
 }
 
 void listen_close(struct listeners *ls)

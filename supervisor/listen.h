@@ -7,6 +7,7 @@
 #define SUPERVISOR_LISTEN_H
 
 #include "common/rt/conf.h"
+#include "supervisor/unread.h"
 
 #define LISTEN_MAX 4
 #define LISTEN_RCVBUF_BYTES (8 << 20) /* what comes while sip-edge restarts: some 10,000 requests */
@@ -14,6 +15,7 @@
 struct listener {
     char name[16]; /* as sip-edge asks for it: "udp0" */
     int fd;
+    struct unread unread; /* by sip-edge */
 };
 
 struct listeners {
@@ -26,6 +28,9 @@ void listen_be_patient(int64_t for_ms);
 /** Opens what the settings name. returns 0 or the exit code; the reason has been logged. */
 int listen_open(struct listeners *ls, const struct conf *c);
 void listen_close(struct listeners *ls);
+
+/** Something is there to be read, or accepted. */
+bool listen_waits(const struct listener *l);
 
 /**
  * A bound TCP socket (close-on-exec, non-blocking) for the supervisor's own HTTP.

@@ -23,7 +23,8 @@ int64_t patience_begin(struct patience *p, int64_t ms, int64_t now_ms)
 /* For how long in all what keeps it silent is borne. A loop that spins has had the CPU for half of the time or more. */
 static int64_t borne_ms(const struct patience *p, const struct patience_look *l, int64_t now_ms)
 {
-    if (l->held == 'D' || (p->sampled_ms != 0 && l->signs != p->signs))
+    bool gets_on = !l->turns && p->sampled_ms != 0 && l->signs != p->signs;
+    if (l->held == 'D' || gets_on)
         return PATIENCE_BUSY_MS;
     bool kept = l->use.state == 'R' && p->sampled_ms != 0 &&
                 (int64_t)(l->use.cpu_ms - p->cpu_ms) < (now_ms - p->sampled_ms) / 2;

@@ -31,7 +31,8 @@ struct patience {
 struct patience_look {
     struct procstat use; /* all zero: not known */
     char held;           /* procstat_held */
-    uint32_t signs;      /* work_signs */
+    uint32_t signs;      /* work_signs: they count only while ... */
+    bool turns;          /* ... its loop does not: then it is not a long turn that keeps it from hearing us */
 };
 
 /** Begins a wait. returns the length of its first slice */

@@ -82,7 +82,9 @@ struct child {
     struct timer timer;   /* the next slice of … */
     struct patience wait; /* … what the machine's timer stands for */
     uint64_t heard;       /* the probe of ours that its last heartbeat had heard */
-    int64_t beat_ms;      /* when that came; monotonic */
+    int64_t turned_ms;    /* when its last heartbeat came, whatever it had heard; monotonic */
+    int64_t beat_ms;      /* the same of the last one that had heard us */
+    bool unread;          /* being ended, as it reads a socket no more */
     int64_t steady_ms;    /* since when they come as they should; 0: they do not */
     struct bus_link *link;
     struct loop_child *reaper;

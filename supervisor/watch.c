@@ -168,7 +168,9 @@ static const char *cause_of(const struct child *c, enum child_event ev)
                : c->life.state == CHILD_ST_RUNNING ? "no heartbeat: it hangs, or hears nothing"
                                                    : NULL;
     case CHILD_EV_DEAF:
-        return c->life.state == CHILD_ST_RUNNING ? "deaf: its neighbours get no answer" : NULL;
+        return c->life.state != CHILD_ST_RUNNING ? NULL
+               : c->unread                       ? "deaf: it reads a SIP socket no more"
+                                                 : "deaf: its neighbours get no answer";
     case CHILD_EV_RESTART:
         return "restart asked for";
     case CHILD_EV_KILL:
@@ -217,7 +219,7 @@ static void on_timer(struct timer *t, int64_t now_ms)
 {
     struct child *c = t->owner;
     bool watching = c->life.state == CHILD_ST_STARTING || c->life.state == CHILD_ST_RUNNING;
-    struct patience_look look = {.signs = work_signs(c->journal)};
+    struct patience_look look = {.signs = work_signs(c->journal), .turns = now_ms - c->turned_ms <= STEADY_GAP_MS};
     int64_t late_ms;
     if (watching)
         (void)procstat_read(c->pid, &look.use);
@@ -365,15 +367,45 @@ static void look_for_the_deaf(struct sup *s)
     watch_event(&s->child[who], CHILD_EV_DEAF);
 }
 
+static const Plane__Reading *find_reading(const Plane__Heartbeat *hb, const char *name)
+{
+    for (size_t i = 0; i < hb->n_reading; i++)
+        if (strcmp(hb->reading[i]->socket, name) == 0)
+            return hb->reading[i];
+    return NULL;
+}
+
+/* The sockets are its way to the world, and no neighbour sees whether it still looks there. */
+static void look_for_the_unread(struct child *c, const Plane__Heartbeat *hb)
+{
+    struct listeners *ls = &c->sup->listeners;
+    int64_t now_ms = loop_now(c->sup->loop).mono_ms;
+    for (size_t i = 0; c->life.kind->sip_sockets && i < ls->cnt; i++) {
+        struct listener *l = &ls->at[i];
+        const Plane__Reading *r = find_reading(hb, l->name);
+        c->unread = unread_note(&l->unread, r != NULL, r != NULL ? r->looks : 0, listen_waits(l), now_ms);
+        if (!c->unread)
+            continue;
+        l->unread = (struct unread){.looks = 0};
+        log_ev(LOG_WARN, "a worker reads a socket no more", log_z("worker", c->name), log_z("socket", l->name));
+        watch_event(c, CHILD_EV_DEAF);
+        c->unread = false;
+        return;
+    }
+}
+
 static void on_heartbeat(struct child *c, const Plane__Heartbeat *hb)
 {
     take_beat(c, hb);
+    c->turned_ms = loop_now(c->sup->loop).mono_ms;
     if (!hears_us(c, hb))
         return;
     note_steady(c);
     watch_event(c, CHILD_EV_BEAT);
-    if (c->sup->phase == SUP_SERVING || c->sup->phase == SUP_DRAINING)
-        look_for_the_deaf(c->sup);
+    if (c->sup->phase != SUP_SERVING && c->sup->phase != SUP_DRAINING)
+        return;
+    look_for_the_deaf(c->sup);
+    look_for_the_unread(c, hb);
 }
 
 static void on_probe(struct timer *t, int64_t now_ms)

@@ -16,8 +16,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ORDER_MAX 256
@@ -115,29 +117,36 @@ static bool is_blind(void)
     return blind;
 }
 
-__attribute__((visibility("default"))) int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags,
-                                                    struct timespec *t)
+static bool is_of_network(int fd)
 {
-    static int (*next)(int, struct mmsghdr *, unsigned, int, struct timespec *);
-    if (next == NULL)
-        *(void **)&next = dlsym(RTLD_NEXT, "recvmmsg");
-    if (!is_blind())
-        return next(fd, v, n, flags, t);
-    errno = EAGAIN;
-    return -1;
-}
-
-__attribute__((visibility("default"))) int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
-{
-    static int (*next)(int, struct sockaddr *, socklen_t *, int);
     struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof at;
+    return getsockname(fd, (struct sockaddr *)&at, &size) == 0 && (at.ss_family == AF_INET || at.ss_family == AF_INET6);
+}
+
+/* libev has the descriptor in the lower half of what it gets back. */
+static int leave_out_network(struct epoll_event *v, int n)
+{
+    int left = 0;
+    for (int i = 0; i < n; i++)
+        if (!is_of_network((int)(uint32_t)v[i].data.u64))
+            v[left++] = v[i];
+    return left;
+}
+
+__attribute__((visibility("default"))) int epoll_wait(int ep, struct epoll_event *v, int size, int timeout)
+{
+    static int (*next)(int, struct epoll_event *, int, int);
+    const struct timespec pause = {.tv_nsec = 5000000};
     if (next == NULL)
-        *(void **)&next = dlsym(RTLD_NEXT, "accept4");
-    if (getsockname(fd, (struct sockaddr *)&at, &size) != 0 || at.ss_family == AF_UNIX || !is_blind())
-        return next(fd, from, len, flags);
-    errno = EAGAIN;
-    return -1;
+        *(void **)&next = dlsym(RTLD_NEXT, "epoll_wait");
+    int n = next(ep, v, size, timeout);
+    if (n <= 0 || !is_blind())
+        return n;
+    int left = leave_out_network(v, n);
+    if (left < n)
+        (void)nanosleep(&pause, NULL); /* what is left waiting wakes at once again */
+    return left;
 }
 
 __attribute__((visibility("default"))) ProtobufCMessage *

@@ -100,6 +100,39 @@ class TestDeaf(unittest.TestCase):
     def test_to_the_supervisor(self):
         self.check("publisher", "/plane/sup-", "no heartbeat")
 
+    def blind_for(self, something, finish):
+        """Seconds from when something waits in a socket that sip-edge has forgotten until it is killed."""
+        old = self.stack.worker("sip-edge")
+        order = self.saboteur.order("blind.sip-edge", "x")
+        with Ua(self.stack.sip_port) as ua:
+            wait_for("it is blind", 5, lambda: not os.path.exists(order))
+            begin = time.monotonic()
+            done = something(ua)
+            wait_for("the edge is killed", 20, lambda: is_gone(old["pid"]))
+            took = time.monotonic() - begin
+            self.assertIn("reads a SIP socket no more", self.stack.wait_restarted(old)["deaths"][0]["why"])
+            self.stack.wait_ready()
+            finish(done)
+        return took
+
+    def test_to_the_network(self):
+        """An edge that answers all who ask it, and has forgotten a socket; what waited there is taken by the next."""
+        def finish(call):
+            call.ack(call.final())
+            self.assertEqual(status(call.bye()), 200)
+        took = []
+        while not took or min(took) > FOUND_S and len(took) < TRIES:
+            took.append(self.blind_for(lambda ua: Call(ua).invite(), finish))
+        self.assertLess(min(took), FOUND_S)
+        self.stack.assert_clean()
+
+    def test_to_the_network_by_stream(self):
+        took = []
+        while not took or min(took) > FOUND_S and len(took) < TRIES:
+            took.append(self.blind_for(lambda ua: socket.create_connection(("127.0.0.1", self.stack.sip_port)),
+                                       lambda conn: conn.close()))
+        self.assertLess(min(took), FOUND_S)
+
 
 @unittest.skipIf(harness.SLOW > 1, "the sanitizers' own library has to be the first")
 class TestPoison(unittest.TestCase):

@@ -6,6 +6,7 @@
 
 #include "supervisor/deaf.h"
 #include "supervisor/patience.h"
+#include "supervisor/unread.h"
 
 enum { EDGE = 0, ORCH = 1, PUB = 2, ACTOR = 3, ACTOR2 = 4 };
 
@@ -84,6 +85,35 @@ static void test_words_are_not_of_one_moment(void **state)
     const struct deaf_word w[] = {
         {ORCH, ACTOR, NEARLY_MS}, {ACTOR, ORCH, NEARLY_MS}, {PUB, ACTOR, MUTE_MS}, {ACTOR, PUB, NEARLY_MS}};
     assert_int_equal(judge(w, COUNT(w)), ACTOR);
+}
+
+/* --- who reads no more --- */
+
+#define BEAT_MS 500
+
+static void test_a_socket_that_nobody_looks_at(void **state)
+{
+    (void)state;
+    struct unread u = {0};
+    int64_t now_ms = 777;
+    int64_t begin_ms = now_ms;
+    while (!unread_note(&u, true, 41, true, now_ms))
+        now_ms += BEAT_MS;
+    assert_true(now_ms - begin_ms <= 2000); /* found within 3 s of what waits, with a heartbeat to each side */
+}
+
+static void test_what_is_looked_at_or_not_to_be_read_yet(void **state)
+{
+    (void)state;
+    struct unread flooded = {0}, paused = {0}, empty = {0}, slow = {0}, now_and_then = {0};
+    int64_t now_ms = 777;
+    for (unsigned i = 0; i < 100; i++, now_ms += BEAT_MS) {
+        assert_false(unread_note(&flooded, true, i, true, now_ms));
+        assert_false(unread_note(&paused, false, 0, true, now_ms));
+        assert_false(unread_note(&empty, true, 3, false, now_ms));
+        assert_false(unread_note(&now_and_then, true, 3, i % 3 != 0, now_ms));
+        assert_false(unread_note(&slow, true, 3, true, now_ms + i * UNREAD_GAP_MS)); /* its loop does not come to it */
+    }
 }
 
 /* --- whose silence counts --- */
@@ -178,6 +208,12 @@ static void test_who_gets_on_is_borne_for_longer(void **state)
         assert_true(waits_on(&s, 0, 990));
     }
     assert_true(waited(&s, 990) <= 2000); /* it got on until now, and spins */
+    struct waiting t = begun(2000, 'S');
+    t.look.turns = true;
+    do
+        t.look.signs++;
+    while (waits_on(&t, 0, 10));
+    assert_int_equal(t.now_ms - 5000, 2000); /* it works, and does not hear us */
 }
 
 int main(void)
@@ -189,6 +225,8 @@ int main(void)
         cmocka_unit_test(test_the_same_link_again_is_the_other_ends_fault),
         cmocka_unit_test(test_words_are_not_of_one_moment),
         cmocka_unit_test(test_a_link_that_works_again_holds_nothing_against_the_other_end),
+        cmocka_unit_test(test_a_socket_that_nobody_looks_at),
+        cmocka_unit_test(test_what_is_looked_at_or_not_to_be_read_yet),
         cmocka_unit_test(test_a_wait_is_as_long_as_asked),
         cmocka_unit_test(test_time_in_which_we_stood_still_counts_little),
         cmocka_unit_test(test_a_loop_that_spins_is_not_spared),
