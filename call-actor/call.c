@@ -163,6 +163,30 @@ bool call_knows(const struct call *c, struct span txn)
 
 /* --- steps --- */
 
+static bool is_other_connection(const Plane__Endpoint *a, const Plane__Endpoint *b)
+{
+    return a != NULL && b != NULL && strcmp(a->transport, "UDP") != 0 && strcmp(a->transport, b->transport) == 0 &&
+           strcmp(a->addr, b->addr) == 0 && !row_endpoint_eq(a, b);
+}
+
+static void go_over(Plane__Endpoint **at, const Plane__Endpoint *way)
+{
+    plane__endpoint__free_unpacked(*at, NULL);
+    *at = row_endpoint(way);
+}
+
+/* Its sender lost the connection it came by and says it again over another: he is there from now on. */
+static void follow_sender(struct call *c, Store__ServerTxn *txn, const struct call_input *in)
+{
+    if (!is_other_connection(in->source, txn->source))
+        return;
+    struct side s = side_of(c, txn->leg);
+    if (s.d != NULL && s.d->peer != NULL && row_endpoint_eq(s.d->peer, txn->source))
+        go_over(&s.d->peer, in->source);
+    go_over(&txn->source, in->source);
+    c->dirty = true;
+}
+
 /*
  * A request that was answered before, asked again because the edge or its peer did not hear. While its answer is being
  * made there is nothing to say: the edge has sent 100. The answer of an INVITE whose ACK was seen is kept no longer;
@@ -172,9 +196,11 @@ static bool repeat_answer(struct call *c, const struct call_input *in, struct ca
 {
     if (in->type != CALL_IN_REQUEST || !call_knows(c, in->txn))
         return false;
-    const Store__ServerTxn *txn = leg_txn_find(c, in->txn);
+    Store__ServerTxn *txn = leg_txn_find(c, in->txn);
     if (pass_knows(c, in->txn))
         return true;
+    if (txn != NULL)
+        follow_sender(c, txn, in);
     if (txn == NULL || (txn->status >= 200 && txn->reply.len == 0))
         leg_reply(c, fx, in, 482, false);
     else if (txn->reply.len > 0)

@@ -62,12 +62,26 @@ static void on_ack(struct edge *e, const struct edge_path *from)
         edge_acks_tell(s, from);
 }
 
-static bool is_repeat(struct edge *e)
+/* Its connection is gone, and its sender says it again over another one (RFC 3261 §17.2.3: the connection is no part of
+ * a transaction): the answer goes there, and what its actor has to say in the dialog. */
+static bool has_come_back(const struct edge *e, const struct edge_txn *x, const struct edge_path *from)
+{
+    const struct edge_path *was = &x->path;
+    return from->transport != SIP_TP_UDP && from->transport == was->transport && from->flow != was->flow &&
+           IN6_ARE_ADDR_EQUAL(&from->peer, &was->peer) && e->out.is_open != NULL && !e->out.is_open(e->out.user, was);
+}
+
+/* What is left of it then is what a new edge would have: nothing. Its actor knows it, and answers again. */
+static bool is_repeat(struct edge *e, const struct edge_path *from)
 {
     struct edge_txn *x = edge_txn_server(e, buf_span(&e->key));
     if (x == NULL)
         return false;
     edge_stat_repeat_in(true);
+    if (has_come_back(e, x, from)) {
+        edge_txn_drop(x);
+        return false;
+    }
     (void)edge_txn_do(x, TXN_RX_REQUEST, NULL);
     return true;
 }
@@ -369,6 +383,6 @@ void edge_on_request(struct edge *e, const struct edge_path *from)
         return;
     if (e->msg.method == SIP_M_ACK)
         on_ack(e, from);
-    else if (!is_repeat(e))
+    else if (!is_repeat(e, from))
         on_new_request(e, from);
 }

@@ -80,6 +80,41 @@ static void answer_is_repeated_until_ack(void **s)
     kit_assert_state(k, CALL_ST_ANSWERED);
 }
 
+/* RFC 3261 §17.2.3: the connection is no part of a transaction. The 2xx, and what we say later, go by the new one. */
+static void who_repeats_over_another_connection_is_there_now(void **s)
+{
+    struct kit *k = *s;
+    k->source.transport = (char *)(uintptr_t) "TLS";
+    k->source.flow = 1;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 10, .branch = "z9hG4bKcame", .body = KIT_OFFER);
+    kit_setup_ok(k);
+    k->source.flow = 2;
+    k->source.port = 40001;
+    k->c->dirty = false;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 10, .branch = "z9hG4bKcame", .body = KIT_OFFER);
+    assert_int_equal(kit_assert_reply(k, 200)->peer.flow, 2);
+    assert_true(k->c->dirty);
+    kit_timer(k, CALL_TMR_2XX);
+    assert_int_equal(kit_assert_reply(k, 200)->peer.flow, 2);
+    kit_ack(k, 10);
+    kit_terminate(k, "test");
+    assert_int_equal(kit_effect(k, CALL_EFF_REQUEST, 0)->peer.flow, 2);
+}
+
+/* Nor does a stranger get what another was promised. */
+static void who_repeats_from_another_address_is_not_followed(void **s)
+{
+    struct kit *k = *s;
+    k->source.transport = (char *)(uintptr_t) "TCP";
+    k->source.flow = 1;
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 10, .branch = "z9hG4bKcame", .body = KIT_OFFER);
+    kit_setup_ok(k);
+    k->source.flow = 2;
+    k->source.addr = (char *)(uintptr_t) "198.51.100.8";
+    KIT_REQUEST(k, .method = "INVITE", .cseq = 10, .branch = "z9hG4bKcame", .body = KIT_OFFER);
+    assert_int_equal(kit_assert_reply(k, 200)->peer.flow, 1);
+}
+
 static void no_ack_ends_with_bye(void **s)
 {
     struct kit *k = *s;
@@ -262,6 +297,8 @@ int main(void)
         KIT_TEST(ack_of_another_invite_is_nothing),
         KIT_TEST(ack_before_the_answer_is_nothing),
         KIT_TEST(answer_is_repeated_until_ack),
+        KIT_TEST(who_repeats_over_another_connection_is_there_now),
+        KIT_TEST(who_repeats_from_another_address_is_not_followed),
         KIT_TEST(no_ack_ends_with_bye),
         KIT_TEST(disarmed_timer_that_still_fires_is_nothing),
         KIT_TEST(requests_that_change_nothing_are_not_kept),

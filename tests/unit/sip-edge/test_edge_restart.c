@@ -392,6 +392,47 @@ static void survives_any_failing_allocation(void **state)
     }
 }
 
+/* --- a connection that was lost --- */
+
+#define INVITE_TCP                                                                                                     \
+    "INVITE sip:902121234567@192.0.2.1 SIP/2.0\r\n"                                                                    \
+    "Via: SIP/2.0/TCP 192.0.2.10:5062;rport;branch=z9hG4bKa\r\nMax-Forwards: 70\r\n"                                   \
+    "From: <sip:alice@192.0.2.10>;tag=f1\r\nTo: <sip:902121234567@192.0.2.1>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n"     \
+    "Content-Length: 0\r\n\r\n"
+
+static uint64_t open_flow;
+
+static bool is_that_one(void *user, const struct edge_path *to)
+{
+    (void)user;
+    return to->flow == open_flow;
+}
+
+static void rx_over(uint64_t flow, const char *ip)
+{
+    struct edge_path from = {.transport = SIP_TP_TCP, .flow = flow, .port = (uint16_t)(40000 + flow)};
+    assert_true(edge_addr_parse(span_cstr(ip), &from.peer));
+    open_flow = flow;
+    edge_rx(&fake.edge, &from, SPAN(INVITE_TCP), (struct now){.mono_ms = fake.now_ms});
+}
+
+static void a_request_said_again_over_a_new_connection_is_told(void **state)
+{
+    (void)state;
+    fake.edge.out.is_open = is_that_one;
+    rx_over(1, "192.0.2.10");
+    fake_forget();
+    rx_over(1, "192.0.2.10");
+    assert_int_equal(fake.told_cnt, 0); /* a repeat */
+    rx_over(2, "192.0.2.11");
+    assert_int_equal(fake.told_cnt, 0); /* somebody else's */
+    rx_over(2, "192.0.2.10");
+    assert_int_equal(fake.told_cnt, 1);
+    assert_int_equal(kit_told_request(0)->source->flow, 2);
+    fake_reply(0, KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"), "192.0.2.10", 5062);
+    assert_int_equal(fake_sent_back(0)->to.flow, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +459,7 @@ int main(void)
         CASE(a_peer_of_rfc_2543_is_served),
         CASE(a_dialog_stays_with_its_actor),
         CASE(the_report_counts_by_kind_and_state),
+        CASE(a_request_said_again_over_a_new_connection_is_told),
         CASE(survives_any_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
