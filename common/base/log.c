@@ -3,28 +3,71 @@
 #include "common/base/clock.h"
 #include "common/base/utf8.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_PROC_MAX 64
 #define LOG_LINE_MAX PIPE_BUF /* a pipe takes this much in one piece: lines of several processes never mix */
 #define LOG_TAIL_MAX 16       /* what ends a line: ,"cut":true}\n */
 
+#define LOG_PIPE_BYTES (1 << 20) /* what a reader may be behind */
+
+enum log_way {
+    LOG_BY_WRITE = 0, /* a file, or a pipe of which our end does not block */
+    LOG_BY_SEND = 1,  /* a socket */
+    LOG_BY_POLL = 2,  /* a terminal, or a pipe whose end blocks: asked first */
+};
+
 static struct {
     char proc[LOG_PROC_MAX];
     bool json;
     enum log_level level;
+    enum log_way way;
 } conf = {.proc = "-", .level = LOG_INFO};
 
 static atomic_uint_fast64_t errors;
+static atomic_uint_fast64_t lost;
+static atomic_uint_fast64_t lost_untold;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/* The end of a pipe is shared with whoever started us, and must not cease to block for him: so we open one of our own,
+ * which our workers inherit. */
+static enum log_way own_end_of_pipe(void)
+{
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+        return LOG_BY_WRITE;
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return LOG_BY_POLL;
+    (void)fcntl(fd, F_SETPIPE_SZ, LOG_PIPE_BYTES); /* as large as the system allows */
+    (void)dup2(fd, STDERR_FILENO);
+    (void)close(fd);
+    return LOG_BY_WRITE;
+}
+
+static enum log_way find_way(void)
+{
+    struct stat st;
+    if (fstat(STDERR_FILENO, &st) != 0)
+        return LOG_BY_WRITE;
+    return S_ISFIFO(st.st_mode)   ? own_end_of_pipe()
+           : S_ISSOCK(st.st_mode) ? LOG_BY_SEND
+           : S_ISCHR(st.st_mode)  ? LOG_BY_POLL
+                                  : LOG_BY_WRITE;
+}
+
 void log_init(const char *proc, bool json, enum log_level level)
 {
+    conf.way = find_way();
     (void)snprintf(conf.proc, sizeof conf.proc, "%s", proc);
     conf.json = json;
     conf.level = level;
@@ -57,6 +100,11 @@ const char *log_level_name(enum log_level level)
 uint64_t log_errors(void)
 {
     return atomic_load_explicit(&errors, memory_order_relaxed);
+}
+
+uint64_t log_lost(void)
+{
+    return atomic_load_explicit(&lost, memory_order_relaxed);
 }
 
 bool log_gate_pass(struct log_gate *g, unsigned per_s, int64_t mono_ms, uint32_t *held)
@@ -200,9 +248,22 @@ static void put_head(struct line *l, enum log_level level, const char *event)
     put_quoted(l, span_cstr(event));
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields)
+/* Never waits. false: whoever reads is behind, and the line is lost */
+static bool hand_over(const struct line *l)
 {
-    int saved = errno;
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (conf.way == LOG_BY_POLL && poll(&p, 1, 0) == 0)
+        return false;
+    ssize_t done;
+    do {
+        done = conf.way == LOG_BY_SEND ? send(STDERR_FILENO, l->p, l->len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                                       : write(STDERR_FILENO, l->p, l->len);
+    } while (done < 0 && errno == EINTR);
+    return done >= 0 || errno != EAGAIN;
+}
+
+static bool write_line(enum log_level level, const char *event, const struct log_field *fields)
+{
     struct line l;
     if (level == LOG_ERROR)
         atomic_fetch_add_explicit(&errors, 1, memory_order_relaxed);
@@ -218,10 +279,26 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     if (cut)
         put_text(&l, conf.json ? ",\"cut\":true" : " cut=true");
     put_text(&l, conf.json ? "}\n" : "\n");
-    ssize_t done;
-    do {
-        done = write(STDERR_FILENO, l.p, l.len);
-    } while (done < 0 && errno == EINTR);
+    return hand_over(&l);
+}
+
+static void tell_lost(void)
+{
+    uint64_t n = atomic_exchange_explicit(&lost_untold, 0, memory_order_relaxed);
+    const struct log_field fields[] = {log_n("count", (int64_t)n), {.key = NULL}};
+    if (n > 0 && !write_line(LOG_WARN, "log lines were lost: whoever reads them was behind", fields))
+        atomic_fetch_add_explicit(&lost_untold, n, memory_order_relaxed);
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields)
+{
+    int saved = errno;
+    if (!write_line(level, event, fields)) {
+        atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&lost_untold, 1, memory_order_relaxed);
+    } else if (atomic_load_explicit(&lost_untold, memory_order_relaxed) > 0) {
+        tell_lost();
+    }
     errno = saved;
 }
 

@@ -4,6 +4,9 @@
  * Levels: error (an operator must act), warn (somebody misbehaved or something is degraded), info (a call's start,
  * answer and end; a process's life; a dependency lost or back), debug (every message). Network text is escaped and cut;
  * values of Authorization headers, passwords and bodies are never passed here. errno survives every call.
+ *
+ * No call waits for whoever reads: a line for which a pipe, socket or terminal has no room is lost and counted, and the
+ * next one that passes is followed by how many were.
  */
 #ifndef COMMON_BASE_LOG_H
 #define COMMON_BASE_LOG_H
@@ -22,7 +25,8 @@ enum log_level {
     LOG_DEBUG = 3,
 };
 
-/** proc: name on each line ("call-actor", copied); json: format. Before it: text at info, proc "-". */
+/** proc: name on each line ("call-actor", copied); json: format. Before it: text at info, proc "-". A pipe at stderr is
+ * opened anew, so that it does not block for us and goes on as it was for others. */
 void log_init(const char *proc, bool json, enum log_level level);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
@@ -68,6 +72,8 @@ void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(
 
 /** Lines of level error written so far. Any thread. */
 uint64_t log_errors(void);
+/** Lines lost so far. */
+uint64_t log_lost(void);
 
 /* Keeps a kind of line that strangers can cause from filling the disk. Begins all zero. */
 struct log_gate {

@@ -1,5 +1,6 @@
 #include "common/rt/metrics.h"
 
+#include "common/base/log.h"
 #include "common/base/stat.h"
 #include "common/rt/procstat.h"
 #include <inttypes.h>
@@ -43,6 +44,8 @@ static void put_process(struct buf *out, const char *proc)
 void metrics_print(struct buf *out, const char *proc)
 {
     stat_print(out, proc);
+    put_head(out, "sip_signaling_log_lost_total", "counter", "log lines for which stderr had no room");
+    buf_printf(out, "sip_signaling_log_lost_total{proc=\"%s\"} %" PRIu64 "\n", proc, log_lost());
     put_head(out, "sip_signaling_build_info", "gauge", "1; the label tells the version of this process");
     buf_printf(out, "sip_signaling_build_info{proc=\"%s\",version=\"%s\"} 1\n", proc, SIG_VERSION);
     put_process(out, proc);

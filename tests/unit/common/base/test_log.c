@@ -3,9 +3,12 @@
 #include "common/base/log.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LOG_LINE_FIELDS 1000 /* more than a line holds */
@@ -17,11 +20,11 @@ static int file;
 
 static void begin(bool json)
 {
-    log_init("test.0", json, LOG_INFO);
     was_stderr = dup(STDERR_FILENO);
     file = memfd_create("log", MFD_CLOEXEC);
     assert_true(was_stderr >= 0 && file >= 0);
     (void)dup2(file, STDERR_FILENO);
+    log_init("test.0", json, LOG_INFO);
 }
 
 static size_t end(void)
@@ -283,6 +286,43 @@ static void errno_survives(void **state)
     assert_int_equal(end(), 0);
 }
 
+/* Lines to a reader that is behind: none waits, what is lost is counted, and is told when he reads again. */
+static void a_reader_that_stalls(void **state)
+{
+    const bool *socket = *state;
+    int end_of[2];
+    assert_int_equal(*socket ? socketpair(AF_UNIX, SOCK_STREAM, 0, end_of) : pipe(end_of), 0);
+    was_stderr = dup(STDERR_FILENO);
+    uint64_t lost = log_lost();
+    (void)dup2(end_of[1], STDERR_FILENO);
+    log_init("test.0", false, LOG_INFO);
+    (void)alarm(20); /* one that waits dies */
+    for (int i = 0; i < 20000 || log_lost() == lost; i++)
+        log_line(LOG_INFO, "a line of no great length that nobody reads: %d", i);
+    assert_int_equal(fcntl(end_of[1], F_GETFL) & O_NONBLOCK, 0); /* for who shares it with us it is as it was */
+    assert_int_equal(fcntl(end_of[0], F_SETFL, O_NONBLOCK), 0);
+    while (read(end_of[0], out, sizeof out) > 0)
+        ;
+    log_line(LOG_INFO, "he reads again");
+    (void)dup2(was_stderr, STDERR_FILENO);
+    (void)close(was_stderr);
+    log_init("test.0", false, LOG_INFO);
+    ssize_t n = read(end_of[0], out, sizeof out - 1);
+    (void)alarm(0);
+    assert_true(n > 0);
+    out[n] = '\0';
+    char want[64];
+    (void)snprintf(want, sizeof want, " count=%llu\n", (unsigned long long)(log_lost() - lost));
+    assert_non_null(strstr(out, "he reads again\n"));
+    assert_non_null(strstr(out, "log lines were lost"));
+    assert_non_null(strstr(out, want));
+    (void)close(end_of[0]);
+    (void)close(end_of[1]);
+}
+
+static bool is_pipe = false;
+static bool is_socket = true;
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +338,8 @@ int main(void)
         cmocka_unit_test(the_end_of_a_line_always_fits),
         cmocka_unit_test(levels),
         cmocka_unit_test(errno_survives),
+        cmocka_unit_test_prestate(a_reader_that_stalls, &is_pipe),
+        cmocka_unit_test_prestate(a_reader_that_stalls, &is_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
