@@ -3,6 +3,7 @@
 #include "common/base/id.h"
 #include "common/rt/crypt.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/virt_service.h"
 #include <stdio.h>
 
 #define JOBS_MAX 1024
@@ -47,6 +48,7 @@ static struct {
     size_t stories;
     struct event event[EVENTS_MAX]; /* not settled, oldest first */
     size_t events;
+    virt_orch_fn *passes_on;
 } b;
 
 void virt_backends_begin(void)
@@ -163,7 +165,20 @@ void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *
         struct job *j = job_by_id(from, ((const Plane__CancelJob *)(const void *)m)->id);
         if (j != NULL)
             j->cancelled = true;
+    } else if (b.passes_on != NULL && (type == PLANE_CALL_TERMINATED || type == PLANE_CALL_CONTROLLED)) {
+        b.passes_on(type, m, virt_shard_of(from->of));
     }
+}
+
+void virt_orch_passes_on(virt_orch_fn *to)
+{
+    b.passes_on = to;
+}
+
+void virt_orch_tells(unsigned shard, uint16_t type, const ProtobufCMessage *m)
+{
+    if (virt[shard].link_cnt == VIRT_LINKS)
+        tell(&virt[shard].link[TO_ORCH], type, m);
 }
 
 static void end_setup(struct job *j, enum virt_outcome how)

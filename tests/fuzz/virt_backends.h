@@ -25,6 +25,11 @@ void virt_backends_begin(void);
 /** The orchestrator hears RUN_JOB and CANCEL_JOB, and what shards ask one another. A job it knows is not done twice: it
  * is answered again. */
 void virt_orch_hears(uint16_t type, const ProtobufCMessage *m, struct bus_link *from);
+/** What a shard tells callers of the orchestrator's server goes there. */
+typedef void virt_orch_fn(uint16_t type, const ProtobufCMessage *m, unsigned shard);
+void virt_orch_passes_on(virt_orch_fn *to);
+/** A message to a shard, if it is there. */
+void virt_orch_tells(unsigned shard, uint16_t type, const ProtobufCMessage *m);
 size_t virt_orch_open(void);
 /** Ends the open job at this place (modulo how many there are) and tells its actor, if it is there. */
 void virt_orch_ends(size_t at, enum virt_outcome how);

@@ -54,9 +54,10 @@ void see_sdp(struct party *p, struct span sdp)
     if (old.len > 0 && span_eq(session, origin(line_of(old, "o="), &before)) && !span_eq(old, sdp)) {
         STORM_HOLDS(now >= before, "party %u: the version of a session grows: %lu, %lu", p->no, before, now);
         bool other_phone = span_starts(session, SPAN("o=p")); /* … may have described what we never saw: 491 */
-        STORM_HOLDS((now == before) == same_but_origin(old, sdp) || (now > before && other_phone),
+        STORM_HOLDS((now == before) == same_but_origin(old, sdp) || (now > before && (other_phone || p->refused_offer)),
                     "party %u: %lu, %lu: the version grows when the rest changes", p->no, before, now);
     }
+    p->refused_offer = false;
     (void)snprintf(p->their_sdp, sizeof(p->their_sdp), "%.*s", SPAN_ARG(sdp));
 }
 

@@ -198,6 +198,8 @@ static void rung(const struct sip_msg *m)
     (void)snprintf(p->said[p->said_cnt++], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
     take_target(p, m);
     see_sdp(p, m->body);
+    if (p->rung_by == NULL)
+        control_rung(p);
     storm_timer_in(&p->act, storm_ms(1, 500));
 }
 
@@ -240,6 +242,7 @@ static void hear_request(struct party *p, const struct sip_msg *m)
     } else if (m->method == SIP_M_BYE) {
         ended(p, m);
     } else if (m->method == SIP_M_INVITE && (party_invites(p) || party_answers(p))) {
+        p->refused_offer = p->refused_offer || m->body.len > 0;
         (void)say_response(p, m, 491, "");
     } else if (m->method == SIP_M_INVITE) {
         see_sdp(p, m->body);

@@ -14,6 +14,7 @@ struct party parties[PARTIES_MAX];
 unsigned party_cnt;
 int64_t party_patience_ms = CALMER_MS;
 uint32_t party_refers_permille;
+uint32_t party_asked_permille;
 bool party_is_calm;
 
 static void on_act(struct timer *t, int64_t now_ms);
@@ -71,6 +72,8 @@ void party_call(void)
     p->offered = SENDRECV;
     if (storm_chance(FORKED_PERMILLE))
         say_copy(p->invite);
+    if (storm_chance(party_asked_permille))
+        control_some(p);
     if (storm_chance(CANCELS_PERMILLE)) {
         p->wants_cancel = true;
         storm_timer_in(&p->act, storm_ms(1, 2000));
@@ -205,7 +208,7 @@ unsigned party_answered(void)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < party_cnt; i++)
-        n += parties[i].caller && parties[i].answered;
+        n += parties[i].caller ? parties[i].answered : parties[i].picked_up && parties[i].rung_by == NULL;
     return n;
 }
 

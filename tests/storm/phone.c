@@ -211,7 +211,9 @@ const char *phone_rung(struct party *by, struct span uri)
 
 void phone_check_refusal(const struct party *caller, unsigned status)
 {
-    bool excused = virt_now.mono_ms - caller->born_ms > NO_ANSWER_MS || status == 487 || status == 482; /* a fork */
+    /* 482: of a fork */
+    bool excused =
+        virt_now.mono_ms - caller->born_ms > NO_ANSWER_MS || status == 487 || status == 482 || caller->is_to_end;
     for (unsigned i = 0; i < phone_cnt; i++) {
         const struct phone *f = &phones[i];
         bool is_his = strcmp(caller->peer, f->user) == 0 && is_sure(f, caller->born_ms, virt_now.mono_ms);

@@ -18,6 +18,8 @@
 #define LONG_ONE_IN 25
 #define LONG_MS 900000 /* of those: between two things that a party does */
 #define REFERS_PERMILLE 300
+#define ASKED_PERMILLE 250
+#define DIALS_PERMILLE 100
 #define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
 
 struct options {
@@ -38,6 +40,7 @@ struct mix {
     unsigned shards;
     unsigned phones;
     bool refers;
+    bool platform; /* ends, moves and places calls */
     bool is_long;
 };
 
@@ -46,14 +49,15 @@ static struct mix mix_of(uint64_t seed)
     return (struct mix){.shards = seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1)),
                         .phones = seed % 5 == 0 ? 0 : PHONES_MAX,
                         .refers = seed % 3 != 0,
+                        .platform = seed % 4 >= 2,
                         .is_long = seed % LONG_ONE_IN == 0};
 }
 
 static void tell_mix(uint64_t seed)
 {
     struct mix mix = mix_of(seed);
-    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s\n", seed, mix.shards, mix.phones,
-           mix.refers ? ", REFER" : "", mix.is_long ? ", long calls" : "");
+    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s%s\n", seed, mix.shards, mix.phones,
+           mix.refers ? ", REFER" : "", mix.platform ? ", the platform asks" : "", mix.is_long ? ", long calls" : "");
 }
 
 static struct outcome storm(uint64_t seed, const struct options *o)
@@ -64,11 +68,14 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
     if (mix.is_long) /* calls that outlive every table (RFC 4028, or a lesson of others) */
         party_patience_ms = LONG_MS;
+    party_asked_permille = mix.platform ? ASKED_PERMILLE : 0;
     party_refers_permille = mix.refers ? REFERS_PERMILLE : 0;
     world_begin(&conf);
     phones_begin(mix.phones);
     for (unsigned i = 0; i < o->calls; i++) {
         party_call();
+        if (mix.platform && storm_chance(DIALS_PERMILLE))
+            control_dial();
         storm_run_until(virt_now.mono_ms + storm_ms(0, 1500));
     }
     storm_run_until(virt_now.mono_ms + (mix.is_long ? 2 * LONG_MS : 5000));
@@ -77,8 +84,9 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     int64_t by = virt_now.mono_ms + OVER_MS;
     do {
         storm_run_until(virt_now.mono_ms + 1000);
-    } while ((party_open() > 0 || !world_is_over()) && virt_now.mono_ms < by);
+    } while ((party_open() > 0 || !world_is_over() || !control_is_over()) && virt_now.mono_ms < by);
     party_check_over();
+    STORM_HOLDS(control_is_over(), "whoever asks is answered");
     world_end();
     return (struct outcome){.calls = o->calls,
                             .answered = party_answered(),

@@ -7,6 +7,7 @@
  *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
  *   hear.c    what they hear                         check.c   what must hold of what the service says
  *   phone.c   phones that register                   refer.c   parties that transfer each other
+ *   control.c what the platform asks of calls
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -147,10 +148,12 @@ struct party {
     unsigned direction; /* of what we described last */
     unsigned offered;   /* of our last offer */
     char their_sdp[1024];
+    bool refused_offer;                      /* another description was refused since: its version is used up */
     uint32_t refusals;                       /* a caller's: bit status % 32 of what was answered where it rang */
     char nonce[160];                         /* a phone's: of the credentials it said last */
     char may_ring[MAY_RING_MAX][USER_BYTES]; /* of who is rung by nobody: who may be rung for it and those behind it */
     unsigned may_ring_cnt;
+    bool is_to_end;            /* the platform ends its call */
     bool picked_up;            /* a callee's */
     bool let_go;               /* the other one talks to somebody else: it is to hang up */
     bool refer_is_out;         /* its last word has not come */
@@ -165,6 +168,7 @@ extern unsigned party_cnt;
 extern int64_t party_patience_ms; /* between two things that a party does in a call */
 
 extern uint32_t party_refers_permille; /* of what parties do in a call with a person */
+extern uint32_t party_asked_permille;  /* of calls, by the platform */
 extern bool party_is_calm;             /* whatever begins now soon ends */
 
 struct party *party_new(bool caller);
@@ -223,6 +227,18 @@ void refer_say(struct party *p);
 void refer_told(struct party *p, unsigned status);
 void refer_hears(struct party *p, const struct sip_msg *notify);
 void refer_check_over(const struct party *p);
+
+/* control.c */
+/** Something is asked of this caller's call, soon. */
+void control_some(struct party *caller);
+/** A call is to be placed. */
+void control_dial(void);
+/** Nobody called this party but we: for whom? */
+void control_rung(struct party *first);
+/** CALL_TERMINATED, CALL_CONTROLLED. */
+void control_hears(uint16_t type, const ProtobufCMessage *m, unsigned shard);
+/** Every question has its answer. */
+bool control_is_over(void);
 
 /* check.c */
 /** A message for a peer, as it leaves the service. */

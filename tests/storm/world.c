@@ -272,6 +272,7 @@ void world_begin(const struct world_conf *conf)
     virt_now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
     virt_store_wipe();
     virt_backends_begin();
+    virt_orch_passes_on(control_hears);
     service_edge_begins();
     service_all_up();
     service_deliver_all();
