@@ -60,7 +60,7 @@ static struct taken new_dial(struct actor *a, const Plane__Control *m)
 
 static struct taken dial(struct actor *a, Plane__Proc asker, const Plane__Control *m)
 {
-    struct entry *known = calls_by_dial(&a->calls, span_cstr(m->key));
+    struct entry *known = calls_by_dial(&a->calls, m->asked_by, m->key);
     struct taken t = known != NULL ? (struct taken){.e = known} : new_dial(a, m);
     stat_inc(&stat_dialed);
     if (t.e != NULL)
@@ -77,7 +77,7 @@ static struct taken transfer(struct actor *a, Plane__Proc asker, const Plane__Co
     const char *why;
     if (e == NULL || e->gone)
         return refused(PLANE__CONTROLLED__RESULT__NOT_FOUND, "no such call");
-    bool known = control_find(e->call, m->op, m->key) != NULL;
+    bool known = control_find(e->call, m->op, m->asked_by, m->key) != NULL;
     if (!known && !call_is_live(e->call))
         return refused(PLANE__CONTROLLED__RESULT__NOT_FOUND, "no such call");
     Plane__Controlled__Result result = dial_read_to(to, &a->conf, m->to, &why);
@@ -142,7 +142,7 @@ static const char *word_of(Plane__Controlled__Result result)
 /* The call may have ended in the step that began it. */
 static struct taken outcome(const struct taken *t, const Plane__Control *m)
 {
-    const Store__Control *k = t->e != NULL ? control_find(t->e->call, m->op, m->key) : NULL;
+    const Store__Control *k = t->e != NULL ? control_find(t->e->call, m->op, m->asked_by, m->key) : NULL;
     return k != NULL && k->settled ? (struct taken){.result = k->result, .why = k->detail, .e = t->e} : *t;
 }
 

@@ -209,6 +209,7 @@ static void tell_answered(struct call *c, struct call_effects *fx, struct now no
     events_answered(c, fx, now);
     control_outcome(c, fx,
                     &(struct control_outcome){.op = PLANE__CONTROL__OP__DIAL,
+                                              .asked_by = c->row->controls[0]->asked_by,
                                               .key = c->row->controls[0]->key,
                                               .good = true,
                                               .reason = c->row->dial->joins ? "joined" : "answered"});

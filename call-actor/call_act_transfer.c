@@ -149,6 +149,7 @@ static void tell_outcome(struct call *c, struct call_effects *fx, unsigned statu
     const Store__Transfer *t = c->row->transfer;
     control_outcome(c, fx,
                     &(struct control_outcome){.op = PLANE__CONTROL__OP__TRANSFER,
+                                              .asked_by = t->asked_by,
                                               .key = t->key,
                                               .good = status < 300,
                                               .reason = status < 300 ? "joined" : t->reason,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define INVITE_TEXT_MAX 640u /* Call-ID and tag, each at its limit (sip_limits.h), and a number */
+#define DIAL_TEXT_MAX 1024u  /* name of who asks, and his key */
 
 void calls_init(struct calls *cs)
 {
@@ -138,6 +139,24 @@ static void index_replacing(struct calls *cs, struct entry *e, const Store__Repl
         put_newest(&cs->by_replacing, &e->by_replacing, span_of(e->replacing_text, n));
 }
 
+/* Bytes written, 0 when they do not fit. The separator is in neither. */
+static size_t dial_text(char out[DIAL_TEXT_MAX], const char *asked_by, const char *key)
+{
+    int n = snprintf(out, DIAL_TEXT_MAX, "%s\n%s", asked_by, key);
+    return n > 0 && (size_t)n < DIAL_TEXT_MAX ? (size_t)n : 0;
+}
+
+/* What it was placed for stands first, and stays. */
+static void index_dial(struct calls *cs, struct entry *e, const Store__Control *first)
+{
+    char text[DIAL_TEXT_MAX];
+    size_t n = dial_text(text, first->asked_by, first->key);
+    if (n > 0)
+        e->dial_text = span_dup(span_of(text, n));
+    if (e->dial_text != NULL)
+        put_newest(&cs->by_dial, &e->by_dial, span_of(e->dial_text, n));
+}
+
 void calls_index(struct calls *cs, struct entry *e)
 {
     const Store__CallRow *row = e->call->row;
@@ -148,8 +167,8 @@ void calls_index(struct calls *cs, struct entry *e)
     index_invite(cs, e, row);
     index_call_id(cs, e);
     put_newest(&cs->by_trace, &e->by_trace, span_cstr(row->trace_id));
-    if (row->dial != NULL) /* what it was placed for stands first, and stays */
-        put_newest(&cs->by_dial, &e->by_dial, span_cstr(row->controls[0]->key));
+    if (row->dial != NULL)
+        index_dial(cs, e, row->controls[0]);
 }
 
 void calls_remove(struct calls *cs, struct entry *e)
@@ -165,6 +184,7 @@ void calls_remove(struct calls *cs, struct entry *e)
     call_free(e->call);
     free(e->invite_text);
     free(e->replacing_text);
+    free(e->dial_text);
     free(e);
 }
 
@@ -214,9 +234,10 @@ enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *
     return call_state(found->call) == CALL_ST_ENDED ? INVITE_NEW : INVITE_MERGED;
 }
 
-struct entry *calls_by_dial(const struct calls *cs, struct span key)
+struct entry *calls_by_dial(const struct calls *cs, const char *asked_by, const char *key)
 {
-    struct map_node *n = map_get(&cs->by_dial, key);
+    char text[DIAL_TEXT_MAX];
+    struct map_node *n = map_get(&cs->by_dial, span_of(text, dial_text(text, asked_by, key)));
     struct entry *e = n != NULL ? MAP_ENTRY(n, struct entry, by_dial) : NULL;
     return e != NULL && !e->gone ? e : NULL;
 }

@@ -20,9 +20,10 @@ struct entry {
     struct map_node by_call_id;   /* the newest call with this Call-ID */
     struct list namesakes;        /* all calls with this Call-ID: a ring without a head, the next is the next older */
     struct map_node by_trace;
-    struct map_node by_dial; /* of a call that we place: key of who asked for it */
+    struct map_node by_dial; /* of a call that we place: who asked for it, and his key */
     char *invite_text;       /* key in by_invite */
     char *replacing_text;    /* … in by_replacing */
+    char *dial_text;         /* … in by_dial */
     struct list all;
     struct list dirty;           /* to be committed at this turn's end */
     int64_t due_ms[CALL_TIMERS]; /* monotonic, as armed: a step of the wall clock moves none; 0: not armed */
@@ -88,8 +89,8 @@ enum invite_is {
  * instance. So is the same CSeq once the call it began is over.
  */
 enum invite_is calls_match_invite(const struct calls *cs, const struct sip_msg *msg, struct span txn, struct entry **e);
-/** The call that was placed for the question with this key of idempotency. */
-struct entry *calls_by_dial(const struct calls *cs, struct span key);
+/** The call that was placed for the question with this key of idempotency of this asker. */
+struct entry *calls_by_dial(const struct calls *cs, const char *asked_by, const char *key);
 /**
  * By Call-ID (the caller's, or that of a leg we placed) or trace id: what people and services know. Of several calls
  * with one Call-ID (another From tag makes it another call) the newest that is not over, else the newest.

@@ -2,11 +2,11 @@
 
 #include "call-actor/call_row.h"
 
-Store__Control *control_find(const struct call *c, Plane__Control__Op op, const char *key)
+Store__Control *control_find(const struct call *c, Plane__Control__Op op, const char *asked_by, const char *key)
 {
     for (size_t i = 0; i < c->row->n_controls; i++) {
         Store__Control *k = c->row->controls[i];
-        if (k->op == op && strcmp(k->key, key) == 0)
+        if (k->op == op && strcmp(k->key, key) == 0 && strcmp(k->asked_by, asked_by) == 0)
             return k;
     }
     return NULL;
@@ -75,7 +75,7 @@ bool control_repeat(struct call *c, const struct call_input *in, struct call_eff
 {
     if (in->type != CALL_IN_CONTROL)
         return false;
-    Store__Control *k = control_find(c, in->control->op, in->control->key);
+    Store__Control *k = control_find(c, in->control->op, in->control->asked_by, in->control->key);
     if (k == NULL)
         return false;
     note_asker(k, in);
@@ -109,7 +109,7 @@ static void finish(Store__Control *k, struct call_effects *fx, const struct cont
 
 void control_outcome(struct call *c, struct call_effects *fx, const struct control_outcome *o)
 {
-    Store__Control *k = control_find(c, o->op, o->key);
+    Store__Control *k = control_find(c, o->op, o->asked_by, o->key);
     if (k != NULL && !k->done)
         finish(k, fx, o);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/call-actor/call_kit.h"
 
 #include "call-actor/calls.h"
+#include "call-actor/control.h"
 #include "call-actor/clock_mark.h"
 
 struct table {
@@ -244,6 +245,42 @@ static void of_namesakes_the_newest_that_lives_is_found(void **state)
     assert_null(calls_by_name(&t->calls, name));
 }
 
+static struct entry *place(struct table *t, const char *asked_by, const char *call_id)
+{
+    Plane__Control m = PLANE__CONTROL__INIT;
+    m.op = PLANE__CONTROL__OP__DIAL;
+    m.id = (ProtobufCBinaryData){.len = 1, .data = (uint8_t *)(uintptr_t) "q"};
+    m.call_id = (char *)(uintptr_t)call_id;
+    m.from = (char *)(uintptr_t) "sip:bob@example.org";
+    m.to = (char *)(uintptr_t) "sip:ann@example.org";
+    m.key = (char *)(uintptr_t) "key";
+    m.asked_by = (char *)(uintptr_t)asked_by;
+    struct call *c = call_new(&t->kit.conf, calls_next_key(&t->calls, t->kit.now), t->kit.now);
+    struct entry *e = calls_add(&t->calls, c);
+    assert_non_null(e);
+    step(e, &t->kit, &(struct call_input){.type = CALL_IN_CONTROL, .control = &m, .asker = PLANE__PROC__PROC_ORCH});
+    calls_index(&t->calls, e);
+    return e;
+}
+
+/* Two clients may choose the same: each gets the answer to what he has asked. */
+static void a_key_is_its_askers_own(void **state)
+{
+    struct table *t = *state;
+    struct entry *one = place(t, "grpc:one", "out-1");
+    assert_ptr_equal(calls_by_dial(&t->calls, "grpc:one", "key"), one);
+    assert_null(calls_by_dial(&t->calls, "grpc:two", "key"));
+    struct entry *two = place(t, "grpc:two", "out-2");
+    assert_ptr_equal(calls_by_dial(&t->calls, "grpc:one", "key"), one);
+    assert_ptr_equal(calls_by_dial(&t->calls, "grpc:two", "key"), two);
+    assert_null(calls_by_dial(&t->calls, "grpc:one", ""));
+    assert_non_null(control_find(one->call, PLANE__CONTROL__OP__DIAL, "grpc:one", "key"));
+    assert_null(control_find(one->call, PLANE__CONTROL__OP__DIAL, "grpc:two", "key"));
+    assert_null(control_find(one->call, PLANE__CONTROL__OP__TRANSFER, "grpc:one", "key"));
+    calls_remove(&t->calls, one);
+    assert_null(calls_by_dial(&t->calls, "grpc:one", "key"));
+}
+
 static void a_forgotten_call_is_not_found(void **state)
 {
     struct table *t = *state;
@@ -273,6 +310,7 @@ int main(void)
         TABLE_TEST(our_tag_alone_is_no_dialog),
         TABLE_TEST(cancel_is_for_the_invite_it_matched),
         TABLE_TEST(of_namesakes_the_newest_that_lives_is_found),
+        TABLE_TEST(a_key_is_its_askers_own),
         TABLE_TEST(a_forgotten_call_is_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
