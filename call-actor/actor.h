@@ -59,7 +59,7 @@ struct cJSON;
 struct stray {
     uint64_t key; /* of the call */
     int64_t until_ms;
-    uint32_t leg; /* 0: the caller's */
+    uint32_t party; /* who is asked: side_party */
     char branch[ACTOR_STRAY_BRANCH];
 };
 

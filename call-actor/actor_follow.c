@@ -13,6 +13,7 @@
 #include "call-actor/call_row.h"
 #include "call-actor/location.h"
 #include "call-actor/registrar.h"
+#include "call-actor/side.h"
 
 #define LOOK_PER_T1 5 /* so often in T1 is looked for who came back */
 
@@ -53,6 +54,10 @@ static Store__ClientTxn *find_txn(const Store__CallRow *row, struct span branch)
         found = has_branch(row->relays[i]->request, branch) ? row->relays[i]->request : NULL;
     for (size_t i = 0; found == NULL && i < row->n_passes; i++)
         found = has_branch(row->passes[i]->request, branch) ? row->passes[i]->request : NULL;
+    for (size_t i = 0; found == NULL && i < row->n_refers; i++)
+        found = has_branch(row->refers[i]->notify, branch) ? row->refers[i]->notify : NULL;
+    if (found == NULL && row->transfer != NULL && has_branch(row->transfer->refer, branch))
+        found = row->transfer->refer;
     return found;
 }
 
@@ -61,22 +66,29 @@ static bool is_with(const Store__Dialog *d, const struct asked_in *q)
     return d != NULL && d->peer != NULL && row_endpoint_eq(d->peer, q->txn->dest);
 }
 
-static bool find_asked(const Store__CallRow *row, struct span branch, struct asked_in *out)
+static bool found_in(const struct call *c, struct asked_in *q, Store__Dialog *d, uint32_t side)
 {
-    *out = (struct asked_in){.txn = find_txn(row, branch), .user = ""};
+    if (is_with(d, q))
+        *q = (struct asked_in){.txn = q->txn, .dialog = d, .user = side_user(c, side), .leg = side};
+    return q->dialog != NULL;
+}
+
+/* In the dialog of one of the two, of whoever was one of them, or in that of a REFER alone. */
+static bool find_asked(const struct call *c, struct span branch, struct asked_in *out)
+{
+    *out = (struct asked_in){.txn = find_txn(c->row, branch), .user = ""};
     if (out->txn == NULL || !is_stream(out->txn->dest))
         return false;
-    if (is_with(row->a, out)) {
-        out->dialog = row->a;
-        out->user = row->auth_user;
+    for (uint32_t id = 0; id <= c->row->n_out_legs; id++) {
+        if (found_in(c, out, side_of(c, id).d, id))
+            return true;
     }
-    for (size_t i = 0; out->dialog == NULL && i < row->n_out_legs; i++) {
-        const Store__OutLeg *leg = row->out_legs[i];
-        if (!is_with(leg->dialog, out))
-            continue;
-        *out = (struct asked_in){.txn = out->txn, .dialog = leg->dialog, .user = leg->target->user, .leg = leg->id};
+    for (size_t i = 0; i < c->row->n_refers; i++) {
+        const Store__Refer *r = c->row->refers[i];
+        if (found_in(c, out, r->dialog, side_of_party(c, r->party).id))
+            return true;
     }
-    return out->dialog != NULL;
+    return false;
 }
 
 /* Where he is now; NULL: nowhere else. Owned by `aor`. */
@@ -129,21 +141,13 @@ static bool ask_registered(struct actor *a, struct entry *e, const struct asked_
 
 /* --- who is waited for --- */
 
-static Store__Dialog *dialog_of(const Store__CallRow *row, uint32_t leg)
-{
-    Store__Dialog *found = leg == 0 ? row->a : NULL;
-    for (size_t i = 0; found == NULL && i < row->n_out_legs; i++)
-        found = row->out_legs[i]->id == leg ? row->out_legs[i]->dialog : NULL;
-    return found;
-}
-
 /* He has said something in the dialog since, over another connection. */
-static bool ask_returned(struct actor *a, struct entry *e, Store__ClientTxn *txn, uint32_t leg)
+static bool ask_returned(struct actor *a, struct entry *e, Store__ClientTxn *txn, uint32_t party)
 {
-    Store__Dialog *d = dialog_of(e->call->row, leg);
-    if (d == NULL || !is_stream(d->peer) || row_endpoint_eq(d->peer, txn->dest))
+    struct side him = side_of_party(e->call, party);
+    if (him.d == NULL || !is_stream(him.d->peer) || row_endpoint_eq(him.d->peer, txn->dest))
         return false;
-    ask_there(a, e, d, txn, leg, d->peer);
+    ask_there(a, e, him.d, txn, him.id, him.d->peer);
     return true;
 }
 
@@ -153,9 +157,9 @@ static bool is_settled(struct actor *a, const struct stray *s, int64_t now_ms)
     struct span branch = span_cstr(s->branch);
     Store__ClientTxn *txn = e != NULL && !e->gone ? find_txn(e->call->row, branch) : NULL;
     struct asked_in q;
-    if (txn == NULL || ask_returned(a, e, txn, s->leg))
+    if (txn == NULL || ask_returned(a, e, txn, s->party))
         return true;
-    if (find_asked(e->call->row, branch, &q) && ask_registered(a, e, &q))
+    if (find_asked(e->call, branch, &q) && ask_registered(a, e, &q))
         return true;
     if (now_ms < s->until_ms)
         return false;
@@ -194,7 +198,7 @@ static bool is_waited_for(const struct actor *a, uint64_t key, struct span branc
     return false;
 }
 
-static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch, uint32_t leg)
+static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch, uint32_t party)
 {
     if (is_waited_for(a, e->call->row->key, branch))
         return true;
@@ -202,7 +206,7 @@ static bool wait_for_return(struct actor *a, const struct entry *e, struct span 
         return false;
     struct stray *s = &a->strays[a->stray_cnt];
     *s = (struct stray){
-        .key = e->call->row->key, .leg = leg, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
+        .key = e->call->row->key, .party = party, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
     if (!span_copy(s->branch, sizeof s->branch, branch))
         return false;
     a->stray_cnt++;
@@ -219,7 +223,7 @@ void follow_init(struct actor *a)
 bool actor_follow(struct actor *a, struct entry *e, struct span branch)
 {
     struct asked_in q;
-    if (!find_asked(e->call->row, branch, &q))
+    if (!find_asked(e->call, branch, &q))
         return false;
-    return ask_registered(a, e, &q) || wait_for_return(a, e, branch, q.leg);
+    return ask_registered(a, e, &q) || wait_for_return(a, e, branch, side_party(e->call, q.leg));
 }

@@ -13,8 +13,8 @@
 #define CONTROL_ASKERS_MAX 8u /* wait for one answer; one more takes the place of who has waited longest */
 #define CONTROLS_MAX 8u       /* kept of a call: the first, which may have placed it, and the newest */
 
-/** The question of this kind with this key of this asker, or NULL: what somebody else asks is another question, whatever
- * key he has chosen. */
+/** The question of this kind with this key of this asker, or NULL: what somebody else asks is another question,
+ * whatever key he has chosen. */
 Store__Control *control_find(const struct call *c, Plane__Control__Op op, const char *asked_by, const char *key);
 /** A new one is noted. Older ones make room, but not one that waits for its answer. NULL: there is no room. */
 Store__Control *control_open(struct call *c, const struct call_input *in);

@@ -58,9 +58,7 @@ struct route_caller refer_caller(const struct call *c)
 /* He is a user of ours, who has called or was rung. */
 static bool is_his(const struct call *c, const struct side *s, const char *user)
 {
-    const Store__OutLeg *placed = side_placed_for(c, s->id);
-    const char *whose = placed != NULL ? placed->target->user : c->row->auth_user;
-    return user != NULL && user[0] != '\0' && strcmp(whose, user) == 0;
+    return user != NULL && user[0] != '\0' && strcmp(side_user(c, s->id), user) == 0;
 }
 
 /* From whose point of view the two tags are local and remote is told both ways in the wild. Only he knows them. */

@@ -69,15 +69,9 @@ struct asker {
     bool trusted;
 };
 
-static const char *user_of(const struct call *c, uint32_t side)
-{
-    const Store__OutLeg *placed = side_placed_for(c, side);
-    return placed != NULL ? placed->target->user : c->row->auth_user;
-}
-
 void replace_put_asker(struct buf *out, const struct call *c, const struct call_step *st)
 {
-    const char *user = user_of(c, st->side.id), *addr = st->in->source->addr;
+    const char *user = side_user(c, st->side.id), *addr = st->in->source->addr;
     bool ip6 = strchr(addr, ':') != NULL;
     buf_puts(out, ASKER_HEADER ": <sip:");
     sip_uri_escape_user(out, span_cstr(user));
@@ -126,7 +120,7 @@ static struct asker asker_of(const struct call_input *in)
 static bool may_replace(const struct call *c, const struct side *s, const struct call_input *in)
 {
     const struct asker who = asker_of(in);
-    bool himself = who.user[0] != '\0' && strcmp(user_of(c, s->id), who.user) == 0;
+    bool himself = who.user[0] != '\0' && strcmp(side_user(c, s->id), who.user) == 0;
     return himself || (who.trusted && strcmp(s->d->peer->addr, who.addr) == 0);
 }
 

@@ -50,6 +50,12 @@ Store__OutLeg *side_placed_for(const struct call *c, uint32_t id)
     return side_of(c, side_party(c, id)).leg;
 }
 
+const char *side_user(const struct call *c, uint32_t id)
+{
+    const Store__OutLeg *placed = side_placed_for(c, id);
+    return placed != NULL ? placed->target->user : c->row->auth_user;
+}
+
 /* The world goes on calling it what it did. */
 static void keep_name(Store__CallRow *row, const char *from, const char *to)
 {

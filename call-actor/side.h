@@ -37,6 +37,8 @@ void side_swap(struct call *c, struct call_effects *fx, uint32_t leg);
 uint32_t side_party(const struct call *c, uint32_t id);
 /** The leg that was placed for who is there; NULL: he called us. */
 Store__OutLeg *side_placed_for(const struct call *c, uint32_t id);
+/** The user of ours who is there; empty: none that we know. */
+const char *side_user(const struct call *c, uint32_t id);
 /** The place of whom this leg was placed for: its id, or where he has moved since. */
 struct side side_of_party(const struct call *c, uint32_t party);
 /** The call is bridged: the other party is somebody who was rung, or who is. */

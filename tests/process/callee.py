@@ -69,7 +69,7 @@ class Rung:
             self.cseq += 1
             cseq = self.cseq
         branch = branch or "z9hG4bK" + os.urandom(6).hex()
-        lines = [f"{method} {self.remote_uri} SIP/2.0", f"Via: SIP/2.0/UDP 127.0.0.1:{self.phone.port};branch={branch};rport",
+        lines = [f"{method} {self.remote_uri} SIP/2.0", f"Via: SIP/2.0/{self.phone.transport} 127.0.0.1:{self.phone.port};branch={branch};rport",
                  "Max-Forwards: 70", f"From: {header(self.request, 'To')};tag={self.tag}",
                  f"To: {header(self.request, 'From')}", f"Call-ID: {self.call_id}", f"CSeq: {cseq} {method}",
                  f"Contact: {self.phone.contact}", *extra]

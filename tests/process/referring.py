@@ -85,7 +85,7 @@ class Party:
         """A re-INVITE to it, answered. returns the INVITE"""
         m = self.next("INVITE", seconds)
         sdp = sdp or (self.dialog.sdp() if not self.called else SDP.format(port=self.dialog.rtp_port))
-        contact = self.dialog.phone.contact if not self.called else f"<sip:{self.dialog.caller}@127.0.0.1:{self.ua.port}>"
+        contact = self.dialog.phone.contact if not self.called else f"<sip:{self.dialog.caller}@127.0.0.1:{self.ua.port}{self.ua.contact_params}>"
         good = code.startswith("2")
         answer_with(self.ua, m, code, sdp if good else "", contact if good else None)
         self.ua.expect("ACK", seconds, lambda a: a.first.startswith("ACK ") and header(a, "Call-ID") == self.call_id and

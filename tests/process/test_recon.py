@@ -8,9 +8,10 @@ import unittest
 
 import harness
 import sipp
-from callee import Rung
-from digest_ua import Phone, StreamPhone
+from callee import Callee, Rung
+from digest_ua import Phone, StreamPhone, challenge_of, credentials
 from harness import KINDS, Stack, wait_for
+from referring import Party
 from stream_ua import StreamUa, tls_context
 from ua import OFFER, Call, Ua, status
 
@@ -233,12 +234,14 @@ class TestSupervisorDies(unittest.TestCase):
             self.assertEqual(set(re.findall(r"received 'SIP/2.0 (\d+)", r.text)) - {"503"}, set())
 
 
-class TestStreamsOfADeadEdge(unittest.TestCase):
+class StreamTest(unittest.TestCase):
     """TCP and TLS connections die with the edge; phones behind a NAT connect again, and cannot be connected to."""
+
+    settings = {}
 
     def setUp(self):
         self.tls_port = harness.free_port()
-        self.stack = Stack(SIP_T1_MS=100, SIPS_PORT=self.tls_port).start()
+        self.stack = Stack(SIP_T1_MS=100, SIPS_PORT=self.tls_port, **self.settings).start()
         self.addCleanup(lambda: self.stack.close())
 
     def connect(self, tls=False):
@@ -253,6 +256,8 @@ class TestStreamsOfADeadEdge(unittest.TestCase):
         self.stack.wait_restarted(old)
         self.stack.wait_ready()
 
+
+class TestStreamsOfADeadEdge(StreamTest):
     def test_our_bye_follows_the_callers_new_connection(self):
         """What he says in his call over a new connection tells where he is, whatever his Contact says."""
         for tls in (False, True):
@@ -338,6 +343,63 @@ class TestStreamsOfADeadEdge(unittest.TestCase):
             again.answer(bye)
             self.assertEqual(status(call.final(10, "BYE")), 200)
         stack.wait_no_calls()
+
+
+class TestReferOfADeadEdge(StreamTest):
+    settings = {"TRUSTED_PEERS": "127.0.0.9/32"}
+
+    def phone(self, user, tls):
+        phone = StreamPhone(self.tls_port if tls else self.stack.sip_port, user, context=tls_context(self.stack.pki) if tls else None)
+        self.addCleanup(phone.sock.close)
+        self.assertEqual(status(phone.register(["*"], ["Expires: 0"])), 200)
+        self.assertEqual(status(phone.register()), 200)
+        return phone
+
+    def talk(self, alice, bob):
+        """Alice calls bob. returns the two, by their roles"""
+        call = Call(alice, to="bob", caller="alice")
+        challenge = challenge_of(call.invite().final())
+        call.to_value = call.to_value.split(";tag=")[0]
+        value = credentials(challenge, "INVITE", call.uri, alice.user, alice.password)
+        call.invite(extra=["Proxy-Authorization: " + value])
+        rung = Rung(bob, bob.expect("INVITE", 5, lambda m: m.first.startswith("INVITE "))).pick_up()
+        call.ack(call.final())
+        rung.expect_ack()
+        self.stack.wait_established(call)
+        return {"caller": Party(call), "callee": Party(rung)}
+
+    def connect_again(self, pair, tls):
+        self.kill_edge(*[party.ua for party in pair.values()])
+        for party, user in ((pair["caller"], "alice"), (pair["callee"], "bob")):
+            party.ua = self.phone(user, tls)
+            setattr(party.dialog, "ua" if party.called else "phone", party.ua)
+
+    def test_what_is_told_of_a_refer_follows_him(self):
+        """Each of two registered phones refers the other, loses his connection and registers again: he hears what becomes of it,
+        and the other is joined."""
+        carol = Callee(self.stack.sip_port, "1003", password="carol-secret")
+        self.addCleanup(carol.sock.close)
+        for role, tls in (("caller", False), ("callee", True)):
+            with self.subTest(role=role, tls=tls):
+                self.assertEqual(status(carol.register(["*"], ["Expires: 0"])), 200)
+                self.assertEqual(status(carol.register()), 200)
+                carol.unread.clear()  # the INVITE of before was said again by the new edge
+                pair = self.talk(self.phone("alice", tls), self.phone("bob", tls))
+                transferor, stays = pair[role], pair["callee" if role == "caller" else "caller"]
+                self.assertEqual(status(transferor.refer("<sip:1003@sentiric_demo>")), 202)
+                transferor.told(100)
+                third = carol.rung()
+                self.connect_again(pair, tls)
+                third.ring()
+                transferor.told(100, 180)
+                third.pick_up()
+                third.expect_ack()
+                self.assertIn("a=x-of:1003", stays.take_offer(seconds=10).body)
+                transferor.told(100, 180, 200)
+                self.assertEqual(transferor.hang_up(), 200)
+                self.assertEqual(status(third.bye(10)), 200)
+                stays.expect_bye(10)
+                self.stack.wait_no_calls()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 #include "tests/unit/call-actor/call_kit.h"
 
 #include "call-actor/calls.h"
-#include "call-actor/control.h"
 #include "call-actor/clock_mark.h"
+#include "call-actor/control.h"
 
 struct table {
     struct calls calls;
