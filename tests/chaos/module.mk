@@ -17,7 +17,7 @@ $(BUILD)/lib/clock_shim.so: tests/chaos/clock_shim.c
 
 # Ten minutes at 200 calls a second with a kill a second; a death at each kill point; then what a proxy can do as well, ours and Debian's Kamailio
 # (scripts/packages.sh bench)
-CHAOS_PROXY := --only kill --every 3 --mix ccbbrre --rate 100 --seconds 180 --seed 7
+CHAOS_PROXY := --only kill --ways u --shards 1 --every 3 --mix ccbbrre --rate 100 --seconds 180 --seed 7
 chaos: all kill $(BUILD)/bin/local-platform $(BUILD)/bin/chaos_load $(BUILD)/bin/chaos_wire $(BUILD)/bin/reg_load $(BUILD)/lib/clock_shim.so
 	$(Q)BUILD=$(BUILD) tests/chaos/run --full
 	$(Q)BUILD=$(BUILD) tests/chaos/run --full --points
