@@ -197,16 +197,16 @@ static void end_setup(struct job *j, enum virt_outcome how)
     j->port = !j->portless && (how == VIRT_GOOD || how == VIRT_FAILED_WITH_PORT) ? PORT_0 + b.ports++ : 0;
 }
 
-/* A port that cannot be given back now is still out: the same job comes again. */
+/* A port that cannot be given back now is still out: another job comes for it, and this one keeps its answer. */
 static void end_release(struct job *j, enum virt_outcome how)
 {
+    j->over = true;
     if (how == VIRT_UNAVAILABLE) {
         j->result = PLANE__JOB_DONE__RESULT__UNAVAILABLE;
         return;
     }
     FUZZ_ASSERT(j->port >= PORT_0 && j->port < PORT_0 + b.ports);
     FUZZ_ASSERT(b.back[j->port - PORT_0]++ == 0); /* by one job, however often that is asked */
-    j->over = true;
     j->result = PLANE__JOB_DONE__RESULT__OK;
 }
 
@@ -237,7 +237,7 @@ void virt_orch_ends(size_t at, enum virt_outcome how)
         j->result = how == VIRT_UNAVAILABLE ? PLANE__JOB_DONE__RESULT__UNAVAILABLE : PLANE__JOB_DONE__RESULT__OK;
     }
     struct job told = *j;
-    if (!j->over || j->kind >= PLANE__RUN_JOB__KIND__GET_CREDENTIALS) /* answers to look-ups are not kept */
+    if (j->kind >= PLANE__RUN_JOB__KIND__GET_CREDENTIALS) /* answers to look-ups are not kept */
         forget(j);
     tell_done(&told);
 }

@@ -20,6 +20,7 @@
 #define REFERS_PERMILLE 300
 #define ASKED_PERMILLE 250
 #define DIALS_PERMILLE 100
+#define TIMER_C_MS 3800000
 #define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
 
 struct options {
@@ -85,6 +86,8 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     do {
         storm_run_until(virt_now.mono_ms + 1000);
     } while ((party_open() > 0 || !world_is_over() || !control_is_over()) && virt_now.mono_ms < by);
+    if (!world_is_over() && world_waits_for_timer_c())
+        storm_run_until(virt_now.mono_ms + TIMER_C_MS);
     party_check_over();
     STORM_HOLDS(control_is_over(), "whoever asks is answered");
     world_end();

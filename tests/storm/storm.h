@@ -71,6 +71,9 @@ void world_stir(void);
 /** No more deaths; everybody does what they owe. */
 void world_calm(void);
 bool world_is_over(void);
+/** Only INVITEs of ours are left that were repeated by a new edge after their 2xx had come past it: theirs is timer C.
+ */
+bool world_waits_for_timer_c(void);
 void world_end(void);
 unsigned world_kills(void);
 /** Since when was every process up and every link? */

@@ -301,12 +301,28 @@ static bool shard_is_over(unsigned shard)
     return service.alive[shard] && calls_count(&a->calls) == 0 && outbox_count(a->outbox) == 0;
 }
 
-bool world_is_over(void)
+static bool all_but_edge_over(void)
 {
-    bool over = txn_index_count(&service.edge.index) == 0 && virt_orch_open() == 0;
+    bool over = virt_orch_open() == 0;
     for (unsigned i = 0; i < virt_shards(); i++)
         over = over && shard_is_over(i);
     return over;
+}
+
+bool world_is_over(void)
+{
+    return all_but_edge_over() && txn_index_count(&service.edge.index) == 0;
+}
+
+bool world_waits_for_timer_c(void)
+{
+    const struct map *client = &service.edge.index.client;
+    bool waits = all_but_edge_over() && map_next(&service.edge.index.server, NULL) == NULL;
+    for (const struct map_node *n = map_next(client, NULL); n != NULL; n = map_next(client, n)) {
+        const struct edge_txn *x = MAP_ENTRY(MAP_ENTRY(n, struct txn_entry, node), struct edge_txn, entry);
+        waits = waits && x->t.kind == TXN_ICT && x->t.state == ICT_ST_PROCEEDING;
+    }
+    return waits;
 }
 
 /* For who has to understand what is left. */
