@@ -70,9 +70,11 @@ struct actor {
     struct store *store;
     struct outbox *outbox;
     struct calls calls;
-    struct list dirty;
-    struct buf row_buf;   /* scratch of the commit */
-    struct buf reply_buf; /* scratch of answer.h */
+    struct list dirty;         /* calls whose rows are to be committed */
+    struct timer commit_timer; /* … by then, whatever else happens */
+    bool commit_now;           /* … at this turn's end */
+    struct buf row_buf;        /* scratch of the commit */
+    struct buf reply_buf;      /* scratch of answer.h */
     struct gate *gate;
     struct registrar *registrar;
     struct where *where;

@@ -34,13 +34,10 @@ void answer_begin(struct actor *a, struct buf *out, const struct asked *q, unsig
     sip_write_reply(out, &args);
 }
 
-bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigned status)
-{
-    return answer_end_noted(a, out, q, status, &(struct answer_note){.hold_s = 0});
-}
+typedef int send_fn(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
-bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status,
-                      const struct answer_note *note)
+static bool end_by(send_fn *send, struct actor *a, struct buf *out, const struct asked *q, unsigned status,
+                   const struct answer_note *note)
 {
     sip_write_body(out, SPAN(""), SPAN(""));
     if (out->failed)
@@ -52,8 +49,19 @@ bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, u
     m.dest = q->rx->source;
     m.flow_note = (ProtobufCBinaryData){.len = note->text.len, .data = (uint8_t *)(uintptr_t)note->text.p};
     m.flow_s = note->hold_s;
-    (void)bus_send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
+    (void)send(a->edge, PLANE_EDGE_SEND_REPLY, &m.base); /* lost: the request comes again and is answered again */
     return true;
+}
+
+bool answer_end(struct actor *a, struct buf *out, const struct asked *q, unsigned status)
+{
+    return end_by(bus_send, a, out, q, status, &(struct answer_note){.hold_s = 0});
+}
+
+bool answer_end_noted(struct actor *a, struct buf *out, const struct asked *q, unsigned status,
+                      const struct answer_note *note)
+{
+    return end_by(bus_send, a, out, q, status, note);
 }
 
 void answer_refuse(struct actor *a, const struct asked *q, unsigned status, const char *reason)
@@ -69,5 +77,5 @@ void answer_refuse(struct actor *a, const struct asked *q, unsigned status, cons
 void answer_trying(struct actor *a, const struct asked *q)
 {
     answer_begin(a, &a->reply_buf, q, 100, NULL);
-    (void)answer_end(a, &a->reply_buf, q, 100);
+    (void)end_by(bus_send_later, a, &a->reply_buf, q, 100, &(struct answer_note){.hold_s = 0});
 }

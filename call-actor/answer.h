@@ -32,7 +32,8 @@ void answer_refuse(struct actor *a, const struct asked *q, unsigned status, cons
 
 /**
  * 100 to an INVITE that this turn keeps (RFC 3261 §17.2.1). It leaves behind the turn's commit: only then may its
- * sender stop repeating it. Call before the step, so that nothing of the step overtakes it.
+ * sender stop repeating it. Its sender waits for it no more than for a repeat, so it leaves with what the call says
+ * first, or BUS_LATER_MS later. Call before the step, so that nothing of the step overtakes it.
  */
 void answer_trying(struct actor *a, const struct asked *q);
 

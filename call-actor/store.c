@@ -433,6 +433,11 @@ void store_commit(struct store *s)
         take_snapshot(s); /* pages that were given up since the last one can be used again behind it */
 }
 
+bool store_is_changed(const struct store *s)
+{
+    return s->txn != NULL;
+}
+
 static MDB_txn *reader(struct store *s)
 {
     if (s->txn != NULL)

@@ -4,7 +4,7 @@
  * A killed process loses nothing: commits go to the page cache and are synced by a background thread. A power loss
  * takes the store back to a state that was committed at most some seconds before (store_snap.h). With STORE_SYNC=commit
  * every commit is on the disk before it returns. One writer, one transaction open at a time, begun by the first change
- * of a turn and ended by store_commit.
+ * of a turn and ended by store_commit, which may be that of a later turn (turn.c).
  *
  * Full is not the end: whoever would begin something new asks store_is_full and leaves it; what has begun goes on in a
  * reserve (address space, not disk, until it is used). Each start has a whole reserve beyond what is there, so that
@@ -62,8 +62,10 @@ void store_close(struct store *s);
 void store_put(struct store *s, enum store_table t, uint64_t key, struct span value);
 /** Deleting what is not there is fine. */
 void store_del(struct store *s, enum store_table t, uint64_t key);
-/** Ends the turn's transaction, if there is one. Dies with EX_STORAGE when it fails. */
+/** Ends the transaction, if there is one. Dies with EX_STORAGE when it fails. */
 void store_commit(struct store *s);
+/** There are changes that are not committed. */
+bool store_is_changed(const struct store *s);
 
 /**
  * Reads one value, changes of the open transaction included.

@@ -2,17 +2,23 @@
  * One turn: steps are run, their effects are queued on the links, and at the turn's end the changed rows are committed.
  * The bus sends in the loop's last hook, after ours, so nothing is said that is not in the store (rule 2). A commit
  * that fails ends the process: nothing was said, and the next one starts from what is committed.
+ *
+ * A turn after which nothing leaves (an ACK has come, a port is back, an event is confirmed) is committed together with
+ * the next one that speaks, at most COMMIT_MS later: until then a death makes it one that has not been, and who said
+ * what it has heard says it again, as he would had we died before we read it.
  */
 #include "call-actor/actor.h"
 #include "call-actor/clock_mark.h"
 #include "call-actor/where.h"
 #include "common/base/err.h"
 #include "common/rt/killpoint.h"
+#include "common/rt/work.h"
 #include <stdio.h>
 
 #define ROW_BYTES_MAX (1u << 22) /* thrice what the bounds of a call's parts come to */
 #define ASK_AGAIN_MS 200         /* after a link was full */
 #define SWEEP_MS 500             /* between turns that forget ended calls */
+#define COMMIT_MS BUS_LATER_MS   /* what is told later is committed later */
 
 /* --- effects ------------------------------------------------------------------------------------------------------ */
 
@@ -224,6 +230,7 @@ void turn_apply(struct actor *a, struct entry *e, struct call_effects *fx)
     count_live(a, e);
     if ((e->call->dirty && e->call->storable) || e->gone)
         list_append(&a->dirty, &e->dirty);
+    a->commit_now = a->commit_now || e->gone;
 }
 
 /* --- the end of the turn --------------------------------------------------------------------------------------------
@@ -257,20 +264,47 @@ static void settle(struct actor *a, struct entry *e)
     calls_remove(&a->calls, e);
 }
 
-static void on_turn_end(void *user)
+/* What is gone is in no index any more before the next turn looks. What kills us is found by its turn (work.h). */
+static bool must_commit(const struct actor *a)
 {
-    struct actor *a = user;
+    return a->commit_now || bus_is_urgent(worker_bus(a->worker)) || loop_is_stopping(a->loop) || work_is_careful();
+}
+
+static void commit(struct actor *a)
+{
     struct list *n;
-    where_answer(a);
     while ((n = list_first(&a->dirty)) != NULL)
         settle(a, LIST_ENTRY(n, struct entry, dirty));
     store_commit(a->store);
-    struct now now = loop_now(a->loop);
-    outbox_pump(a->outbox, a->pub, now);
+    loop_timer_cancel(a->loop, &a->commit_timer);
+    a->commit_now = false;
+}
+
+static void pump(struct actor *a)
+{
+    outbox_pump(a->outbox, a->pub, loop_now(a->loop));
     KILL_POINT("actor.turn.pumped");
     int64_t next = outbox_next_ms(a->outbox);
     if (next != INT64_MAX)
         loop_timer_at(a->loop, &a->pump_timer, next);
+}
+
+static void on_turn_end(void *user)
+{
+    struct actor *a = user;
+    where_answer(a);
+    pump(a);
+    if (must_commit(a))
+        commit(a);
+    else if ((store_is_changed(a->store) || !list_empty(&a->dirty)) && !timer_is_set(&a->commit_timer))
+        loop_timer_in(a->loop, &a->commit_timer, COMMIT_MS);
+}
+
+static void on_commit(struct timer *t, int64_t now_ms)
+{
+    (void)now_ms;
+    struct actor *a = t->owner;
+    a->commit_now = true;
 }
 
 static void on_ask_again(struct timer *t, int64_t now_ms)
@@ -294,5 +328,6 @@ void turn_init(struct actor *a)
     buf_init(&a->row_buf, ROW_BYTES_MAX);
     timer_init(&a->ask_timer, on_ask_again, a);
     timer_init(&a->pump_timer, on_pump, a);
+    timer_init(&a->commit_timer, on_commit, a);
     loop_at_turn_end(a->loop, on_turn_end, a);
 }

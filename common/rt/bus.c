@@ -229,6 +229,14 @@ int bus_send_later(struct bus_link *k, enum plane_type type, const ProtobufCMess
     return rc;
 }
 
+bool bus_is_urgent(const struct bus *b)
+{
+    for (size_t i = 0; i < b->link_cnt; i++)
+        if (b->links[i]->urgent)
+            return true;
+    return false;
+}
+
 /* --- is anybody there -------------------------------------------------------------------------------------------- */
 
 void bus_probe(struct bus *b, uint32_t passed_ms)

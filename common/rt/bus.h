@@ -59,6 +59,9 @@ size_t bus_link_queued(const struct bus_link *k);
  */
 int bus_send(struct bus_link *k, enum plane_type type, const ProtobufCMessage *body);
 
+/** Something leaves at this turn's end. */
+bool bus_is_urgent(const struct bus *b);
+
 /**
  * Asks every peer that answers such questions whether somebody is there (PEER_PROBE). Its handler answers with
  * bus_answer_probe, so that the question takes the way of all others: through both queues and whoever serves them.

@@ -26,6 +26,7 @@ struct loop {
     int64_t turn_began_us;
     uint32_t slowest_ms;
     bool reaps;
+    bool stopping;
 };
 
 struct loop_io {
@@ -179,7 +180,13 @@ void loop_run(struct loop *l)
 
 void loop_stop(struct loop *l)
 {
+    l->stopping = true;
     ev_break(l->ev, EVBREAK_ALL);
+}
+
+bool loop_is_stopping(const struct loop *l)
+{
+    return l->stopping;
 }
 
 struct now loop_now(const struct loop *l)

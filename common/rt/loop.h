@@ -27,6 +27,8 @@ void loop_free(struct loop *l);
 /** Turns until loop_stop. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/** loop_stop was called: this turn's hooks are the last. */
+bool loop_is_stopping(const struct loop *l);
 /** Cached at the start of the turn; loop_refresh after long work. */
 struct now loop_now(const struct loop *l);
 void loop_refresh(struct loop *l);

@@ -47,6 +47,7 @@ struct virt {
     void *state; /* worker_set_state */
     loop_hook_fn *hook;
     void *hook_user;
+    int64_t open_since_ms; /* the store has had changes that are not committed since; 0: it has none */
 };
 
 extern struct virt virt[VIRT_SHARDS_MAX];

@@ -261,5 +261,6 @@ void service_register_callee(void)
         row_list_add(&row->bindings, &row->n_bindings, b);
     }
     FUZZ_ASSERT(location_put(l, row) == 0);
+    store_commit(a->store); /* nobody is told, and nobody would register them again */
     virt_turn_end(at);
 }

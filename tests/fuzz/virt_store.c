@@ -116,6 +116,11 @@ void store_commit(struct store *s)
     s->undo_cnt = 0;
 }
 
+bool store_is_changed(const struct store *s)
+{
+    return s->undo_cnt > 0;
+}
+
 struct span store_get(struct store *s, enum store_table t, uint64_t key)
 {
     size_t at = place(s, t, key);

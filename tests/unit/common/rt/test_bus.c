@@ -338,11 +338,14 @@ static void what_may_wait_leaves_in_time_and_in_order(void **state)
     assert_true(wait_until(&s, is_up));
     assert_int_equal(say_later(&s, 1), 0);
     assert_int_equal(say(&s, 2), 0); /* takes the first along */
+    assert_true(bus_is_urgent(s.bus));
     assert_true(wait_until(&s, has_two));
     assert_int_equal(s.msgs, 2);
+    assert_false(bus_is_urgent(s.bus));
     int64_t began = clock_mono_ms();
     assert_int_equal(say_later(&s, 3), 0);
     assert_int_equal(say_later(&s, 4), 0);
+    assert_false(bus_is_urgent(s.bus));    /* so nothing of it need be committed yet */
     assert_true(wait_until(&s, has_four)); /* by itself */
     assert_true(clock_mono_ms() - began >= BUS_LATER_MS - 1);
     kill_peer(pid);
