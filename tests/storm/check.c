@@ -136,6 +136,10 @@ void party_said(struct span bytes)
         STORM_HOLDS((said.via.rport == 5062 || said.via.rport == 5063) &&
                         span_eq(said.via.received, SPAN("192.0.2.10")),
                     "the Via of a response tells where the request came from");
+    struct party *caller =
+        !said.is_request && said.method == SIP_M_INVITE && said.to_tag.len > 0 ? party_of(&said) : NULL;
+    if (caller != NULL && caller->state == PARTY_CALLING)
+        prack_said(caller, &said);
     if (p != NULL)
         check_request(p, &said);
     else if (said.is_request && said.method == SIP_M_INVITE && said.to_tag.len == 0)

@@ -9,7 +9,6 @@ static const unsigned answers[DIRECTIONS] = {[SENDRECV] = 1 << SENDRECV | 1 << S
                                              [SENDONLY] = 1 << RECVONLY | 1 << INACTIVE,
                                              [RECVONLY] = 1 << SENDONLY | 1 << INACTIVE,
                                              [INACTIVE] = 1 << INACTIVE};
-static const unsigned answer_to[DIRECTIONS] = {SENDRECV, RECVONLY, SENDONLY, INACTIVE};
 
 static struct span uri_of(struct span contact)
 {
@@ -18,7 +17,7 @@ static struct span uri_of(struct span contact)
     return span_of(rest.p, span_find(rest, '>'));
 }
 
-static void take_target(struct party *p, const struct sip_msg *m)
+void party_takes_target(struct party *p, const struct sip_msg *m)
 {
     struct span uri = uri_of(sip_msg_value(m, SIP_H_CONTACT));
     if (uri.len > 0)
@@ -40,13 +39,13 @@ static struct out *out_of(struct party *p, const struct sip_msg *m)
 static void answered(struct party *p, struct out *o, const struct sip_msg *m, bool first)
 {
     char routes[256];
-    take_target(p, m);
+    party_takes_target(p, m);
     if (first && p->state == PARTY_CALLING) {
         joined(routes, sizeof(routes), m, SIP_H_RECORD_ROUTE);
         STORM_HOLDS(strcmp(routes, p->routes) == 0, "Record-Route comes back whole and in order: %s", routes);
         (void)snprintf(p->their_tag, ID_BYTES, "%.*s", SPAN_ARG(m->to_tag));
         p->answered = true;
-        STORM_HOLDS(m->body.len > 0, "the offer has an answer");
+        STORM_HOLDS(m->body.len > 0 || p->early_answer, "the offer has an answer");
     }
     STORM_HOLDS(span_eq(m->to_tag, span_cstr(p->their_tag)), "the To tag of party %u's dialog", p->no);
     if (first) {
@@ -94,6 +93,8 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
     } else if (o->method == SIP_M_CANCEL) {
         bool known = !world_edge_died_since(p->born_ms); /* a new edge cannot say what it cancels */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && !known), "CANCEL gets %u", m->status);
+    } else if (o->method == SIP_M_PRACK && first) {
+        prack_told(p, o, m->status);
     } else if (o->method == SIP_M_REFER && first) {
         refer_told(p, m->status);
     } else if (o->method == SIP_M_REGISTER && first) {
@@ -114,6 +115,8 @@ static void hear_response(struct party *p, const struct sip_msg *m)
         return;
     }
     o->provisional = true;
+    if (o->method == SIP_M_INVITE && p->state == PARTY_CALLING && m->status > 100)
+        prack_hear(p, m);
     if (o->method == SIP_M_INVITE && p->wants_cancel && !timer_is_set(&p->act) && o->final == 0)
         say_cancel(p);
 }
@@ -133,7 +136,7 @@ static void pick_up(struct party *p, const struct sip_msg *m)
 {
     char sdp[512];
     p->invited =
-        say_response(p, m, 200, say_sdp(p, m->body.len > 0 ? answer_to[say_direction(m->body)] : SENDRECV, sdp));
+        say_response(p, m, 200, say_sdp(p, m->body.len > 0 ? say_answer_to(say_direction(m->body)) : SENDRECV, sdp));
     p->acked = false;
     p->picked_up = true;
     p->two_ms = T1_MS;
@@ -161,8 +164,11 @@ void party_rings_on(struct party *p)
 {
     static const unsigned refusals[] = {486, 480, 603, 404};
     uint32_t what = party_is_calm ? 999 : storm_rnd(1000);
-    if (what < 300) {
-        (void)say_response(p, invite_again(p), 180, "");
+    if (prack_waits(p)) {
+        storm_timer_in(&p->act, storm_ms(10, 1000));
+    } else if (what < 300) {
+        if (!prack_rings(p, invite_again(p)))
+            (void)say_response(p, invite_again(p), 180, "");
         storm_timer_in(&p->act, storm_ms(10, 5000));
     } else if (what < 750) {
         pick_up(p, invite_again(p));
@@ -196,7 +202,7 @@ static void rung(const struct sip_msg *m)
     STORM_HOLDS(m->raw.len < TEXT_BYTES, "an INVITE fits");
     p->their_cseq = m->cseq.num;
     (void)snprintf(p->said[p->said_cnt++], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
-    take_target(p, m);
+    party_takes_target(p, m);
     see_sdp(p, m->body);
     if (p->rung_by == NULL)
         control_rung(p);
@@ -234,6 +240,8 @@ static void hear_request(struct party *p, const struct sip_msg *m)
         cancelled(p, m);
     } else if (m->method == SIP_M_INVITE && m->to_tag.len == 0) {
         return; /* a repeat while it rings */
+    } else if (m->method == SIP_M_PRACK) {
+        prack_heard(p, m);
     } else if (m->method == SIP_M_NOTIFY) {
         (void)say_response(p, m, 200, "");
         refer_hears(p, m);

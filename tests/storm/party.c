@@ -27,6 +27,7 @@ struct party *party_new(bool caller)
     p->caller = caller;
     p->born_ms = virt_now.mono_ms;
     timer_init(&p->act, on_act, p);
+    prack_init(p);
     timer_init(&p->two, party_says_2xx_again, p);
     (void)snprintf(p->our_tag, ID_BYTES, "t%u", p->no);
     (void)snprintf(p->user, sizeof(p->user), "%s", caller ? "a" : "1");
@@ -68,6 +69,7 @@ void party_call(void)
     }
     if (p->calls_person)
         refer_may_ring(p, p->peer);
+    (void)snprintf(extra + strlen(extra), sizeof(extra) - strlen(extra), "%s", prack_wish(p));
     p->invite = say_request(p, "INVITE", extra, say_sdp(p, SENDRECV, sdp));
     p->offered = SENDRECV;
     if (storm_chance(FORKED_PERMILLE))
@@ -111,6 +113,7 @@ void party_over(struct party *p)
     p->state = PARTY_OVER;
     timer_cancel(&storm_timers, &p->act);
     timer_cancel(&storm_timers, &p->two);
+    prack_stop(p);
 }
 
 void party_hangs_up(struct party *p)

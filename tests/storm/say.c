@@ -20,6 +20,12 @@ unsigned say_direction(struct span sdp)
     return SENDRECV;
 }
 
+unsigned say_answer_to(unsigned direction)
+{
+    static const unsigned best[DIRECTIONS] = {SENDRECV, RECVONLY, SENDONLY, INACTIVE};
+    return best[direction];
+}
+
 const char *say_sdp(struct party *p, unsigned direction, char text[512])
 {
     if (p->sdp_version == 0 || p->direction != direction)
@@ -180,6 +186,12 @@ static int put_all(char *to, size_t size, const struct sip_msg *m, enum sip_hdr_
 
 struct in *say_response(struct party *p, const struct sip_msg *m, unsigned status, const char *body)
 {
+    return say_provisional(p, m, status, "", body);
+}
+
+struct in *say_provisional(struct party *p, const struct sip_msg *m, unsigned status, const char *extra,
+                           const char *body)
+{
     struct in *in = in_of(p, m);
     int n = snprintf(in->text, TEXT_BYTES, "SIP/2.0 %u x\r\n", status);
     n += put_all(in->text + n, TEXT_BYTES - (size_t)n, m, SIP_H_VIA, "Via");
@@ -187,10 +199,10 @@ struct in *say_response(struct party *p, const struct sip_msg *m, unsigned statu
     bool tagged = m->to_tag.len > 0;
     n += snprintf(in->text + n, TEXT_BYTES - (size_t)n,
                   "From: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %u %.*s\r\n"
-                  "Contact: <sip:p%u@192.0.2.10:5062>\r\n%sContent-Length: %zu\r\n\r\n%s",
+                  "Contact: <sip:p%u@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
                   SPAN_ARG(sip_msg_value(m, SIP_H_FROM)), SPAN_ARG(sip_msg_value(m, SIP_H_TO)),
                   tagged ? "" : ";tag=", tagged ? "" : p->our_tag, SPAN_ARG(m->call_id), m->cseq.num,
-                  SPAN_ARG(m->method_text), p->no, *body != '\0' ? "Content-Type: application/sdp\r\n" : "",
+                  SPAN_ARG(m->method_text), p->no, extra, *body != '\0' ? "Content-Type: application/sdp\r\n" : "",
                   strlen(body), body);
     in->len = (size_t)n;
     in->status = status;

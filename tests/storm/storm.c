@@ -21,6 +21,7 @@
 #define ASKED_PERMILLE 250
 #define DIALS_PERMILLE 100
 #define TIMER_C_MS 3800000
+#define PRACKS_PERMILLE 600
 #define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
 
 struct options {
@@ -41,6 +42,7 @@ struct mix {
     unsigned shards;
     unsigned phones;
     bool refers;
+    bool pracks;
     bool platform; /* ends, moves and places calls */
     bool is_long;
 };
@@ -50,6 +52,7 @@ static struct mix mix_of(uint64_t seed)
     return (struct mix){.shards = seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1)),
                         .phones = seed % 5 == 0 ? 0 : PHONES_MAX,
                         .refers = seed % 3 != 0,
+                        .pracks = seed % 4 == 1 || seed % 4 == 2,
                         .platform = seed % 4 >= 2,
                         .is_long = seed % LONG_ONE_IN == 0};
 }
@@ -57,8 +60,9 @@ static struct mix mix_of(uint64_t seed)
 static void tell_mix(uint64_t seed)
 {
     struct mix mix = mix_of(seed);
-    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s%s\n", seed, mix.shards, mix.phones,
-           mix.refers ? ", REFER" : "", mix.platform ? ", the platform asks" : "", mix.is_long ? ", long calls" : "");
+    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s%s%s\n", seed, mix.shards, mix.phones,
+           mix.pracks ? ", PRACK" : "", mix.refers ? ", REFER" : "", mix.platform ? ", the platform asks" : "",
+           mix.is_long ? ", long calls" : "");
 }
 
 static struct outcome storm(uint64_t seed, const struct options *o)
@@ -69,6 +73,7 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
     if (mix.is_long) /* calls that outlive every table (RFC 4028, or a lesson of others) */
         party_patience_ms = LONG_MS;
+    prack_permille = mix.pracks ? PRACKS_PERMILLE : 0;
     party_asked_permille = mix.platform ? ASKED_PERMILLE : 0;
     party_refers_permille = mix.refers ? REFERS_PERMILLE : 0;
     world_begin(&conf);

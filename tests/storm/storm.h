@@ -7,7 +7,7 @@
  *   party.c   one side of a dialog at a phone        say.c     what parties say, and how often
  *   hear.c    what they hear                         check.c   what must hold of what the service says
  *   phone.c   phones that register                   refer.c   parties that transfer each other
- *   control.c what the platform asks of calls
+ *   control.c what the platform asks of calls        prack.c   provisionals that must not be lost
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -116,6 +116,14 @@ struct in {
     unsigned status;
 };
 
+/* What a caller knows of one early dialog. */
+#define EARLY_MAX 12
+struct early {
+    char tag[ID_BYTES];
+    uint32_t said;  /* RSeq that the service has said last; 0: none */
+    uint32_t acked; /* … that our last PRACK was for */
+};
+
 struct party {
     enum party_state state;
     bool caller;
@@ -156,6 +164,13 @@ struct party {
     char nonce[160];                         /* a phone's: of the credentials it said last */
     char may_ring[MAY_RING_MAX][USER_BYTES]; /* of who is rung by nobody: who may be rung for it and those behind it */
     unsigned may_ring_cnt;
+    struct early early[EARLY_MAX];
+    unsigned early_cnt;
+    bool takes_reliable, early_answer;
+    struct timer rel; /* a callee's reliable provisional again, until its PRACK comes */
+    struct in *rel_said;
+    int64_t rel_ms, rel_until_ms;
+    uint32_t rseq;
     bool is_to_end;            /* the platform ends its call */
     bool picked_up;            /* a callee's */
     bool let_go;               /* the other one talks to somebody else: it is to hang up */
@@ -180,6 +195,8 @@ struct party *party_of(const struct sip_msg *m);
 void party_call(void);
 void party_over(struct party *p);
 void party_hangs_up(struct party *p);
+/** In-dialog requests go to its Contact. */
+void party_takes_target(struct party *p, const struct sip_msg *m);
 /** Its call is up. */
 void party_talks(struct party *p);
 /** Its INVITE, or its answer to one, is not through. */
@@ -243,6 +260,25 @@ void control_hears(uint16_t type, const ProtobufCMessage *m, unsigned shard);
 /** Every question has its answer. */
 bool control_is_over(void);
 
+/* prack.c */
+extern uint32_t prack_permille; /* of INVITEs, that take reliable provisionals */
+void prack_init(struct party *p);
+/** Header lines of an INVITE of p's. */
+const char *prack_wish(struct party *p);
+/** A response to p's INVITE leaves the service. */
+void prack_said(struct party *p, const struct sip_msg *m);
+/** A provisional of p's INVITE arrives. */
+void prack_hear(struct party *p, const struct sip_msg *m);
+/** The final response to a PRACK of p's. */
+void prack_told(const struct party *p, const struct out *o, unsigned status);
+/** p, which is called, rings reliably. false: not this time */
+bool prack_rings(struct party *p, const struct sip_msg *invite);
+/** … and was not acknowledged yet: it does nothing else. */
+bool prack_waits(const struct party *p);
+void prack_stop(struct party *p);
+/** A PRACK arrives at p. */
+void prack_heard(struct party *p, const struct sip_msg *m);
+
 /* check.c */
 /** A message for a peer, as it leaves the service. */
 void party_said(struct span bytes);
@@ -264,6 +300,11 @@ void say_ack(struct party *p, const struct sip_msg *ok);
 void say_ack_refusal(struct out *o, const struct sip_msg *m);
 /** status: with our tag. Remembered under the request's branch. */
 struct in *say_response(struct party *p, const struct sip_msg *request, unsigned status, const char *body);
+/** The same, with header lines. */
+struct in *say_provisional(struct party *p, const struct sip_msg *request, unsigned status, const char *extra,
+                           const char *body);
+/** What answers an offer of this direction best. */
+unsigned say_answer_to(unsigned direction);
 void say_again(const struct in *in);
 void say_stop(struct out *o);
 struct in *say_find(struct party *p, const struct sip_msg *request);
