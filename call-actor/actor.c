@@ -51,14 +51,11 @@ static struct span work_of_timer(const struct entry *e, enum call_timer timer)
     return span_of(id, (size_t)n);
 }
 
-/* Its other deadlines come all the same. */
-static void leave_timer_out(struct entry *e, enum call_timer due)
+void actor_worked(struct actor *a)
 {
-    struct call_effects none;
-    none.count = 0;
-    log_ev(LOG_ERROR, "a timer of a call is set aside: it killed the call-actor twice",
-           log_n("key", (int64_t)e->call->row->key), log_n("timer", due));
-    turn_apply(e->owner, e, &none);
+    work_end();
+    if (work_is_careful())
+        loop_cut_turn(a->loop);
 }
 
 /* Its step arms the timer for the next deadline, which may have passed too. */
@@ -66,15 +63,19 @@ static void on_call_timer(struct timer *t, int64_t now_ms)
 {
     (void)now_ms;
     struct entry *e = t->owner;
+    struct actor *a = e->owner; /* the call may be freed with the turn */
     enum call_timer due = calls_next_timer(e);
     KILL_POINT("actor.timer.fired");
     struct span id = work_of_timer(e, due);
     e->due_ms[due] = 0;
-    if (work_begin(WORK_TIMER, id, id) == WORK_GO)
-        actor_step(e->owner, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
+    enum work_verdict v = work_begin(WORK_TIMER, id, id);
+    work_known();
+    bool over = e->doomed && due == CALL_TMR_NO_ACK;
+    if (v == WORK_GO && !over)
+        actor_step(a, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
     else
-        leave_timer_out(e, due);
-    work_end();
+        actor_end_poisoned(a, e, v != WORK_DROP && !over);
+    actor_worked(a);
 }
 
 void actor_own(struct actor *a, struct entry *e)

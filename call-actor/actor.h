@@ -118,6 +118,10 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
 /** A call that is still NEW. NULL when memory is out. */
 struct entry *actor_new_call(struct actor *a);
 
+/** work_end, of a timer of ours or of what a call asks: for a while after a death its turn ends with it, so that it is
+ * alone when it kills. Calls that are gone are freed. */
+void actor_worked(struct actor *a);
+
 /** The end of a client transaction without a response. */
 void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m);
 void actor_job_done(struct actor *a, const Plane__JobDone *m);
@@ -133,6 +137,10 @@ void actor_take_request(struct actor *a, const struct asked *q, const struct cre
 /* actor_poison.c */
 /** A message that is set aside: its sender is told. */
 void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+/** A step that a call cannot be without kills: the call is ended as if the platform asked for it (BYE, its port, its
+ * event), or, when it is over already or ending it kills, too (`safe` is false), forgotten: its port is found by the
+ * orchestrator, its phones find out by themselves, and its last event is not said. */
+void actor_end_poisoned(struct actor *a, struct entry *e, bool safe);
 /** What a call has open at a neighbour (PROC_NONE: at all of them) has failed: to ask again for it is what kills. */
 void actor_give_up(struct actor *a, const struct entry *e, Plane__Proc peer);
 

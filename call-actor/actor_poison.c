@@ -4,8 +4,10 @@
  */
 #include "call-actor/actor.h"
 #include "call-actor/answer.h"
+#include "call-actor/call_fx.h"
 #include "common/sip/sip_index.h"
 
+#define DOOMED_T1 128 /* twice what a BYE may take */
 #define WHY "set aside: it killed the call-actor twice"
 
 static void refuse_request(struct actor *a, const Plane__RxRequest *rx)
@@ -36,6 +38,53 @@ static void fail_job(struct actor *a, ProtobufCBinaryData id, uint32_t port)
     m.detail = (char *)(uintptr_t)WHY;
     m.rtp_port = port;
     actor_job_done(a, &m);
+}
+
+/* What is over for the platform waits only for a peer's last word, and nobody will say that the wait is over. */
+static bool may_be_ended(const struct call *c)
+{
+    uint8_t st = call_state(c);
+    return call_is_live(c) && st != CALL_ST_CLOSING && st != CALL_ST_ENDING;
+}
+
+static void forget(struct actor *a, struct entry *e)
+{
+    struct call_effects fx;
+    fx.count = 0;
+    log_ev(LOG_ERROR, "a call is forgotten: what would end it kills the call-actor",
+           log_z("call_id", call_name(e->call)), log_n("key", (int64_t)e->call->row->key));
+    fx_forget(&fx);
+    turn_apply(a, e, &fx);
+}
+
+static void end(struct actor *a, struct entry *e)
+{
+    struct call_effects none;
+    none.count = 0;
+    log_ev(LOG_ERROR, "a call is ended: a step of it killed the call-actor twice", log_z("call_id", call_name(e->call)),
+           log_n("key", (int64_t)e->call->row->key));
+    actor_step(a, e, &(struct call_input){.type = CALL_IN_TERMINATE, .reason = WHY, .asked_by = "quarantine"});
+    if (e->gone)
+        return;
+    e->doomed = true;
+    e->due_ms[CALL_TMR_NO_ACK] = loop_now(a->loop).mono_ms + (int64_t)DOOMED_T1 * a->conf.t1_ms;
+    turn_apply(a, e, &none); /* the deadline */
+}
+
+void actor_end_poisoned(struct actor *a, struct entry *e, bool safe)
+{
+    if (safe && may_be_ended(e->call))
+        end(a, e);
+    else
+        forget(a, e);
+}
+
+/* Whatever the transaction was for, its call would wait for an end that is never told. */
+static void end_call_of(struct actor *a, ProtobufCBinaryData id)
+{
+    struct entry *e = calls_by_key(&a->calls, call_key_of(span_of((const char *)id.data, id.len)));
+    if (e != NULL && !e->gone)
+        actor_end_poisoned(a, e, true);
 }
 
 static void refuse_terminate(struct bus_link *from, const Plane__Terminate *q)
@@ -73,6 +122,8 @@ void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *
         refuse_request(a, (const void *)m);
     else if (type == PLANE_EDGE_RX_RESPONSE)
         fail_txn(a, ((const Plane__RxResponse *)(const void *)m)->txn);
+    else if (type == PLANE_EDGE_TXN_FAILED)
+        end_call_of(a, ((const Plane__TxnFailed *)(const void *)m)->txn);
     else if (type == PLANE_ORCH_JOB_DONE)
         fail_job(a, ((const Plane__JobDone *)(const void *)m)->id, ((const Plane__JobDone *)(const void *)m)->rtp_port);
     else if (type == PLANE_CALL_TERMINATE)

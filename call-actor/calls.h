@@ -32,6 +32,7 @@ struct entry {
     bool live;                   /* as last counted */
     bool stored;                 /* its row is in the store */
     bool gone;                   /* forgotten in this turn; freed after the commit */
+    bool doomed; /* being ended as a step of it kills: CALL_TMR_NO_ACK forgets it, whatever it waits for */
 };
 
 struct calls {

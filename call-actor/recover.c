@@ -68,11 +68,15 @@ static void ask(struct actor *a, struct entry *e, Plane__Proc peer)
     char id[64];
     int n = snprintf(id, sizeof id, "%s of call %llx", plane_proc_name(peer), (unsigned long long)e->call->row->key);
     struct span what = span_of(id, (size_t)n);
-    if (work_begin(WORK_CALL, what, what) == WORK_GO)
+    enum work_verdict v = work_begin(WORK_CALL, what, what);
+    work_known();
+    if (v == WORK_GO)
         ask_for(a, e, peer);
-    else
+    else if (v == WORK_TELL)
         give_up(a, e, peer);
-    work_end();
+    else
+        actor_end_poisoned(a, e, false);
+    actor_worked(a);
 }
 
 /* _CALL_ACTORS was changed. */
@@ -107,6 +111,8 @@ void recover_load(struct actor *a)
 
 void recover_ask(struct actor *a, Plane__Proc peer)
 {
-    for (struct list *n = a->calls.all.next; n != &a->calls.all; n = n->next)
+    for (struct list *n = a->calls.all.next, *next; n != &a->calls.all; n = next) {
+        next = n->next; /* the call may be forgotten, and freed with its turn */
         ask(a, LIST_ENTRY(n, struct entry, all), peer);
+    }
 }

@@ -277,6 +277,22 @@ class TestPoison(unittest.TestCase):
             stack.events.wait_ended(good.call_id)
             self.good_call(stack)
 
+    def test_a_timer_that_kills_the_actor(self):
+        """The BYE to a caller who never sends ACK: without it the call ends all the same, and its port goes back, here when
+        the orchestrator asks about it after its start."""
+        saboteur, stack = self.stack_with(SIP_T1_MS=50)
+        saboteur.order("poison.call-actor", "pack BYE sip:")
+        with Ua(stack.sip_port) as ua:
+            call = Call(ua).invite()
+            self.assertEqual(status(call.final()), 200)
+            self.check_aside(stack, "call-actor", "timer")
+            stack.wait_ready()
+            stack.wait_no_calls(30)
+            old = stack.worker("orchestrator")
+            stack.ctl("restart", "orchestrator")
+            stack.wait_restarted(old)
+            stack.assert_clean(30)
+
     def hung(self, saboteur, worker):
         """It hangs at what it was ordered to: its pid."""
         path = os.path.join(saboteur.stack.dir, "hung." + worker)
