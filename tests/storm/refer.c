@@ -38,6 +38,7 @@ void refer_say(struct party *p)
     if (p->refer_is_out || root_of(p)->may_ring_cnt == MAY_RING_MAX)
         return;
     p->refer_is_out = true;
+    p->refers_said++;
     refer_may_ring(p, user);
     (void)snprintf(p->refer_to, sizeof(p->refer_to), "%s", user);
     (void)snprintf(extra, sizeof(extra), "Refer-To: <sip:%s@192.0.2.1>\r\n", user);
@@ -78,7 +79,7 @@ void refer_hears(struct party *p, const struct sip_msg *notify)
         return;
     }
     p->last_words++;
-    STORM_HOLDS(p->last_words <= p->refers + 1, "party %u has asked for it", p->no); /* the 202 may be late */
+    STORM_HOLDS(p->last_words <= p->refers_said, "party %u has asked for it", p->no); /* its 202 may be late */
     STORM_HOLDS(status / 100 != 2 || has_joined(p), "party %u is told that %s was joined", p->no, p->refer_to);
     p->refer_is_out = false;
     p->let_go = p->let_go || status / 100 == 2;

@@ -177,7 +177,8 @@ struct party {
     bool refer_is_out;         /* its last word has not come */
     char refer_to[USER_BYTES]; /* … the user that is to be joined */
     unsigned refers;           /* that were taken */
-    unsigned last_words;       /* NOTIFYs that end a subscription */
+    unsigned refers_said;
+    unsigned last_words; /* NOTIFYs that end a subscription */
     int64_t born_ms;
 };
 
