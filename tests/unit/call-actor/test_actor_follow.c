@@ -1,0 +1,166 @@
+/* A request of ours whose peer lost his connection: it waits for him, follows him, or fails in the end. */
+#include "tests/unit/call-actor/call_kit.h"
+
+#include "call-actor/actor.h"
+
+#define WAIT_MS (8 * (int64_t)KIT_T1)
+
+static struct actor a;
+static struct kit k;
+static struct entry *e;
+static struct span branch;
+static bool timer_runs;
+static uint64_t said_over; /* flow of the last request; 0: none */
+static unsigned failed_cnt;
+
+struct now __wrap_loop_now(const struct loop *l);
+void __wrap_loop_timer_in(struct loop *l, struct timer *t, int64_t after_ms);
+void __wrap_turn_apply(struct actor *to, struct entry *of, struct call_effects *fx);
+void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m);
+
+struct now __wrap_loop_now(const struct loop *l)
+{
+    (void)l;
+    return k.now;
+}
+
+void __wrap_loop_timer_in(struct loop *l, struct timer *t, int64_t after_ms)
+{
+    (void)l;
+    (void)t;
+    assert_in_range(after_ms, 1, KIT_T1);
+    timer_runs = true;
+}
+
+void __wrap_turn_apply(struct actor *to, struct entry *of, struct call_effects *fx)
+{
+    (void)to;
+    assert_ptr_equal(of, e);
+    assert_int_equal(fx->count, 1);
+    assert_int_equal(fx->list[0].type, CALL_EFF_REQUEST);
+    said_over = fx->list[0].peer.flow;
+    call_effects_clear(fx);
+}
+
+void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m)
+{
+    (void)to;
+    assert_int_equal(m->cause, PLANE__TXN_FAILED__CAUSE__TRANSPORT);
+    assert_true(span_eq(span_of((const char *)m->txn.data, m->txn.len), branch));
+    failed_cnt++;
+}
+
+/* A caller over TLS, by connection 1, to whom a BYE was said that had no way. */
+static int begin(void **state)
+{
+    (void)state;
+    kit_init(&k);
+    k.source.transport = (char *)(uintptr_t) "TLS";
+    k.source.flow = 1;
+    kit_established(&k);
+    kit_terminate(&k, "test");
+    memset(&a, 0, sizeof(a));
+    calls_init(&a.calls);
+    a.conf = k.conf;
+    follow_init(&a);
+    e = calls_add(&a.calls, k.c);
+    timer_runs = false;
+    said_over = failed_cnt = 0;
+    if (e == NULL || k.c->row->n_client_txns != 1)
+        return -1;
+    branch = row_span(k.c->row->client_txns[0]->branch);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    calls_fini(&a.calls);
+    k.c = NULL; /* the table's */
+    kit_fini(&k);
+    return 0;
+}
+
+static void look(int64_t after_ms)
+{
+    k.now.mono_ms += after_ms;
+    timer_runs = false;
+    a.stray_timer.fire(&a.stray_timer, k.now.mono_ms);
+}
+
+static void it_goes_by_the_connection_he_comes_back_by(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, branch));
+    assert_true(timer_runs);
+    look(100);
+    assert_int_equal(said_over, 0);
+    assert_true(timer_runs);
+    e->call->row->a->peer->flow = 2; /* he said something in the dialog */
+    look(100);
+    assert_int_equal(said_over, 2);
+    assert_int_equal(a.stray_cnt, 0);
+    assert_false(timer_runs);
+    look(WAIT_MS);
+    assert_int_equal(failed_cnt, 0);
+}
+
+static void it_fails_when_he_stays_away(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, branch));
+    look(WAIT_MS - 1);
+    assert_int_equal(failed_cnt, 0);
+    look(1);
+    assert_int_equal(failed_cnt, 1);
+    assert_int_equal(said_over, 0);
+    assert_false(timer_runs);
+}
+
+/* A new edge is asked for it as well. */
+static void it_waits_once(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, branch));
+    assert_int_equal(a.stray_cnt, 1);
+}
+
+static void a_call_that_is_gone_is_not_waited_for(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, branch));
+    e->gone = true;
+    look(WAIT_MS);
+    assert_int_equal(failed_cnt, 0);
+    assert_int_equal(a.stray_cnt, 0);
+}
+
+static void one_too_many_fails_at_once(void **state)
+{
+    (void)state;
+    a.stray_cnt = ACTOR_STRAYS_MAX;
+    assert_false(actor_follow(&a, e, branch));
+    assert_int_equal(a.stray_cnt, ACTOR_STRAYS_MAX);
+}
+
+static void a_datagram_has_no_connection_to_come_back(void **state)
+{
+    (void)state;
+    strcpy(e->call->row->client_txns[0]->dest->transport, "UDP");
+    assert_false(actor_follow(&a, e, branch));
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
+    const struct CMUnitTest tests[] = {
+        CASE(it_goes_by_the_connection_he_comes_back_by),
+        CASE(it_fails_when_he_stays_away),
+        CASE(it_waits_once),
+        CASE(a_call_that_is_gone_is_not_waited_for),
+        CASE(one_too_many_fails_at_once),
+        CASE(a_datagram_has_no_connection_to_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
