@@ -41,54 +41,51 @@ static Store__ClientTxn *find_session(const Store__Dialog *d, struct span branch
     return has_branch(txn, branch) ? txn : NULL;
 }
 
-/* Not an INVITE that rings somebody: where he is was looked up for it. */
-static Store__ClientTxn *find_txn(const Store__CallRow *row, struct span branch)
+/* Not an INVITE that rings somebody: where he is was looked up for it. leg: OutLeg.id of who is asked. */
+static Store__ClientTxn *find_txn(const Store__CallRow *row, struct span branch, uint32_t *leg)
 {
     Store__ClientTxn *found = find_session(row->a, branch);
+    *leg = SIDE_CALLER;
     for (size_t i = 0; found == NULL && i < row->n_client_txns; i++)
         found = has_branch(row->client_txns[i], branch) ? row->client_txns[i] : NULL;
-    for (size_t i = 0; found == NULL && i < row->n_out_legs; i++)
+    for (size_t i = 0; found == NULL && i < row->n_out_legs; i++) {
+        *leg = row->out_legs[i]->id;
         found = has_branch(row->out_legs[i]->bye, branch) ? row->out_legs[i]->bye
                                                           : find_session(row->out_legs[i]->dialog, branch);
-    for (size_t i = 0; found == NULL && i < row->n_relays; i++)
+    }
+    for (size_t i = 0; found == NULL && i < row->n_relays; i++) {
+        *leg = row->relays[i]->to;
         found = has_branch(row->relays[i]->request, branch) ? row->relays[i]->request : NULL;
-    for (size_t i = 0; found == NULL && i < row->n_passes; i++)
+    }
+    for (size_t i = 0; found == NULL && i < row->n_passes; i++) {
+        *leg = row->passes[i]->to;
         found = has_branch(row->passes[i]->request, branch) ? row->passes[i]->request : NULL;
-    for (size_t i = 0; found == NULL && i < row->n_refers; i++)
-        found = has_branch(row->refers[i]->notify, branch) ? row->refers[i]->notify : NULL;
-    if (found == NULL && row->transfer != NULL && has_branch(row->transfer->refer, branch))
-        found = row->transfer->refer;
+    }
     return found;
 }
 
-static bool is_with(const Store__Dialog *d, const struct asked_in *q)
+/* false: it is no request that a connection was to take. */
+static bool find_asked(const Store__CallRow *row, struct span branch, struct asked_in *out)
 {
-    return d != NULL && d->peer != NULL && row_endpoint_eq(d->peer, q->txn->dest);
-}
-
-static bool found_in(const struct call *c, struct asked_in *q, Store__Dialog *d, uint32_t side)
-{
-    if (is_with(d, q))
-        *q = (struct asked_in){.txn = q->txn, .dialog = d, .user = side_user(c, side), .leg = side};
-    return q->dialog != NULL;
-}
-
-/* In the dialog of one of the two, of whoever was one of them, or in that of a REFER alone. */
-static bool find_asked(const struct call *c, struct span branch, struct asked_in *out)
-{
-    *out = (struct asked_in){.txn = find_txn(c->row, branch), .user = ""};
+    *out = (struct asked_in){.user = ""};
+    out->txn = find_txn(row, branch, &out->leg);
     if (out->txn == NULL || !is_stream(out->txn->dest))
         return false;
-    for (uint32_t id = 0; id <= c->row->n_out_legs; id++) {
-        if (found_in(c, out, side_of(c, id).d, id))
-            return true;
+    if (out->leg == SIDE_CALLER) {
+        out->dialog = row->a;
+        out->user = row->auth_user;
     }
-    for (size_t i = 0; i < c->row->n_refers; i++) {
-        const Store__Refer *r = c->row->refers[i];
-        if (found_in(c, out, r->dialog, side_of_party(c, r->party).id))
-            return true;
+    for (size_t i = 0; out->dialog == NULL && i < row->n_out_legs; i++) {
+        const Store__OutLeg *leg = row->out_legs[i];
+        if (leg->id == out->leg)
+            *out = (struct asked_in){.txn = out->txn, .dialog = leg->dialog, .user = leg->target->user, .leg = leg->id};
     }
-    return false;
+    return out->dialog != NULL && is_stream(out->dialog->peer);
+}
+
+static bool is_same_host(const Plane__Endpoint *a, const Plane__Endpoint *b)
+{
+    return strcmp(a->transport, b->transport) == 0 && strcmp(a->addr, b->addr) == 0;
 }
 
 /* Where he is now; NULL: nowhere else. Owned by `aor`. */
@@ -98,8 +95,7 @@ static const Plane__Endpoint *new_way(const Store__AorRow *aor, const Plane__End
     for (size_t i = 0; i < aor->n_bindings; i++) {
         const Store__Binding *b = aor->bindings[i];
         bool is_other = is_stream(b->source) && b->source->flow != 0 && b->source->flow != old->flow;
-        if (is_other && strcmp(b->source->transport, old->transport) == 0 && strcmp(b->source->addr, old->addr) == 0 &&
-            (best == NULL || b->expires_wall_ms > best->expires_wall_ms))
+        if (is_other && is_same_host(b->source, old) && (best == NULL || b->expires_wall_ms > best->expires_wall_ms))
             best = b;
     }
     return best != NULL ? best->source : NULL;
@@ -111,18 +107,17 @@ static void go_by(Plane__Endpoint **at, const Plane__Endpoint *way)
     *at = row_endpoint(way);
 }
 
-static void ask_there(struct actor *a, struct entry *e, Store__Dialog *d, Store__ClientTxn *txn, uint32_t leg,
-                      const Plane__Endpoint *way)
+static void ask_there(struct actor *a, struct entry *e, const struct asked_in *q, const Plane__Endpoint *way)
 {
     struct call_effects fx = {.count = 0};
-    log_ev(LOG_INFO, "a phone is asked by its new connection", log_z("method", txn->method),
+    log_ev(LOG_INFO, "a phone is asked by its new connection", log_z("method", q->txn->method),
            log_z("trace_id", e->call->row->trace_id));
-    if (way != d->peer)
-        go_by(&d->peer, way);
-    go_by(&txn->dest, way);
-    row_text(&txn->next_hop, SPAN(""));
+    if (way != q->dialog->peer)
+        go_by(&q->dialog->peer, way);
+    go_by(&q->txn->dest, way);
+    row_text(&q->txn->next_hop, SPAN(""));
     e->call->dirty = true;
-    fx_request(&fx, txn->method, txn, leg);
+    fx_request(&fx, q->txn->method, q->txn, q->leg);
     turn_apply(a, e, &fx);
 }
 
@@ -134,32 +129,35 @@ static bool ask_registered(struct actor *a, struct entry *e, const struct asked_
     Store__AorRow *aor = location_get(registrar_location(a->registrar), span_cstr(q->user));
     const Plane__Endpoint *way = aor != NULL ? new_way(aor, q->txn->dest) : NULL;
     if (way != NULL)
-        ask_there(a, e, q->dialog, q->txn, q->leg, way);
+        ask_there(a, e, q, way);
     store__aor_row__free_unpacked(aor, NULL);
     return way != NULL;
 }
 
-/* --- who is waited for --- */
-
-/* He has said something in the dialog since, over another connection. */
-static bool ask_returned(struct actor *a, struct entry *e, Store__ClientTxn *txn, uint32_t party)
+static bool has_moved(const struct asked_in *q)
 {
-    struct side him = side_of_party(e->call, party);
-    if (him.d == NULL || !is_stream(him.d->peer) || row_endpoint_eq(him.d->peer, txn->dest))
-        return false;
-    ask_there(a, e, him.d, txn, him.id, him.d->peer);
-    return true;
+    const Plane__Endpoint *now = q->dialog->peer, *then = q->txn->dest;
+    return !row_endpoint_eq(now, then) && is_same_host(now, then) && now->flow != then->flow;
 }
+
+/* He is there by another connection: he has said something in the dialog by it, or has registered. */
+static bool ask_elsewhere(struct actor *a, struct entry *e, const struct asked_in *q)
+{
+    if (has_moved(q)) {
+        ask_there(a, e, q, q->dialog->peer);
+        return true;
+    }
+    return row_endpoint_eq(q->dialog->peer, q->txn->dest) && ask_registered(a, e, q);
+}
+
+/* --- who is waited for --- */
 
 static bool is_settled(struct actor *a, const struct stray *s, int64_t now_ms)
 {
     struct entry *e = calls_by_key(&a->calls, s->key);
     struct span branch = span_cstr(s->branch);
-    Store__ClientTxn *txn = e != NULL && !e->gone ? find_txn(e->call->row, branch) : NULL;
     struct asked_in q;
-    if (txn == NULL || ask_returned(a, e, txn, s->party))
-        return true;
-    if (find_asked(e->call, branch, &q) && ask_registered(a, e, &q))
+    if (e == NULL || e->gone || !find_asked(e->call->row, branch, &q) || ask_elsewhere(a, e, &q))
         return true;
     if (now_ms < s->until_ms)
         return false;
@@ -198,15 +196,14 @@ static bool is_waited_for(const struct actor *a, uint64_t key, struct span branc
     return false;
 }
 
-static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch, uint32_t party)
+static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch)
 {
     if (is_waited_for(a, e->call->row->key, branch))
         return true;
     if (a->stray_cnt == ACTOR_STRAYS_MAX)
         return false;
     struct stray *s = &a->strays[a->stray_cnt];
-    *s = (struct stray){
-        .key = e->call->row->key, .party = party, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
+    *s = (struct stray){.key = e->call->row->key, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
     if (!span_copy(s->branch, sizeof s->branch, branch))
         return false;
     a->stray_cnt++;
@@ -223,7 +220,9 @@ void follow_init(struct actor *a)
 bool actor_follow(struct actor *a, struct entry *e, struct span branch)
 {
     struct asked_in q;
-    if (!find_asked(e->call, branch, &q))
+    if (!find_asked(e->call->row, branch, &q))
         return false;
-    return ask_registered(a, e, &q) || wait_for_return(a, e, branch, side_party(e->call, q.leg));
+    if (ask_elsewhere(a, e, &q))
+        return true;
+    return row_endpoint_eq(q.dialog->peer, q.txn->dest) && wait_for_return(a, e, branch);
 }

@@ -105,6 +105,26 @@ static void it_goes_by_the_connection_he_comes_back_by(void **state)
     assert_int_equal(failed_cnt, 0);
 }
 
+/* He was back before the failure was known. */
+static void it_goes_there_at_once_when_he_is_back(void **state)
+{
+    (void)state;
+    e->call->row->a->peer->flow = 2;
+    assert_true(actor_follow(&a, e, branch));
+    assert_int_equal(said_over, 2);
+    assert_int_equal(a.stray_cnt, 0);
+}
+
+/* It went to another host, by a route of his: that is no lost connection of his. */
+static void what_went_elsewhere_does_not_follow_him(void **state)
+{
+    (void)state;
+    e->call->row->a->peer->flow = 2;
+    strcpy(e->call->row->a->peer->addr, "192.0.2.7");
+    assert_false(actor_follow(&a, e, branch));
+    assert_int_equal(said_over, 0);
+}
+
 static void it_fails_when_he_stays_away(void **state)
 {
     (void)state;
@@ -156,6 +176,8 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         CASE(it_goes_by_the_connection_he_comes_back_by),
+        CASE(it_goes_there_at_once_when_he_is_back),
+        CASE(what_went_elsewhere_does_not_follow_him),
         CASE(it_fails_when_he_stays_away),
         CASE(it_waits_once),
         CASE(a_call_that_is_gone_is_not_waited_for),
