@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define AWAITED_MAX_US 120000000 /* what the platform is to do: the broker may be away for a while */
+#define CROSSED_MIN_US 2100000
+#define CROSSED_MAX_US 4000000
 #define KINDS 128
 #define PEER_MAX 64
 
@@ -27,6 +29,7 @@ struct caller {
     bool is_over;
     bool changes_mind;
     bool was_answered;
+    bool was_crossed;
     char awaits; /* B: a BYE, T: to be transferred; 0: nothing */
     int64_t next_us;
     int64_t began_ms, ended_ms; /* wall clock */
@@ -42,6 +45,7 @@ static unsigned long begun, first_open, over_cnt;
 static unsigned long outcomes[KINDS][OUTCOMES];
 static struct load_latency answered, first_word;
 static unsigned long told_late; /* calls whose BYE could not reach them while they had no connection */
+static unsigned long crossed;   /* INVITEs that overtook an ACK that was lost */
 static void on_message(struct link *l, struct span m, int64_t now);
 static void on_open(struct link *l, bool again, int64_t now);
 static struct link_side side = {.on_message = on_message, .on_open = on_open};
@@ -231,6 +235,18 @@ static void on_answered(struct caller *c, struct span m, int64_t now)
     }
 }
 
+/* Our ACK died with an edge, and our next INVITE came before we could say it again (RFC 5407 §3.1.5): once more, after
+ * the time that RFC 3261 §14.1 gives the owner of the Call-ID. */
+static bool asks_again_later(struct caller *c, unsigned status, int64_t now)
+{
+    if (status != 491 || c->cseq == 1 || c->was_crossed)
+        return false;
+    c->was_crossed = true;
+    crossed++;
+    c->next_us = now + CROSSED_MIN_US + (int64_t)party_roll(CROSSED_MAX_US - CROSSED_MIN_US);
+    return true;
+}
+
 /* Refused: the first INVITE's refusal ends the call, as does what says that the dialog is gone. */
 static void on_refused(struct caller *c, unsigned status, int64_t now)
 {
@@ -243,6 +259,8 @@ static void on_refused(struct caller *c, unsigned status, int64_t now)
             end(c, CANCELLED);
         return;
     }
+    if (asks_again_later(c, status, now))
+        return;
     fail(c, c->cseq == 1 ? "call-refused" : c->ask.method, status);
     if (c->cseq == 1 || status == 481 || status == 408 || *c->step == 'B')
         end(c, FAILED);
@@ -492,9 +510,10 @@ void caller_print(void)
                outcomes[k][CANCELLED], outcomes[k][FAILED] + outcomes[k][OPEN]);
         comma = ",";
     }
-    printf("},\"told_late\":%lu,\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f,\"first_word_p50_ms\":%.1f,\"first_word_"
+    printf("},\"told_late\":%lu,\"crossed\":%lu,\"answer_p50_ms\":%.1f,\"answer_p99_ms\":%.1f,\"first_word_p50_ms\":%."
+           "1f,\"first_word_"
            "p99_ms\":%.1f,",
-           told_late, load_latency_ms(&answered, 0.5), load_latency_ms(&answered, 0.99),
+           told_late, crossed, load_latency_ms(&answered, 0.5), load_latency_ms(&answered, 0.99),
            load_latency_ms(&first_word, 0.5), load_latency_ms(&first_word, 0.99));
 }
 

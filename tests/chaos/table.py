@@ -27,6 +27,7 @@ def rows(args, r):
     lines = load["connections"]
     yield "connections of ours, of them lost; of the service", f"{lines['made']}, {lines['lost']}; {lines['accepted']}"
     yield "calls told of their end when they came back", load["told_late"]
+    yield "INVITEs that overtook a lost ACK (491), asked again", load["crossed"]
     yield "INVITE to 200, p50 and p99", f"{load['answer_p50_ms']:.1f} and {load['answer_p99_ms']:.1f} ms"
     if "ports" in r:
         p = r["ports"]
