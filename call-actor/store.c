@@ -16,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STORE_SYNC_EVERY_SEC 1
+#define SYNC_EVERY_NS 250000000L
+#define SECOND_NS 1000000000L
 #define PATH_SIZE 512
 #define STORE_LOCK_WAIT_MS 5000 /* for a predecessor that is being killed */
 #define SNAP_RESERVE_PART 4     /* of the reserve that may be used between two snapshots */
@@ -89,21 +90,25 @@ static uint32_t page_size_of(const struct store *s)
     return st.ms_psize;
 }
 
-/* A reader on the newest state, and that state's meta page. NULL: it moved too fast, or nothing is new. */
+/* A reader on the newest state, and that state's meta page. NULL: it moved too fast. */
 static MDB_txn *read_newest(struct store *s)
 {
     for (int i = 0; i < SNAP_TRIES; i++) {
         MDB_txn *r = NULL;
         if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r) != 0)
             return NULL;
-        bool news = s->snap_reader == NULL || mdb_txn_id(r) != s->snap_id;
-        if (news && store_snap_read(&s->snap, fd_of(s), page_size_of(s), mdb_txn_id(r)))
+        if (store_snap_read(&s->snap, fd_of(s), page_size_of(s), mdb_txn_id(r)))
             return r;
         mdb_txn_abort(r);
-        if (!news)
-            return NULL;
     }
     return NULL;
+}
+
+static bool has_news(const struct store *s)
+{
+    MDB_envinfo info = {.me_last_txnid = 0};
+    (void)mdb_env_info(s->env, &info);
+    return s->snap_reader == NULL || info.me_last_txnid != s->snap_id;
 }
 
 /* First its pages, then what leads to them; the state before it is given up last. */
@@ -114,6 +119,10 @@ static void take_snapshot(struct store *s)
         return;
     }
     pthread_mutex_lock(&s->snap_lock);
+    if (!has_news(s)) {
+        pthread_mutex_unlock(&s->snap_lock);
+        return;
+    }
     MDB_txn *r = read_newest(s);
     int err = mdb_env_sync(s->env, 1);
     if (r != NULL && err == 0 && (err = store_snap_write(&s->snap)) == 0) {
@@ -138,7 +147,9 @@ static void *sync_thread(void *arg)
     while (!s->stopping) {
         struct timespec at;
         clock_gettime(CLOCK_MONOTONIC, &at); /* the other may be set back, and is waited for */
-        at.tv_sec += STORE_SYNC_EVERY_SEC;
+        at.tv_nsec += SYNC_EVERY_NS;
+        at.tv_sec += at.tv_nsec / SECOND_NS;
+        at.tv_nsec %= SECOND_NS;
         if (pthread_cond_clockwait(&s->stop_cond, &s->lock, CLOCK_MONOTONIC, &at) == 0)
             continue;
         pthread_mutex_unlock(&s->lock);

@@ -182,7 +182,7 @@ static void run_and_lose_power(bool sync_commits, unsigned seed)
         while (crash_cnt == before)
             one_commit(s);
         if (rand() % 2 == 0)
-            store_sync(s); /* as the thread does, once in a second */
+            store_sync(s); /* as the thread does */
     }
     store_close(s);
     disk_close();
