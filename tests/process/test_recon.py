@@ -13,7 +13,7 @@ from digest_ua import Phone, StreamPhone, challenge_of, credentials
 from harness import KINDS, Stack, wait_for
 from referring import Party
 from stream_ua import StreamUa, tls_context
-from ua import OFFER, Call, Ua, status
+from ua import OFFER, Call, Ua, header, status
 
 
 def hang_after_taking(stack):
@@ -241,7 +241,7 @@ class StreamTest(unittest.TestCase):
 
     def setUp(self):
         self.tls_port = harness.free_port()
-        self.stack = Stack(SIP_T1_MS=100, SIPS_PORT=self.tls_port, **self.settings).start()
+        self.stack = Stack(**{"SIP_T1_MS": 100, "SIPS_PORT": self.tls_port, **self.settings}).start()
         self.addCleanup(lambda: self.stack.close())
 
     def connect(self, tls=False):
@@ -345,7 +345,7 @@ class TestStreamsOfADeadEdge(StreamTest):
         stack.wait_no_calls()
 
 
-class TestReferOfADeadEdge(StreamTest):
+class RegisteredTest(StreamTest):
     settings = {"TRUSTED_PEERS": "127.0.0.9/32"}
 
     def phone(self, user, tls):
@@ -355,19 +355,21 @@ class TestReferOfADeadEdge(StreamTest):
         self.assertEqual(status(phone.register()), 200)
         return phone
 
-    def talk(self, alice, bob):
+    def talk(self, alice, bob, extra=()):
         """Alice calls bob. returns the two, by their roles"""
         call = Call(alice, to="bob", caller="alice")
         challenge = challenge_of(call.invite().final())
         call.to_value = call.to_value.split(";tag=")[0]
         value = credentials(challenge, "INVITE", call.uri, alice.user, alice.password)
-        call.invite(extra=["Proxy-Authorization: " + value])
+        call.invite(extra=["Proxy-Authorization: " + value, *extra])
         rung = Rung(bob, bob.expect("INVITE", 5, lambda m: m.first.startswith("INVITE "))).pick_up()
         call.ack(call.final())
         rung.expect_ack()
         self.stack.wait_established(call)
         return {"caller": Party(call), "callee": Party(rung)}
 
+
+class TestReferOfADeadEdge(RegisteredTest):
     def connect_again(self, pair, tls):
         self.kill_edge(*[party.ua for party in pair.values()])
         for party, user in ((pair["caller"], "alice"), (pair["callee"], "bob")):
@@ -400,6 +402,32 @@ class TestReferOfADeadEdge(StreamTest):
                 self.assertEqual(status(third.bye(10)), 200)
                 stays.expect_bye(10)
                 self.stack.wait_no_calls()
+
+
+class TestOurReferOfADeadEdge(RegisteredTest):
+    settings = {**RegisteredTest.settings, "SIP_T1_MS": 500}  # a phone that comes back is waited for 8*T1
+
+    def test_it_follows_him(self):
+        """Who does not take the target's media is sent there himself; before he has answered that his connection is lost."""
+        carol = Callee(self.stack.sip_port, "1003", password="carol-secret")
+        self.addCleanup(carol.sock.close)
+        self.assertEqual(status(carol.register()), 200)
+        alice = self.phone("alice", False)
+        pair = self.talk(alice, self.phone("bob", False), ["Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY"])
+        self.stack.ctl("transfer", pair["caller"].call_id, "sip:1003@sentiric_demo", "--stays", "caller")
+        third = carol.rung().ring().pick_up()
+        third.expect_ack()
+        pair["caller"].take_offer("488 Not Acceptable Here")
+        refer = pair["caller"].next("REFER")
+        old = self.stack.kill_worker("sip-edge")
+        self.assertTrue(alice.wait_closed())
+        pair["caller"].ua = again = self.phone("alice", False)
+        said = again.expect("the REFER once more", 10, lambda m: m.first.startswith("REFER "))
+        self.assertEqual(header(said, "CSeq"), header(refer, "CSeq"))
+        again.answer(said, "202 Accepted")
+        self.stack.wait_restarted(old)
+        self.stack.ctl("hangup", pair["caller"].call_id)
+        pair["caller"].expect_bye(10)
 
 
 if __name__ == "__main__":
