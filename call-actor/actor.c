@@ -23,7 +23,7 @@ static struct stat_series stat_orphans = {.name = "sip_signaling_orphan_answers_
  */
 
 /* What a peer counts in seconds must not end, or be forgotten, because somebody sets the clock. */
-static void follow_clock(struct actor *a)
+void actor_follow_clock(struct actor *a)
 {
     int64_t by_ms = calls_follow_clock(&a->calls, loop_now(a->loop));
     if (by_ms != 0)
@@ -35,7 +35,7 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
 {
     struct call_effects fx;
     fx.count = 0;
-    follow_clock(a);
+    actor_follow_clock(a);
     KILL_POINT("actor.step.decide");
     call_handle(e->call, in, &fx, loop_now(a->loop));
     KILL_POINT("actor.step.decided");

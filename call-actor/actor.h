@@ -113,6 +113,8 @@ struct actor {
 /** Binds a call to the actor: its timers fire into it. */
 void actor_own(struct actor *a, struct entry *e);
 int actor_start(struct worker *w);
+/** Before anything is looked at by the wall clock: a clock that was set ends no call. */
+void actor_follow_clock(struct actor *a);
 void actor_step(struct actor *a, struct entry *e, const struct call_input *in);
 
 /** A call that is still NEW. NULL when memory is out. */

@@ -234,6 +234,7 @@ static void do_step(struct call *c, enum call_event ev, const struct call_step *
     if (step.moved) {
         refresh_arm(c, fx, now);
         reinvite_arm(c, fx, now);
+        out_legs_reckon(c, now);
         refer_arm(c, fx);
     }
     if (step.moved && c->storable) {

@@ -49,6 +49,8 @@ void call_follow_clock(struct call *c, int64_t by_ms)
         move(&row->refers[i]->notify_wall_ms, by_ms);
     }
     move_session(row->a, by_ms);
-    for (size_t i = 0; i < row->n_out_legs; i++)
+    for (size_t i = 0; i < row->n_out_legs; i++) {
         move_session(row->out_legs[i]->dialog, by_ms);
+        move_request(row->out_legs[i]->invite, by_ms);
+    }
 }

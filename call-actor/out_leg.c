@@ -229,11 +229,31 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return b != 0 && b < a ? b : a;
 }
 
+void out_legs_reckon(const struct call *c, struct now now)
+{
+    uint64_t until = (uint64_t)now.wall_ms + c->conf->no_answer_ms + (uint64_t)CANCEL_FACTOR * c->conf->t1_ms;
+    for (size_t i = 0; i < c->row->n_out_legs; i++) {
+        const Store__OutLeg *leg = c->row->out_legs[i];
+        if (out_leg_rings(leg) && leg->invite->until_wall_ms == 0)
+            leg->invite->until_wall_ms = until;
+    }
+}
+
+void out_leg_reckon_cancel(const struct call *c, const Store__OutLeg *leg, struct now now)
+{
+    uint64_t until = (uint64_t)now.wall_ms + (uint64_t)CANCEL_FACTOR * c->conf->t1_ms;
+    if (leg->invite->until_wall_ms > until)
+        leg->invite->until_wall_ms = until;
+}
+
 /* It was wanted until somebody answered, the call ended or the ringing had its time, and then for as long as the edge
- * waits for what comes of a CANCEL (§9.1). */
+ * waits for what comes of a CANCEL (§9.1). A row of a version that did not reckon tells by when all that was, unless
+ * the wall clock was set since. */
 static bool is_forgotten(const struct call *c, const Store__OutLeg *leg, struct now now)
 {
     const Store__Transfer *t = c->row->transfer;
+    if (leg->invite->until_wall_ms != 0)
+        return (uint64_t)now.wall_ms > leg->invite->until_wall_ms;
     bool second =
         dial_is_at(c, DIAL_SECOND) || (t != NULL && leg->id > c->row->ring_first); /* the first has answered */
     uint64_t since = !second ? c->row->started_wall_ms : t != NULL ? t->asked_wall_ms : c->row->answered_wall_ms;

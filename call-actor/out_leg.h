@@ -83,6 +83,11 @@ struct fsm_step out_leg_step(struct call *c, Store__OutLeg *leg, enum out_leg_ev
  */
 Store__OutLeg *out_leg_of_response(struct call *c, const struct call_input *in);
 
+/** At the end of every step: until when the INVITE of each leg that rings is wanted, in ClientTxn.until_wall_ms, which
+ * a clock that is set takes along (call_follow_clock). */
+void out_legs_reckon(const struct call *c, struct now now);
+/** The same of one that is cancelled: never longer than before. */
+void out_leg_reckon_cancel(const struct call *c, const Store__OutLeg *leg, struct now now);
 /** Everything it is owed is asked again of the edge. An INVITE that must be over everywhere by now is not said again:
  * it would ring anew; the edge says of its CANCEL that there is nothing to cancel. */
 void out_leg_ask_again(const struct call *c, const Store__OutLeg *leg, struct call_effects *fx, struct now now);

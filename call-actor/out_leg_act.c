@@ -284,10 +284,10 @@ void out_leg_refused(void *obj, const void *arg, void *fx, struct now now)
 
 void out_leg_cancel(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)now;
     const struct out_leg_ref *ref = obj;
     const struct out_leg_news *news = arg;
     rel100_leg_over(ref->call, fx, ref->leg);
+    out_leg_reckon_cancel(ref->call, ref->leg, now);
     fx_cancel(fx, row_span(ref->leg->invite->branch), news->reason, ref->leg->id);
 }
 

@@ -111,6 +111,7 @@ void recover_load(struct actor *a)
 
 void recover_ask(struct actor *a, Plane__Proc peer)
 {
+    actor_follow_clock(a);
     for (struct list *n = a->calls.all.next, *next; n != &a->calls.all; n = next) {
         next = n->next; /* the call may be forgotten, and freed with its turn */
         ask(a, LIST_ENTRY(n, struct entry, all), peer);

@@ -515,50 +515,6 @@ static void a_redirection_in_a_circle_is_not_followed(void **s)
     assert_ended(k, 480, "no_answer", "callee");
 }
 
-/* --- after a death --- */
-
-static void what_is_open_is_asked_again(void **s)
-{
-    struct kit *k = *s;
-    bridge_asked(k);
-    call_effects_clear(&k->fx);
-    call_ask_again(k->c, PLANE__PROC__PROC_NONE, &k->fx, k->now);
-    assert_non_null(kit_effect(k, CALL_EFF_LOCATE, 0));
-    bridge_rings(k, three, 2);
-    kit_cancel(k);
-    BRIDGE_SAYS(k, 2, .status = 200, .body = BRIDGE_OFFER);
-    call_effects_clear(&k->fx);
-    call_ask_again(k->c, PLANE__PROC__PROC_EDGE, &k->fx, k->now);
-    assert_non_null(bridge_request(k, 1, "INVITE"));
-    assert_non_null(bridge_cancel(k, 1));
-    assert_non_null(bridge_request(k, 2, "BYE"));
-    assert_null(bridge_request(k, 2, "INVITE"));
-    assert_non_null(bridge_reply(k, 0, 487));
-}
-
-/* The service was away for long: nobody rings any more, and nobody shall once more. */
-static void what_is_over_everywhere_does_not_ring_anew(void **s)
-{
-    struct kit *k = *s;
-    bridge_asked(k);
-    bridge_rings(k, three, 2);
-    BRIDGE_SAYS(k, 1, .status = 180);
-    BRIDGE_SAYS(k, 2, .status = 486);
-    k->now.wall_ms += k->conf.no_answer_ms + 64 * KIT_T1 + 1;
-    call_effects_clear(&k->fx);
-    call_ask_again(k->c, PLANE__PROC__PROC_EDGE, &k->fx, k->now);
-    assert_null(bridge_request(k, 1, "INVITE"));
-    kit_timer(k, CALL_TMR_NO_ANSWER);
-    assert_ended(k, 480, "no_answer", "timer");
-    assert_non_null(bridge_cancel(k, 1));
-    call_effects_clear(&k->fx);
-    call_ask_again(k->c, PLANE__PROC__PROC_EDGE, &k->fx, k->now);
-    assert_null(bridge_request(k, 1, "INVITE"));
-    assert_non_null(bridge_cancel(k, 1));
-    bridge_fails(k, row_span(bridge_leg(k, 1)->invite->branch), false);
-    bridge_assert_leg(k, 1, OUT_LEG_OVER);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,8 +549,6 @@ int main(void)
         KIT_TEST(redirections_end),
         KIT_TEST(redirections_of_many_look_up_a_bounded_number),
         KIT_TEST(a_redirection_in_a_circle_is_not_followed),
-        KIT_TEST(what_is_open_is_asked_again),
-        KIT_TEST(what_is_over_everywhere_does_not_ring_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
