@@ -43,7 +43,7 @@ static void fail_job(struct actor *a, ProtobufCBinaryData id, uint32_t port)
 /* What is over for the platform waits only for a peer's last word, and nobody will say that the wait is over. */
 static bool may_be_ended(const struct call *c)
 {
-    uint8_t st = call_state(c);
+    enum call_state st = call_state(c);
     return call_is_live(c) && st != CALL_ST_CLOSING && st != CALL_ST_ENDING;
 }
 
