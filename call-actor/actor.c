@@ -149,9 +149,8 @@ void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m)
 static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)
 {
     struct span branch = span_of((const char *)m->txn.data, m->txn.len);
-    struct entry *e =
-        m->cause == PLANE__TXN_FAILED__CAUSE__TRANSPORT ? calls_by_key(&a->calls, call_key_of(branch)) : NULL;
-    if (e == NULL || e->gone || !actor_follow(a, e, branch))
+    struct entry *e = calls_by_key(&a->calls, call_key_of(branch));
+    if (e == NULL || e->gone || !actor_follow(a, e, m->cause, branch))
         actor_txn_failed(a, m);
 }
 

@@ -193,7 +193,7 @@ void recover_ask(struct actor *a, Plane__Proc peer);
 void follow_init(struct actor *a);
 /** The request of this branch could not be sent: again by another connection, now or when its peer has come back (8*T1
  * at most; then actor_txn_failed()). returns false when that is of no use: it has failed */
-bool actor_follow(struct actor *a, struct entry *e, struct span branch);
+bool actor_follow(struct actor *a, struct entry *e, Plane__TxnFailed__Cause cause, struct span branch);
 
 /* actor_doctor.c */
 void actor_examine(struct worker *w, struct findings *f);

@@ -12,6 +12,7 @@
 #include "call-actor/call_fx.h"
 #include "call-actor/call_row.h"
 #include "call-actor/location.h"
+#include "call-actor/out_leg.h"
 #include "call-actor/registrar.h"
 #include "call-actor/side.h"
 
@@ -41,11 +42,28 @@ static Store__ClientTxn *find_session(const Store__Dialog *d, struct span branch
     return has_branch(txn, branch) ? txn : NULL;
 }
 
-/* Not an INVITE that rings somebody: where he is was looked up for it. leg: OutLeg.id of who is asked. */
+/* It rang there, and does so still: the phone knows the INVITE when it comes again. One that has rung nobody yet fails
+ * at once: where its callee is was looked up for it. */
+static bool is_open_ring(const Store__OutLeg *leg)
+{
+    return leg->state == OUT_LEG_RINGING || leg->state == OUT_LEG_CANCELLING;
+}
+
+static Store__OutLeg *ring_of(const Store__CallRow *row, struct span branch)
+{
+    for (size_t i = 0; i < row->n_out_legs; i++) {
+        if (is_open_ring(row->out_legs[i]) && has_branch(row->out_legs[i]->invite, branch))
+            return row->out_legs[i];
+    }
+    return NULL;
+}
+
+/* leg: OutLeg.id of who is asked. */
 static Store__ClientTxn *find_txn(const Store__CallRow *row, struct span branch, uint32_t *leg)
 {
-    Store__ClientTxn *found = find_session(row->a, branch);
-    *leg = SIDE_CALLER;
+    const Store__OutLeg *ring = ring_of(row, branch);
+    Store__ClientTxn *found = ring != NULL ? ring->invite : find_session(row->a, branch);
+    *leg = ring != NULL ? ring->id : (uint32_t)SIDE_CALLER;
     for (size_t i = 0; found == NULL && i < row->n_client_txns; i++)
         found = has_branch(row->client_txns[i], branch) ? row->client_txns[i] : NULL;
     for (size_t i = 0; found == NULL && i < row->n_out_legs; i++) {
@@ -117,7 +135,11 @@ static void ask_there(struct actor *a, struct entry *e, const struct asked_in *q
     go_by(&q->txn->dest, way);
     row_text(&q->txn->next_hop, SPAN(""));
     e->call->dirty = true;
-    fx_request(&fx, q->txn->method, q->txn, q->leg);
+    const Store__OutLeg *ring = ring_of(e->call->row, row_span(q->txn->branch));
+    if (ring != NULL)
+        out_leg_ask_again(e->call, ring, &fx, loop_now(a->loop));
+    else
+        fx_request(&fx, q->txn->method, q->txn, q->leg);
     turn_apply(a, e, &fx);
 }
 
@@ -175,14 +197,17 @@ static void look_again(struct actor *a)
         loop_timer_in(a->loop, &a->stray_timer, a->conf.t1_ms / LOOK_PER_T1);
 }
 
+/* In the order they were asked in: a lower CSeq behind a higher one is refused (RFC 3261 §12.2.2). */
 static void on_stray_timer(struct timer *t, int64_t now_ms)
 {
     struct actor *a = t->owner;
-    for (size_t i = a->stray_cnt; i-- > 0;) {
+    size_t left = 0;
+    for (size_t i = 0; i < a->stray_cnt; i++) {
         struct stray s = a->strays[i];
-        if (is_settled(a, &s, now_ms))
-            a->strays[i] = a->strays[--a->stray_cnt];
+        if (!is_settled(a, &s, now_ms))
+            a->strays[left++] = s;
     }
+    a->stray_cnt = left;
     look_again(a);
 }
 
@@ -217,9 +242,14 @@ void follow_init(struct actor *a)
     timer_init(&a->stray_timer, on_stray_timer, a);
 }
 
-bool actor_follow(struct actor *a, struct entry *e, struct span branch)
+bool actor_follow(struct actor *a, struct entry *e, Plane__TxnFailed__Cause cause, struct span branch)
 {
     struct asked_in q;
+    bool rings = ring_of(e->call->row, branch) != NULL; /* by a binding: over its connection or not at all (NO_ROUTE) */
+    if (is_waited_for(a, e->call->row->key, branch))
+        return true; /* nor does the edge know what its CANCEL is for */
+    if (cause != PLANE__TXN_FAILED__CAUSE__TRANSPORT && (!rings || cause != PLANE__TXN_FAILED__CAUSE__NO_ROUTE))
+        return false;
     if (!find_asked(e->call->row, branch, &q))
         return false;
     if (ask_elsewhere(a, e, &q))

@@ -24,7 +24,10 @@ bool service_edge_may_refuse(void)
 static void on_send(void *user, const struct edge_path *to, struct span bytes, struct span owner, bool is_server)
 {
     (void)user;
-    (void)is_server;
+    if (to->transport != SIP_TP_UDP && service.streams != NULL) {
+        service.streams->send(to, bytes, owner, is_server);
+        return;
+    }
     bool stateless = owner.len == 0; /* refused for want of an actor: served if it comes again and there is one */
     FUZZ_ASSERT(to->port != 0);
     service.said(to, bytes, stateless);
@@ -119,7 +122,14 @@ void service_edge_begins(void)
                              .rate_limit = 50,
                              .block_s = 5};
     timers_init(&service.edge_timers);
-    edge_init(&service.edge, &conf, &(struct edge_out){.send = on_send, .say = on_say}, &service.edge_timers, virt_now);
+    struct edge_out out = {.send = on_send, .say = on_say};
+    if (service.streams != NULL) {
+        conf.means = (struct locate_means){.transports = LOCATE_CAN(SIP_TP_UDP) | LOCATE_CAN(SIP_TP_TCP), .v4 = true};
+        out.has = service.streams->has;
+        out.is_open = service.streams->is_open;
+        out.watch = service.streams->watch;
+    }
+    edge_init(&service.edge, &conf, &out, &service.edge_timers, virt_now);
 }
 
 void service_edge_ends(void)

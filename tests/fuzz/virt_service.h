@@ -11,7 +11,16 @@
 
 enum { TO_EDGE = 0, TO_ORCH = 1, TO_PUB = 2 }; /* an actor's links */
 
+/* Connections, where the tester has some. */
+struct service_streams {
+    bool (*has)(void *user, const struct edge_path *to);
+    bool (*is_open)(void *user, const struct edge_path *to);
+    bool (*watch)(void *user, const struct edge_path *to, const struct edge_pin *pin);
+    void (*send)(const struct edge_path *to, struct span bytes, struct span owner, bool is_server);
+};
+
 struct service {
+    const struct service_streams *streams; /* NULL: there are none */
     struct edge edge;
     struct timers edge_timers;
     struct list to_actor[VIRT_SHARDS_MAX]; /* from the edge, on the wire */

@@ -75,8 +75,9 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
     bool first = o->final == 0;
     if (!first && o->final != m->status) {
         /* A repeat that the network held back, and a new edge: it asks the actor, who knows that this was answered. */
-        bool lost_memory =
-            world_edge_died_since(o->born_ms) && (m->status == 503 || m->status == 482 || o->method != SIP_M_INVITE);
+        bool lost_memory = world_edge_died_since(o->born_ms) || line_broke_since(p->line, o->born_ms);
+        bool is_fork = o->final == 482; /* the other way's call is over: to an edge that is new it is another call */
+        lost_memory = lost_memory && (is_fork || m->status == 503 || m->status == 482 || o->method != SIP_M_INVITE);
         STORM_HOLDS(lost_memory, "%s had %u, now %u (party %u)", o->branch, o->final, m->status, p->no);
         return;
     }
@@ -96,11 +97,12 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
     } else if (o->method == SIP_M_PRACK && first) {
         prack_told(p, o, m->status);
     } else if (o->method == SIP_M_REFER && first) {
-        refer_told(p, m->status);
+        refer_told(p, o, m->status);
     } else if (o->method == SIP_M_REGISTER && first) {
         phone_hears(phone_of(p), o, m);
     } else if (o->method == SIP_M_BYE) {
-        bool is_gone = p->bye_came || world_edge_died_since(o->born_ms); /* both at once; or it was heard before */
+        bool is_gone = p->bye_came || world_edge_died_since(o->born_ms) ||
+                       line_broke_since(p->line, p->born_ms); /* both at once; or it was heard before */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && is_gone), "the BYE of party %u gets %u", p->no, m->status);
     }
 }
@@ -126,6 +128,10 @@ static void hear_response(struct party *p, const struct sip_msg *m)
 void party_says_2xx_again(struct timer *t, int64_t now_ms)
 {
     struct party *p = t->owner;
+    if (now_ms >= p->two_until_ms && line_broke_since(p->line, p->born_ms)) {
+        party_over(p); /* it was asked over a connection that is gone, and answers a call that has gone elsewhere */
+        return;
+    }
     STORM_HOLDS(now_ms < p->two_until_ms, "a 2xx is acknowledged (party %u)", p->no);
     say_again(p->invited);
     p->two_ms = p->two_ms * 2 < TWO_MAX_MS ? p->two_ms * 2 : TWO_MAX_MS;
@@ -193,6 +199,7 @@ static void rung(const struct sip_msg *m)
 {
     struct party *p = party_new(false);
     p->rung_by = caller_of(m);
+    p->line = phone_line(m->uri);
     if (p->rung_by != NULL)
         (void)snprintf(p->user, sizeof(p->user), "%s", phone_rung(p->rung_by, m->uri));
     p->state = PARTY_RINGING;

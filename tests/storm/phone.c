@@ -21,6 +21,8 @@ struct phone {
     char user[8];
     enum wish wish;
     unsigned expires_s, asks;
+    bool was_bound;             /* when its connection broke */
+    bool asks_now;              /* a REGISTER is out, or will soon be asked again */
     char challenge[TEXT_BYTES]; /* the last 401 */
     int64_t sure_from_ms;       /* bound for certain from then … */
     int64_t sure_until_ms;      /* … until then */
@@ -62,10 +64,9 @@ static void send_register(struct phone *f, struct span credentials)
     char extra[1024], contact[128] = "";
     struct party *p = f->p;
     if (f->wish == STAYS)
-        (void)snprintf(contact, sizeof(contact), "Contact: <sip:p%u@192.0.2.10:5062>\r\nExpires: %u\r\n", p->no,
-                       f->expires_s);
+        (void)snprintf(contact, sizeof(contact), "Contact: <%s>\r\nExpires: %u\r\n", say_contact(p), f->expires_s);
     else if (f->wish == LEAVES)
-        (void)snprintf(contact, sizeof(contact), "Contact: <sip:p%u@192.0.2.10:5062>;expires=0\r\n", p->no);
+        (void)snprintf(contact, sizeof(contact), "Contact: <%s>;expires=0\r\n", say_contact(p));
     (void)snprintf(extra, sizeof(extra), "%s%.*s", contact, SPAN_ARG(credentials));
     STORM_HOLDS(++f->asks < ASKS_MAX, "phone %u is heard", p->no);
     if (f->wish == STAYS)
@@ -99,6 +100,8 @@ static void register_with(struct phone *f, const struct out *before)
 static void begin(struct phone *f)
 {
     f->asks = 0;
+    f->asks_now = true;
+    timer_cancel(&storm_timers, &f->p->act);
     f->p->nonce[0] = '\0';
     if (f->challenge[0] != '\0' && storm_chance(300))
         register_with(f, NULL);
@@ -112,7 +115,7 @@ static bool lists(const struct sip_msg *m, const struct phone *f)
 {
     char all[1024], uri[64];
     joined(all, sizeof(all), m, SIP_H_CONTACT);
-    (void)snprintf(uri, sizeof(uri), "<sip:p%u@192.0.2.10:5062>", f->p->no);
+    (void)snprintf(uri, sizeof(uri), "<%s>", say_contact(f->p));
     return strstr(all, uri) != NULL;
 }
 
@@ -120,7 +123,12 @@ static void taken(struct phone *f, const struct out *o, const struct sip_msg *m)
 {
     int64_t now = virt_now.mono_ms;
     f->seen_ms = now;
-    if (f->wish == STAYS) {
+    f->asks_now = false;
+    bool is_cut_off = f->p->line != NULL && !line_is_whole(f->p->line); /* heard behind the end of its connection */
+    if (f->wish == STAYS && is_cut_off) {
+        f->was_bound = true;
+        f->maybe_until_ms = now + (int64_t)f->expires_s * 1000;
+    } else if (f->wish == STAYS) {
         STORM_HOLDS(lists(m, f), "phone %u is told its binding", f->p->no);
         if (f->sure_until_ms <= now)
             f->sure_from_ms = now;
@@ -167,7 +175,7 @@ void phone_acts(struct phone *f)
     begin(f);
 }
 
-void phones_begin(unsigned cnt)
+void phones_begin(unsigned cnt, bool on_lines)
 {
     for (unsigned i = 0; i < cnt && i < PHONES_MAX; i++) {
         struct phone *f = &phones[phone_cnt++];
@@ -178,6 +186,7 @@ void phones_begin(unsigned cnt)
         (void)snprintf(f->p->call_id, ID_BYTES, "phone-%u", i);
         (void)snprintf(f->p->target, sizeof(f->p->target), "sip:192.0.2.1");
         f->p->state = PARTY_PHONE;
+        f->p->line = on_lines && i % 2 == 1 ? line_new(f->p) : NULL;
         storm_timer_in(&f->p->act, storm_ms(1, 2000));
     }
 }
@@ -191,15 +200,50 @@ void phones_calm(void)
     }
 }
 
+void phone_is_cut_off(struct phone *f)
+{
+    int64_t now = virt_now.mono_ms;
+    f->was_bound = f->sure_until_ms > now;
+    f->sure_until_ms = f->was_bound ? now : f->sure_until_ms;
+}
+
+/* What it had asked goes for the connection that is gone. */
+void phone_reconnects(struct phone *f)
+{
+    bool asks = f->asks_now;
+    for (size_t i = 0; i < TXNS_MAX; i++) {
+        struct out *o = &f->p->out[i];
+        if (o->used && o->final == 0 && o->method == SIP_M_REGISTER) {
+            say_stop(o);
+            o->used = false;
+        }
+    }
+    if (f->p->state != PARTY_PHONE)
+        return;
+    if (asks) {
+        begin(f);
+    } else if (f->was_bound && !party_is_calm) {
+        f->wish = STAYS;
+        begin(f);
+    }
+}
+
+struct line *phone_line(struct span uri)
+{
+    for (unsigned i = 0; i < phone_cnt; i++) {
+        if (span_eq(uri, span_cstr(say_contact(phones[i].p))))
+            return phones[i].p->line;
+    }
+    return NULL;
+}
+
 /* --- what it means for calls --- */
 
 const char *phone_rung(struct party *by, struct span uri)
 {
     for (unsigned i = 0; i < phone_cnt; i++) {
-        char contact[64];
         const struct phone *f = &phones[i];
-        (void)snprintf(contact, sizeof(contact), "sip:p%u@192.0.2.10:5062", f->p->no);
-        if (!span_eq(uri, span_cstr(contact)))
+        if (!span_eq(uri, span_cstr(say_contact(f->p))))
             continue;
         STORM_HOLDS(refer_is_rung_for(by, f->user), "a call of party %u does not ring %s", by->no, f->user);
         STORM_HOLDS(!is_gone(f, by->born_ms), "phone %u is gone, and is rung", f->p->no);

@@ -81,6 +81,10 @@ void prack_told(const struct party *p, const struct out *o, unsigned status)
 static void on_again(struct timer *t, int64_t now_ms)
 {
     struct party *p = t->owner;
+    if (now_ms >= p->rel_until_ms && line_broke_since(p->line, p->born_ms)) {
+        party_over(p);
+        return;
+    }
     STORM_HOLDS(now_ms < p->rel_until_ms, "party %u: what it said reliably is acknowledged", p->no);
     say_again(p->rel_said);
     p->rel_ms *= 2;

@@ -40,13 +40,40 @@ const char *say_sdp(struct party *p, unsigned direction, char text[512])
 
 /* --- requests --- */
 
+const char *say_contact(const struct party *p)
+{
+    static char text[64];
+    (void)snprintf(text, sizeof(text), "sip:p%u@192.0.2.10:5062%s", p->no, p->line != NULL ? ";transport=tcp" : "");
+    return text;
+}
+
+static void say_bytes(const struct party *p, struct span bytes)
+{
+    if (p->line != NULL)
+        line_send(p->line, bytes);
+    else
+        net_send(bytes, true);
+}
+
+/* A REGISTER is about the connection it goes over: that is another one (phone_reconnects). */
+void say_again_over(const struct line *l)
+{
+    for (unsigned i = 0; i < party_cnt; i++) {
+        for (size_t k = 0; parties[i].line == l && k < TXNS_MAX; k++) {
+            const struct out *o = &parties[i].out[k];
+            if (o->used && o->final == 0 && o->method != SIP_M_REGISTER)
+                say_bytes(&parties[i], span_of(o->text, o->len));
+        }
+    }
+}
+
 static void on_out(struct timer *t, int64_t now_ms)
 {
     struct out *o = t->owner;
     bool rings = o->method == SIP_M_INVITE && o->provisional;
     STORM_HOLDS(now_ms < o->until_ms, "%s has an answer (party %u)", o->branch, o->party->no);
-    if (!rings)
-        net_send(span_of(o->text, o->len), true);
+    if (!rings && o->party->line == NULL)
+        say_bytes(o->party, span_of(o->text, o->len));
     o->wait_ms = o->method == SIP_M_INVITE || o->wait_ms < T2_MS / 2 ? o->wait_ms * 2 : T2_MS;
     int64_t next = o->wait_ms < o->until_ms - now_ms ? o->wait_ms : o->until_ms - now_ms;
     storm_timer_in(t, next > 0 ? next : 1);
@@ -75,14 +102,15 @@ static struct out *new_out(struct party *p)
 static void write_request(struct out *o, const char *method, const char *uri, const char *extra, const char *body)
 {
     const struct party *p = o->party;
-    char contact[64];
-    (void)snprintf(contact, sizeof(contact), "Contact: <sip:p%u@192.0.2.10:5062>\r\n", p->no);
+    char contact[80];
+    (void)snprintf(contact, sizeof(contact), "Contact: <%s>\r\n", say_contact(p));
     int n = snprintf(o->text, TEXT_BYTES,
-                     "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=%s\r\nMax-Forwards: 70\r\n"
+                     "%s %s SIP/2.0\r\nVia: SIP/2.0/%s 192.0.2.10:5062;rport;branch=%s\r\nMax-Forwards: 70\r\n"
                      "From: <sip:%s@b>;tag=%s\r\nTo: <sip:%s@b>%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n"
                      "%s%s%sContent-Length: %zu\r\n\r\n%s",
-                     method, uri, o->branch, p->user, p->our_tag, p->peer, p->their_tag[0] != '\0' ? ";tag=" : "",
-                     p->their_tag, p->call_id, o->cseq, method, o->method == SIP_M_REGISTER ? "" : contact, extra,
+                     method, uri, p->line != NULL ? "TCP" : "UDP", o->branch, p->user, p->our_tag, p->peer,
+                     p->their_tag[0] != '\0' ? ";tag=" : "", p->their_tag, p->call_id, o->cseq, method,
+                     o->method == SIP_M_REGISTER ? "" : contact, extra,
                      strncmp(body, "v=0", 3) == 0 ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     o->len = (size_t)n;
     STORM_HOLDS(n > 0 && n < TEXT_BYTES, "a request fits");
@@ -91,7 +119,7 @@ static void write_request(struct out *o, const char *method, const char *uri, co
 static void send_out(struct out *o, int64_t patience_ms)
 {
     o->until_ms = virt_now.mono_ms + patience_ms;
-    net_send(span_of(o->text, o->len), true);
+    say_bytes(o->party, span_of(o->text, o->len));
     storm_timer_in(&o->timer, o->wait_ms);
 }
 
@@ -112,7 +140,7 @@ void say_copy(const struct out *o)
     (void)snprintf(text, sizeof(text), "%.*s", (int)o->len, o->text);
     char *branch = strstr(text, "z9hG4bKs");
     branch[7] = 'f';
-    net_send(span_of(text, o->len), true);
+    say_bytes(o->party, span_of(text, o->len));
 }
 
 void say_cancel(struct party *p)
@@ -133,18 +161,19 @@ void say_ack(struct party *p, const struct sip_msg *ok)
     struct out o = {.party = p, .cseq = ok->cseq.num};
     (void)snprintf(o.branch, ID_BYTES, "z9hG4bKs%u", ++branches);
     write_request(&o, "ACK", p->target, "", "");
-    net_send(span_of(o.text, o.len), true);
+    say_bytes(p, span_of(o.text, o.len));
 }
 
 void say_ack_refusal(struct out *invite, const struct sip_msg *m)
 {
     char text[TEXT_BYTES];
     int n = snprintf(text, sizeof(text),
-                     "ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5062;rport;branch=%s\r\nMax-Forwards: 70\r\n"
+                     "ACK %s SIP/2.0\r\nVia: SIP/2.0/%s 192.0.2.10:5062;rport;branch=%s\r\nMax-Forwards: 70\r\n"
                      "From: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\nCSeq: %u ACK\r\nContent-Length: 0\r\n\r\n",
-                     invite->party->target, invite->branch, SPAN_ARG(sip_msg_value(m, SIP_H_FROM)),
-                     SPAN_ARG(sip_msg_value(m, SIP_H_TO)), SPAN_ARG(m->call_id), m->cseq.num);
-    net_send(span_of(text, (size_t)n), true);
+                     invite->party->target, invite->party->line != NULL ? "TCP" : "UDP", invite->branch,
+                     SPAN_ARG(sip_msg_value(m, SIP_H_FROM)), SPAN_ARG(sip_msg_value(m, SIP_H_TO)), SPAN_ARG(m->call_id),
+                     m->cseq.num);
+    say_bytes(invite->party, span_of(text, (size_t)n));
 }
 
 /* --- responses --- */
@@ -164,7 +193,7 @@ static struct in *in_of(struct party *p, const struct sip_msg *m)
     if (in != NULL)
         return in;
     in = &p->in[p->ins++ % TXNS_MAX];
-    *in = (struct in){.method = m->method, .cseq = m->cseq.num};
+    *in = (struct in){.party = p, .method = m->method, .cseq = m->cseq.num};
     (void)snprintf(in->branch, ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
     return in;
 }
@@ -172,7 +201,7 @@ static struct in *in_of(struct party *p, const struct sip_msg *m)
 void say_again(const struct in *in)
 {
     if (in->len > 0)
-        net_send(span_of(in->text, in->len), true);
+        say_bytes(in->party, span_of(in->text, in->len));
 }
 
 /* Every Via and every Record-Route of the request, as they came. */
@@ -199,11 +228,11 @@ struct in *say_provisional(struct party *p, const struct sip_msg *m, unsigned st
     bool tagged = m->to_tag.len > 0;
     n += snprintf(in->text + n, TEXT_BYTES - (size_t)n,
                   "From: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %u %.*s\r\n"
-                  "Contact: <sip:p%u@192.0.2.10:5062>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                  "Contact: <%s>\r\n%s%sContent-Length: %zu\r\n\r\n%s",
                   SPAN_ARG(sip_msg_value(m, SIP_H_FROM)), SPAN_ARG(sip_msg_value(m, SIP_H_TO)),
                   tagged ? "" : ";tag=", tagged ? "" : p->our_tag, SPAN_ARG(m->call_id), m->cseq.num,
-                  SPAN_ARG(m->method_text), p->no, extra, *body != '\0' ? "Content-Type: application/sdp\r\n" : "",
-                  strlen(body), body);
+                  SPAN_ARG(m->method_text), say_contact(p), extra,
+                  *body != '\0' ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
     in->len = (size_t)n;
     in->status = status;
     STORM_HOLDS(n > 0 && n < TEXT_BYTES, "a response fits");

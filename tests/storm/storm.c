@@ -42,6 +42,7 @@ struct mix {
     unsigned shards;
     unsigned phones;
     bool refers;
+    bool lines; /* phones with connections */
     bool pracks;
     bool platform; /* ends, moves and places calls */
     bool is_long;
@@ -52,6 +53,7 @@ static struct mix mix_of(uint64_t seed)
     return (struct mix){.shards = seed % 2 == 0 ? 1 : 2 + (unsigned)(seed / 2 % (VIRT_SHARDS_MAX - 1)),
                         .phones = seed % 5 == 0 ? 0 : PHONES_MAX,
                         .refers = seed % 3 != 0,
+                        .lines = seed % 7 >= 4,
                         .pracks = seed % 4 == 1 || seed % 4 == 2,
                         .platform = seed % 4 >= 2,
                         .is_long = seed % LONG_ONE_IN == 0};
@@ -60,15 +62,15 @@ static struct mix mix_of(uint64_t seed)
 static void tell_mix(uint64_t seed)
 {
     struct mix mix = mix_of(seed);
-    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s%s%s\n", seed, mix.shards, mix.phones,
-           mix.pracks ? ", PRACK" : "", mix.refers ? ", REFER" : "", mix.platform ? ", the platform asks" : "",
-           mix.is_long ? ", long calls" : "");
+    printf("storm: seed %" PRIu64 ": %u shards, %u phones that register%s%s%s%s%s\n", seed, mix.shards, mix.phones,
+           mix.lines ? ", half of them over TCP" : "", mix.pracks ? ", PRACK" : "", mix.refers ? ", REFER" : "",
+           mix.platform ? ", the platform asks" : "", mix.is_long ? ", long calls" : "");
 }
 
 static struct outcome storm(uint64_t seed, const struct options *o)
 {
     const struct mix mix = mix_of(seed);
-    const struct world_conf conf = {.shards = mix.shards, .kills = !o->calm, .pairs = o->pairs};
+    const struct world_conf conf = {.shards = mix.shards, .lines = mix.lines, .kills = !o->calm, .pairs = o->pairs};
     storm_seed(seed);
     log_set_level(storm_traces() ? LOG_INFO : LOG_ERROR);
     if (mix.is_long) /* calls that outlive every table (RFC 4028, or a lesson of others) */
@@ -77,7 +79,7 @@ static struct outcome storm(uint64_t seed, const struct options *o)
     party_asked_permille = mix.platform ? ASKED_PERMILLE : 0;
     party_refers_permille = mix.refers ? REFERS_PERMILLE : 0;
     world_begin(&conf);
-    phones_begin(mix.phones);
+    phones_begin(mix.phones, mix.lines);
     for (unsigned i = 0; i < o->calls; i++) {
         party_call();
         if (mix.platform && storm_chance(DIALS_PERMILLE))

@@ -8,6 +8,7 @@
  *   hear.c    what they hear                         check.c   what must hold of what the service says
  *   phone.c   phones that register                   refer.c   parties that transfer each other
  *   control.c what the platform asks of calls        prack.c   provisionals that must not be lost
+ *   line.c    connections of phones
  *   storm.c   seeds, one process each
  *
  * What must hold is asserted where it is seen (STORM_HOLDS).
@@ -60,6 +61,7 @@ size_t net_flying(void);
 struct world_conf {
     unsigned shards;
     bool kills;
+    bool lines; /* there are connections */
     bool pairs; /* the edge and its actor may die within moments */
 };
 
@@ -108,6 +110,7 @@ struct out {
 
 /* A response of a party's, said again when the request is. */
 struct in {
+    struct party *party;
     char branch[ID_BYTES];
     enum sip_method method;
     uint32_t cseq;
@@ -139,6 +142,7 @@ struct party {
     struct out out[TXNS_MAX];
     struct in in[TXNS_MAX];
     size_t ins;
+    struct line *line;     /* its connection; NULL: it talks UDP */
     struct party *rung_by; /* a callee's; NULL: not known */
     struct out *invite;    /* ours, the last one */
     char ack[TEXT_BYTES];  /* of the last 2xx */
@@ -178,7 +182,8 @@ struct party {
     char refer_to[USER_BYTES]; /* … the user that is to be joined */
     unsigned refers;           /* that were taken */
     unsigned refers_said;
-    unsigned last_words; /* NOTIFYs that end a subscription */
+    unsigned refers_maybe; /* refused, but perhaps taken before by an edge that died since */
+    unsigned last_words;   /* NOTIFYs that end a subscription */
     int64_t born_ms;
 };
 
@@ -223,7 +228,8 @@ void party_says_2xx_again(struct timer *t, int64_t now_ms);
 #define PHONES_MAX 6
 #define PHONES_OF_A_USER 2
 struct phone;
-void phones_begin(unsigned cnt);
+/** on_lines: every other one has a connection. */
+void phones_begin(unsigned cnt, bool on_lines);
 /** They all leave. */
 void phones_calm(void);
 /** NULL: this party is no phone that registers. */
@@ -231,8 +237,14 @@ struct phone *phone_of(const struct party *p);
 void phone_acts(struct phone *f);
 /** The first final response to a REGISTER. */
 void phone_hears(struct phone *f, struct out *o, const struct sip_msg *m);
+/** Its connection is gone, which it does not know yet: what it registered over that may be gone, too. */
+void phone_is_cut_off(struct phone *f);
+/** Now it knows. */
+void phone_reconnects(struct phone *f);
 /** A user to be called. */
 const char *phone_some_user(void);
+/** The connection of the phone with this contact; NULL: it has none, or there is no such phone. */
+struct line *phone_line(struct span uri);
 /** An INVITE on behalf of `by` came to that contact: of whom? */
 const char *phone_rung(struct party *by, struct span uri);
 /** He was refused: had his callee a phone that did so? */
@@ -245,7 +257,7 @@ bool refer_is_rung_for(struct party *p, const char *user);
 /** p wants the other one joined to somebody. */
 void refer_say(struct party *p);
 /** The final response to that. */
-void refer_told(struct party *p, unsigned status);
+void refer_told(struct party *p, const struct out *o, unsigned status);
 void refer_hears(struct party *p, const struct sip_msg *notify);
 void refer_check_over(const struct party *p);
 
@@ -280,9 +292,21 @@ void prack_stop(struct party *p);
 /** A PRACK arrives at p. */
 void prack_heard(struct party *p, const struct sip_msg *m);
 
+/* line.c */
+struct line *line_new(struct party *phone);
+void line_send(struct line *l, struct span bytes);
+/** Its connection is there on both sides. */
+bool line_is_whole(const struct line *l);
+bool line_broke_since(const struct line *l, int64_t mono_ms);
+/** The storm has connections from now on. */
+void lines_begin(void);
+/** None breaks any more. */
+void lines_calm(void);
+void lines_edge_dies(void);
+
 /* check.c */
 /** A message for a peer, as it leaves the service. */
-void party_said(struct span bytes);
+void party_said(struct span bytes, bool by_stream);
 /** What the service described to a party. */
 void see_sdp(struct party *p, struct span sdp);
 /** The values of a header, ", " between them. */
@@ -307,6 +331,10 @@ struct in *say_provisional(struct party *p, const struct sip_msg *request, unsig
 /** What answers an offer of this direction best. */
 unsigned say_answer_to(unsigned direction);
 void say_again(const struct in *in);
+/** What has no answer yet, over a new connection. */
+void say_again_over(const struct line *l);
+/** "sip:p7@192.0.2.10:5062" */
+const char *say_contact(const struct party *p);
 void say_stop(struct out *o);
 struct in *say_find(struct party *p, const struct sip_msg *request);
 

@@ -40,7 +40,7 @@ static void on_said(const struct edge_path *to, struct span bytes, bool stateles
 {
     (void)stateless;
     STORM_HOLDS(to->port != 0, "a message to no port");
-    party_said(bytes);
+    party_said(bytes, false);
     net_send(bytes, false);
 }
 
@@ -182,6 +182,7 @@ static void edge_dies(void)
     for (unsigned i = 0; i < virt_shards();) /* it was in their sockets before the edge said anything of it to others */
         i = service_deliver_to_actor(i) ? i : i + 1;
     all_lose(TO_EDGE);
+    lines_edge_dies();
     service_edge_ends();
     service_edge_begins();
     service.edge_died = true;
@@ -270,6 +271,8 @@ void world_begin(const struct world_conf *conf)
     service_init();
     service.said = on_said;
     virt_now = (struct now){.mono_ms = 1000, .wall_ms = VIRT_WALL_0 + 1000};
+    if (conf->lines)
+        lines_begin();
     virt_store_wipe();
     virt_backends_begin();
     virt_orch_passes_on(control_hears);
@@ -291,6 +294,7 @@ void world_begin(const struct world_conf *conf)
 void world_calm(void)
 {
     w.calm = true;
+    lines_calm();
     for (unsigned i = 0; i < virt_shards(); i++)
         w.place[i].mid_turn = false;
 }

@@ -1,8 +1,11 @@
 /* A request of ours whose peer lost his connection: it waits for him, follows him, or fails in the end. */
-#include "tests/unit/call-actor/call_kit.h"
+#include "tests/unit/call-actor/bridge_kit.h"
 
 #include "call-actor/actor.h"
+#include "call-actor/call_row.h"
 
+#define UNSENT PLANE__TXN_FAILED__CAUSE__TRANSPORT
+#define NO_ROUTE PLANE__TXN_FAILED__CAUSE__NO_ROUTE
 #define WAIT_MS (8 * (int64_t)KIT_T1)
 
 static struct actor a;
@@ -11,6 +14,7 @@ static struct entry *e;
 static struct span branch;
 static bool timer_runs;
 static uint64_t said_over; /* flow of the last request; 0: none */
+static char said_last;     /* the last byte of its branch */
 static unsigned failed_cnt;
 
 struct now __wrap_loop_now(const struct loop *l);
@@ -39,6 +43,7 @@ void __wrap_turn_apply(struct actor *to, struct entry *of, struct call_effects *
     assert_int_equal(fx->count, 1);
     assert_int_equal(fx->list[0].type, CALL_EFF_REQUEST);
     said_over = fx->list[0].peer.flow;
+    said_last = fx->list[0].txn[fx->list[0].txn_len - 1];
     call_effects_clear(fx);
 }
 
@@ -50,6 +55,17 @@ void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m)
     failed_cnt++;
 }
 
+static void enter(void)
+{
+    memset(&a, 0, sizeof(a));
+    calls_init(&a.calls);
+    a.conf = k.conf;
+    follow_init(&a);
+    e = calls_add(&a.calls, k.c);
+    timer_runs = false;
+    said_over = failed_cnt = 0;
+}
+
 /* A caller over TLS, by connection 1, to whom a BYE was said that had no way. */
 static int begin(void **state)
 {
@@ -59,16 +75,39 @@ static int begin(void **state)
     k.source.flow = 1;
     kit_established(&k);
     kit_terminate(&k, "test");
-    memset(&a, 0, sizeof(a));
-    calls_init(&a.calls);
-    a.conf = k.conf;
-    follow_init(&a);
-    e = calls_add(&a.calls, k.c);
-    timer_runs = false;
-    said_over = failed_cnt = 0;
+    enter();
     if (e == NULL || k.c->row->n_client_txns != 1)
         return -1;
     branch = row_span(k.c->row->client_txns[0]->branch);
+    return 0;
+}
+
+static void by_connection(Plane__Endpoint *at)
+{
+    row_text(&at->transport, SPAN("TLS"));
+    at->flow = 1;
+}
+
+/* Bob, who registered over connection 1, was called; it is gone before he has said anything. */
+static int begin_calling(void **state)
+{
+    (void)state;
+    kit_init(&k);
+    bridge_ring_bob(&k);
+    Store__OutLeg *leg = bridge_leg(&k, 1);
+    by_connection(leg->invite->dest);
+    by_connection(leg->dialog->peer);
+    branch = row_span(leg->invite->branch);
+    enter();
+    return e != NULL ? 0 : -1;
+}
+
+/* … when he rings. */
+static int begin_ringing(void **state)
+{
+    if (begin_calling(state) != 0)
+        return -1;
+    k.c->row->out_legs[0]->state = OUT_LEG_RINGING;
     return 0;
 }
 
@@ -91,7 +130,7 @@ static void look(int64_t after_ms)
 static void it_goes_by_the_connection_he_comes_back_by(void **state)
 {
     (void)state;
-    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
     assert_true(timer_runs);
     look(100);
     assert_int_equal(said_over, 0);
@@ -110,7 +149,7 @@ static void it_goes_there_at_once_when_he_is_back(void **state)
 {
     (void)state;
     e->call->row->a->peer->flow = 2;
-    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(said_over, 2);
     assert_int_equal(a.stray_cnt, 0);
 }
@@ -121,14 +160,14 @@ static void what_went_elsewhere_does_not_follow_him(void **state)
     (void)state;
     e->call->row->a->peer->flow = 2;
     strcpy(e->call->row->a->peer->addr, "192.0.2.7");
-    assert_false(actor_follow(&a, e, branch));
+    assert_false(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(said_over, 0);
 }
 
 static void it_fails_when_he_stays_away(void **state)
 {
     (void)state;
-    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
     look(WAIT_MS - 1);
     assert_int_equal(failed_cnt, 0);
     look(1);
@@ -141,15 +180,15 @@ static void it_fails_when_he_stays_away(void **state)
 static void it_waits_once(void **state)
 {
     (void)state;
-    assert_true(actor_follow(&a, e, branch));
-    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(a.stray_cnt, 1);
 }
 
 static void a_call_that_is_gone_is_not_waited_for(void **state)
 {
     (void)state;
-    assert_true(actor_follow(&a, e, branch));
+    assert_true(actor_follow(&a, e, UNSENT, branch));
     e->gone = true;
     look(WAIT_MS);
     assert_int_equal(failed_cnt, 0);
@@ -160,7 +199,7 @@ static void one_too_many_fails_at_once(void **state)
 {
     (void)state;
     a.stray_cnt = ACTOR_STRAYS_MAX;
-    assert_false(actor_follow(&a, e, branch));
+    assert_false(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(a.stray_cnt, ACTOR_STRAYS_MAX);
 }
 
@@ -168,7 +207,49 @@ static void a_datagram_has_no_connection_to_come_back(void **state)
 {
     (void)state;
     strcpy(e->call->row->client_txns[0]->dest->transport, "UDP");
-    assert_false(actor_follow(&a, e, branch));
+    assert_false(actor_follow(&a, e, UNSENT, branch));
+}
+
+/* RFC 3261 §12.2.2: the lower CSeq first. */
+static void what_waits_goes_in_the_order_it_was_asked(void **state)
+{
+    (void)state;
+    uint8_t packed[4096];
+    Store__CallRow *row = e->call->row;
+    size_t n = store__client_txn__get_packed_size(row->client_txns[0]);
+    assert_in_range(n, 1, sizeof(packed));
+    (void)store__client_txn__pack(row->client_txns[0], packed);
+    Store__ClientTxn *second = store__client_txn__unpack(NULL, n, packed);
+    assert_non_null(second);
+    second->branch.data[second->branch.len - 1] = '#';
+    row_list_add(&row->client_txns, &row->n_client_txns, second);
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_true(actor_follow(&a, e, UNSENT, row_span(second->branch)));
+    row->a->peer->flow = 2;
+    look(100);
+    assert_int_equal(a.stray_cnt, 0);
+    assert_int_equal(said_last, '#');
+}
+
+static void who_rang_is_asked_by_the_connection_he_comes_back_by(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, NO_ROUTE, branch));
+    assert_true(
+        actor_follow(&a, e, PLANE__TXN_FAILED__CAUSE__TIMEOUT, branch)); /* a CANCEL that the edge cannot place */
+    assert_int_equal(a.stray_cnt, 1);
+    e->call->row->out_legs[0]->dialog->peer->flow = 2;
+    look(100);
+    assert_int_equal(said_over, 2);
+    assert_int_equal(a.stray_cnt, 0);
+    assert_int_equal(failed_cnt, 0);
+}
+
+static void who_has_not_rung_is_not_waited_for(void **state)
+{
+    (void)state;
+    assert_false(actor_follow(&a, e, NO_ROUTE, branch));
+    assert_false(actor_follow(&a, e, UNSENT, branch));
 }
 
 int main(void)
@@ -182,6 +263,9 @@ int main(void)
         CASE(it_waits_once),
         CASE(a_call_that_is_gone_is_not_waited_for),
         CASE(one_too_many_fails_at_once),
+        CASE(what_waits_goes_in_the_order_it_was_asked),
+        cmocka_unit_test_setup_teardown(who_rang_is_asked_by_the_connection_he_comes_back_by, begin_ringing, end),
+        cmocka_unit_test_setup_teardown(who_has_not_rung_is_not_waited_for, begin_calling, end),
         CASE(a_datagram_has_no_connection_to_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
