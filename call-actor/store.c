@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SYNC_EVERY_NS 250000000L
+#define SYNC_EVERY_NS 500000000L
 #define SECOND_NS 1000000000L
 #define PATH_SIZE 512
 #define STORE_LOCK_WAIT_MS 5000 /* for a predecessor that is being killed */
