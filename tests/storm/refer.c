@@ -52,7 +52,8 @@ void refer_told(struct party *p, const struct out *o, unsigned status)
     STORM_HOLDS(status == 202 || later || status == 403 || (status == 481 && is_over), "the REFER of party %u gets %u",
                 p->no, status);
     p->refers += status == 202;
-    p->refers_maybe += status != 202 && world_edge_died_since(o->born_ms);
+    if (status != 202 && p->refers_refused++ == 0)
+        p->refused_ms = o->born_ms;
     p->refer_is_out = status == 202;
 }
 
@@ -88,9 +89,11 @@ void refer_hears(struct party *p, const struct sip_msg *notify)
         party_hangs_up(p);
 }
 
+/* A REFER that the network repeats behind the death of the edge that refused it is a new one. */
 void refer_check_over(const struct party *p)
 {
+    unsigned maybe = world_edge_died_since(p->refused_ms) ? p->refers_refused : 0;
     bool heard = p->refers <= p->last_words || line_broke_since(p->line, p->born_ms); /* who does not come back */
-    STORM_HOLDS(heard && p->last_words <= p->refers + p->refers_maybe, "party %u: %u of %u transfers have a last word",
-                p->no, p->last_words, p->refers);
+    STORM_HOLDS(heard && p->last_words <= p->refers + maybe, "party %u: %u of %u transfers have a last word", p->no,
+                p->last_words, p->refers);
 }

@@ -182,8 +182,9 @@ struct party {
     char refer_to[USER_BYTES]; /* … the user that is to be joined */
     unsigned refers;           /* that were taken */
     unsigned refers_said;
-    unsigned refers_maybe; /* refused, but perhaps taken before by an edge that died since */
-    unsigned last_words;   /* NOTIFYs that end a subscription */
+    unsigned refers_refused; /* … though perhaps taken all the same, before or behind the death of an edge */
+    int64_t refused_ms;      /* … since when */
+    unsigned last_words;     /* NOTIFYs that end a subscription */
     int64_t born_ms;
 };
 
