@@ -119,7 +119,7 @@ WRAP_test_admit  := loop_now bus_send bus_link_is_up bus_link_down_since bus_lin
 WRAP_test_where  := loop_now loop_timer_in loop_timer_cancel bus_send actor_step registrar_location location_get gate_users \
                     users_find users_ask worker_conf conf_u32
 WRAP_test_actor_poison := loop_now loop_timer_at loop_timer_cancel work_begin actor_step bus_link_user
-WRAP_test_actor_follow := loop_now loop_timer_in turn_apply actor_txn_failed
+WRAP_test_actor_follow := loop_now loop_timer_in turn_apply actor_txn_failed registrar_location location_get
 WRAP_test_location := loop_now loop_timer_at loop_timer_cancel store_put store_del
 WRAP_test_keepalive := loop_now loop_timer_at loop_timer_cancel bus_send_later bus_link_is_up registrar_location \
                        registrar_take_change location_get worker_conf conf_is

@@ -59,7 +59,6 @@ struct cJSON;
 struct stray {
     uint64_t key; /* of the call */
     int64_t until_ms;
-    uint32_t party; /* who is asked: side_party */
     char branch[ACTOR_STRAY_BRANCH];
 };
 

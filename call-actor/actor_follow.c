@@ -13,17 +13,18 @@
 #include "call-actor/call_row.h"
 #include "call-actor/location.h"
 #include "call-actor/out_leg.h"
+#include "call-actor/refer.h"
 #include "call-actor/registrar.h"
 #include "call-actor/side.h"
 
 #define LOOK_PER_T1 5 /* so often in T1 is looked for who came back */
 
-/* A request, and the dialog it is in. */
+/* A request of ours that is out, and the dialog it is in. */
 struct asked_in {
     Store__ClientTxn *txn;
     Store__Dialog *dialog;
-    const char *user;
-    uint32_t leg;
+    const char *user; /* of ours, who is asked; empty: nobody that we know */
+    uint32_t leg;     /* OutLeg.id of who is asked, or SIDE_CALLER */
 };
 
 static bool is_stream(const Plane__Endpoint *e)
@@ -34,12 +35,6 @@ static bool is_stream(const Plane__Endpoint *e)
 static bool has_branch(const Store__ClientTxn *txn, struct span branch)
 {
     return txn != NULL && txn->raw.len > 0 && span_eq(row_span(txn->branch), branch);
-}
-
-static Store__ClientTxn *find_session(const Store__Dialog *d, struct span branch)
-{
-    Store__ClientTxn *txn = d != NULL && d->session != NULL ? d->session->request : NULL;
-    return has_branch(txn, branch) ? txn : NULL;
 }
 
 /* It rang there, and does so still: the phone knows the INVITE when it comes again. One that has rung nobody yet fails
@@ -58,47 +53,77 @@ static Store__OutLeg *ring_of(const Store__CallRow *row, struct span branch)
     return NULL;
 }
 
-/* leg: OutLeg.id of who is asked. */
-static Store__ClientTxn *find_txn(const Store__CallRow *row, struct span branch, uint32_t *leg)
+static void look_at(struct asked_in *q, struct span branch, Store__ClientTxn *txn, uint32_t leg)
 {
-    const Store__OutLeg *ring = ring_of(row, branch);
-    Store__ClientTxn *found = ring != NULL ? ring->invite : find_session(row->a, branch);
-    *leg = ring != NULL ? ring->id : (uint32_t)SIDE_CALLER;
-    for (size_t i = 0; found == NULL && i < row->n_client_txns; i++)
-        found = has_branch(row->client_txns[i], branch) ? row->client_txns[i] : NULL;
-    for (size_t i = 0; found == NULL && i < row->n_out_legs; i++) {
-        *leg = row->out_legs[i]->id;
-        found = has_branch(row->out_legs[i]->bye, branch) ? row->out_legs[i]->bye
-                                                          : find_session(row->out_legs[i]->dialog, branch);
+    if (q->txn == NULL && has_branch(txn, branch)) {
+        q->txn = txn;
+        q->leg = leg;
     }
-    for (size_t i = 0; found == NULL && i < row->n_relays; i++) {
-        *leg = row->relays[i]->to;
-        found = has_branch(row->relays[i]->request, branch) ? row->relays[i]->request : NULL;
+}
+
+static void look_in_session(struct asked_in *q, struct span branch, const Store__Dialog *d, uint32_t leg)
+{
+    if (d != NULL && d->session != NULL)
+        look_at(q, branch, d->session->request, leg);
+}
+
+static void look_at_legs(struct asked_in *q, struct span branch, const Store__CallRow *row)
+{
+    for (size_t i = 0; i < row->n_out_legs; i++) {
+        const Store__OutLeg *leg = row->out_legs[i];
+        if (is_open_ring(leg))
+            look_at(q, branch, leg->invite, leg->id);
+        look_at(q, branch, leg->bye, leg->id);
+        look_in_session(q, branch, leg->dialog, leg->id);
     }
-    for (size_t i = 0; found == NULL && i < row->n_passes; i++) {
-        *leg = row->passes[i]->to;
-        found = has_branch(row->passes[i]->request, branch) ? row->passes[i]->request : NULL;
+}
+
+/* Requests to who has a place in the call: it says which dialog they are in. */
+static void look_in_call(struct asked_in *q, struct span branch, const Store__CallRow *row)
+{
+    look_in_session(q, branch, row->a, SIDE_CALLER);
+    for (size_t i = 0; i < row->n_client_txns; i++)
+        look_at(q, branch, row->client_txns[i], SIDE_CALLER);
+    look_at_legs(q, branch, row);
+    for (size_t i = 0; i < row->n_relays; i++)
+        look_at(q, branch, row->relays[i]->request, row->relays[i]->to);
+    for (size_t i = 0; i < row->n_passes; i++)
+        look_at(q, branch, row->passes[i]->request, row->passes[i]->to);
+    if (row->transfer != NULL)
+        look_at(q, branch, row->transfer->refer, SIDE_CALLER);
+}
+
+/* Who is asked is known by the leg that was placed for him, not by the place he has: they change (side_swap). */
+static const char *user_of(const struct call *c, uint32_t party)
+{
+    const Store__OutLeg *placed = side_of(c, party).leg;
+    return placed != NULL ? placed->target->user : c->row->auth_user;
+}
+
+/* What is told of a REFER is told to who said it, also when he has no place any more. */
+static void look_at_refers(struct asked_in *q, struct span branch, const struct call *c)
+{
+    for (size_t i = 0; q->txn == NULL && i < c->row->n_refers; i++) {
+        const Store__Refer *r = c->row->refers[i];
+        look_at(q, branch, r->notify, side_of_party(c, r->party).id);
+        if (q->txn != NULL) {
+            q->dialog = refer_dialog(c, r);
+            q->user = user_of(c, r->party);
+        }
     }
-    return found;
 }
 
 /* false: it is no request that a connection was to take. */
-static bool find_asked(const Store__CallRow *row, struct span branch, struct asked_in *out)
+static bool find_asked(const struct call *c, struct span branch, struct asked_in *out)
 {
     *out = (struct asked_in){.user = ""};
-    out->txn = find_txn(row, branch, &out->leg);
-    if (out->txn == NULL || !is_stream(out->txn->dest))
-        return false;
-    if (out->leg == SIDE_CALLER) {
-        out->dialog = row->a;
-        out->user = row->auth_user;
+    look_in_call(out, branch, c->row);
+    if (out->txn != NULL) {
+        out->dialog = side_of(c, out->leg).d;
+        out->user = user_of(c, side_party(c, out->leg));
     }
-    for (size_t i = 0; out->dialog == NULL && i < row->n_out_legs; i++) {
-        const Store__OutLeg *leg = row->out_legs[i];
-        if (leg->id == out->leg)
-            *out = (struct asked_in){.txn = out->txn, .dialog = leg->dialog, .user = leg->target->user, .leg = leg->id};
-    }
-    return out->dialog != NULL && is_stream(out->dialog->peer);
+    look_at_refers(out, branch, c);
+    return out->txn != NULL && is_stream(out->txn->dest) && out->dialog != NULL && is_stream(out->dialog->peer);
 }
 
 static bool is_same_host(const Plane__Endpoint *a, const Plane__Endpoint *b)
@@ -179,7 +204,7 @@ static bool is_settled(struct actor *a, const struct stray *s, int64_t now_ms)
     struct entry *e = calls_by_key(&a->calls, s->key);
     struct span branch = span_cstr(s->branch);
     struct asked_in q;
-    if (e == NULL || e->gone || !find_asked(e->call->row, branch, &q) || ask_elsewhere(a, e, &q))
+    if (e == NULL || e->gone || !find_asked(e->call, branch, &q) || ask_elsewhere(a, e, &q))
         return true;
     if (now_ms < s->until_ms)
         return false;
@@ -250,7 +275,7 @@ bool actor_follow(struct actor *a, struct entry *e, Plane__TxnFailed__Cause caus
         return true; /* nor does the edge know what its CANCEL is for */
     if (cause != PLANE__TXN_FAILED__CAUSE__TRANSPORT && (!rings || cause != PLANE__TXN_FAILED__CAUSE__NO_ROUTE))
         return false;
-    if (!find_asked(e->call->row, branch, &q))
+    if (!find_asked(e->call, branch, &q))
         return false;
     if (ask_elsewhere(a, e, &q))
         return true;

@@ -3,6 +3,8 @@
 
 #include "call-actor/actor.h"
 #include "call-actor/call_row.h"
+#include "call-actor/location.h"
+#include "call-actor/registrar.h"
 
 #define UNSENT PLANE__TXN_FAILED__CAUSE__TRANSPORT
 #define NO_ROUTE PLANE__TXN_FAILED__CAUSE__NO_ROUTE
@@ -16,11 +18,14 @@ static bool timer_runs;
 static uint64_t said_over; /* flow of the last request; 0: none */
 static char said_last;     /* the last byte of its branch */
 static unsigned failed_cnt;
+static char looked_for[16]; /* whose registration was looked at last */
 
 struct now __wrap_loop_now(const struct loop *l);
 void __wrap_loop_timer_in(struct loop *l, struct timer *t, int64_t after_ms);
 void __wrap_turn_apply(struct actor *to, struct entry *of, struct call_effects *fx);
 void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m);
+struct location *__wrap_registrar_location(const struct registrar *g);
+Store__AorRow *__wrap_location_get(struct location *l, struct span user);
 
 struct now __wrap_loop_now(const struct loop *l)
 {
@@ -55,6 +60,19 @@ void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m)
     failed_cnt++;
 }
 
+struct location *__wrap_registrar_location(const struct registrar *g)
+{
+    (void)g;
+    return NULL;
+}
+
+Store__AorRow *__wrap_location_get(struct location *l, struct span user)
+{
+    (void)l;
+    assert_true(span_copy(looked_for, sizeof(looked_for), user));
+    return NULL;
+}
+
 static void enter(void)
 {
     memset(&a, 0, sizeof(a));
@@ -64,6 +82,7 @@ static void enter(void)
     e = calls_add(&a.calls, k.c);
     timer_runs = false;
     said_over = failed_cnt = 0;
+    looked_for[0] = '\0';
 }
 
 /* A caller over TLS, by connection 1, to whom a BYE was said that had no way. */
@@ -108,6 +127,25 @@ static int begin_ringing(void **state)
     if (begin_calling(state) != 0)
         return -1;
     k.c->row->out_legs[0]->state = OUT_LEG_RINGING;
+    return 0;
+}
+
+/* Ali, a caller over TLS, has referred bob to carol: bob stays, so he is the A leg now. A NOTIFY to ali is out. */
+static int begin_referring(void **state)
+{
+    (void)state;
+    kit_init(&k);
+    k.source.transport = (char *)(uintptr_t) "TLS";
+    k.source.flow = 1;
+    bridge_up(&k);
+    row_text(&k.c->row->auth_user, SPAN("ali"));
+    row_text(&bridge_leg(&k, 1)->target->user, SPAN("bob"));
+    by_connection(bridge_leg(&k, 1)->dialog->peer);
+    KIT_REQUEST(&k, .method = "REFER", .cseq = 11, .more = "Refer-To: <sip:carol@203.0.113.5>\r\n");
+    enter();
+    if (e == NULL || k.c->row->n_refers != 1 || k.c->row->refers[0]->notify == NULL)
+        return -1;
+    branch = row_span(k.c->row->refers[0]->notify->branch);
     return 0;
 }
 
@@ -252,6 +290,45 @@ static void who_has_not_rung_is_not_waited_for(void **state)
     assert_false(actor_follow(&a, e, UNSENT, branch));
 }
 
+static void what_is_told_of_a_refer_follows_who_said_it(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(a.stray_cnt, 1);
+    assert_string_equal(looked_for, "ali");
+    bridge_leg(&k, 1)->dialog->peer->flow = 2; /* his dialog is there now */
+    look(100);
+    assert_int_equal(said_over, 2);
+    assert_int_equal(failed_cnt, 0);
+}
+
+/* Not the registration of who had his place before. */
+static void who_has_changed_places_is_looked_for_by_his_own_name(void **state)
+{
+    (void)state;
+    kit_terminate(&k, "test");
+    assert_int_equal(k.c->row->n_client_txns, 1);
+    assert_true(actor_follow(&a, e, UNSENT, row_span(k.c->row->client_txns[0]->branch)));
+    assert_string_equal(looked_for, "bob");
+    assert_non_null(bridge_leg(&k, 1)->bye);
+    assert_true(actor_follow(&a, e, UNSENT, row_span(bridge_leg(&k, 1)->bye->branch)));
+    assert_string_equal(looked_for, "ali");
+}
+
+static void who_is_sent_off_is_asked_by_the_connection_he_comes_back_by(void **state)
+{
+    (void)state;
+    Store__CallRow *row = e->call->row;
+    row->transfer = row_alloc(sizeof(*row->transfer));
+    store__transfer__init(row->transfer);
+    row->transfer->refer = row_list_take(&row->client_txns, &row->n_client_txns, 0);
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    row->a->peer->flow = 2;
+    look(100);
+    assert_int_equal(said_over, 2);
+    assert_int_equal(failed_cnt, 0);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -267,6 +344,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_rang_is_asked_by_the_connection_he_comes_back_by, begin_ringing, end),
         cmocka_unit_test_setup_teardown(who_has_not_rung_is_not_waited_for, begin_calling, end),
         CASE(a_datagram_has_no_connection_to_come_back),
+        cmocka_unit_test_setup_teardown(what_is_told_of_a_refer_follows_who_said_it, begin_referring, end),
+        cmocka_unit_test_setup_teardown(who_has_changed_places_is_looked_for_by_his_own_name, begin_referring, end),
+        CASE(who_is_sent_off_is_asked_by_the_connection_he_comes_back_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
