@@ -98,10 +98,11 @@ static bool search(struct edge *e, struct locate *loc)
     return true;
 }
 
+/* Its sender may have come back meanwhile (edge_txn_follow): it has not turned any more. */
 static void settle(struct back *b)
 {
     struct edge_txn *x = edge_txn_server(b->edge, span_of(b->key, b->key_len));
-    if (x != NULL && !turn_to(x, &b->loc))
+    if (x != NULL && x->turned && !turn_to(x, &b->loc))
         (void)edge_txn_do(x, TXN_SEND_FAILED, NULL);
     back_free(b);
 }

@@ -71,17 +71,15 @@ static bool has_come_back(const struct edge *e, const struct edge_txn *x, const 
            IN6_ARE_ADDR_EQUAL(&from->peer, &was->peer) && e->out.is_open != NULL && !e->out.is_open(e->out.user, was);
 }
 
-/* What is left of it then is what a new edge would have: nothing. Its actor knows it, and answers again. */
+/* One that has come back stays what it is: a new one might be turned away, and its call would go on. */
 static bool is_repeat(struct edge *e, const struct edge_path *from)
 {
     struct edge_txn *x = edge_txn_server(e, buf_span(&e->key));
     if (x == NULL)
         return false;
     edge_stat_repeat_in(true);
-    if (has_come_back(e, x, from)) {
-        edge_txn_drop(x);
-        return false;
-    }
+    if (has_come_back(e, x, from))
+        edge_txn_follow(x, &(struct edge_word){.msg = &e->msg, .from = from}, edge_reply_port(&e->msg, from));
     (void)edge_txn_do(x, TXN_RX_REQUEST, NULL);
     return true;
 }

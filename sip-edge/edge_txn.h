@@ -86,6 +86,9 @@ bool edge_txn_do(struct edge_txn *x, enum txn_what what, const struct edge_word 
 void edge_txn_restart(struct edge_txn *x, bool reliable);
 /** Server: send the last reply again, if it is kept. */
 void edge_txn_reply_again(struct edge_txn *x);
+/** Server: its sender says it again over another connection (w->from). Replies go there from now on, and the actor is
+ * told, whose dialog goes over, too. */
+void edge_txn_follow(struct edge_txn *x, const struct edge_word *w, uint16_t reply_port);
 /** The connection its request went over is gone, and nothing was heard: the request goes once over another. */
 void edge_txn_resend(struct edge_txn *x);
 /** Answer a server transaction in the actor's place. Without its request it is dropped. false: it is gone. */

@@ -120,11 +120,22 @@ static void open_cancel(struct edge_txn *x)
 
 /* --- words to the actor --- */
 
+/* Its texts are valid until the next one is made. */
+static struct edge_told_request what_to_ask(const struct edge_txn *x, const struct sip_msg *m)
+{
+    struct edge *e = edge_of(x);
+    struct edge_told_request r = {.txn = edge_txn_id(x), .msg = m, .from = &x->path, .repeated = x->asked_before};
+    buf_reset(&e->other_key);
+    if (x->method == SIP_M_CANCEL && sip_txn_key_cancelled(&e->other_key, m) == 0) {
+        edge_key_fit(&e->other_key);
+        r.cancels = buf_span(&e->other_key);
+    }
+    return r;
+}
+
 static void ask(struct edge_txn *x, const struct edge_word *w)
 {
-    struct edge_told_request r = {.txn = edge_txn_id(x), .msg = w->msg, .from = &x->path};
-    if (x->method == SIP_M_CANCEL)
-        r.cancels = buf_span(&edge_of(x)->other_key);
+    struct edge_told_request r = what_to_ask(x, w->msg);
     int rv = edge_tell_request(x->shard, &r);
     x->asked = rv == 0;
     x->asked_ms = edge_of(x)->now.mono_ms;
@@ -146,19 +157,30 @@ bool edge_txn_ask_again(struct edge_txn *x)
         return true;
     if (sip_msg_decode(&e->again, kept(&x->request)) != 0)
         return true;
-    struct edge_told_request r = {
-        .txn = edge_txn_id(x), .msg = &e->again, .from = &x->path, .repeated = x->asked_before};
-    if (x->method == SIP_M_CANCEL) {
-        buf_reset(&e->other_key);
-        if (sip_txn_key_cancelled(&e->other_key, &e->again) == 0)
-            edge_key_fit(&e->other_key);
-        r.cancels = buf_span(&e->other_key);
-    }
+    struct edge_told_request r = what_to_ask(x, &e->again);
     x->asked = edge_tell_request(x->shard, &r) == 0;
     x->asked_ms = e->now.mono_ms;
     if (x->asked && x->asked_before)
         edge_stat_asked_again();
     return x->asked;
+}
+
+/* Who has refused it has no more to say, and would take it for a new call once the old one is forgotten. */
+static bool has_more_to_say(const struct edge_txn *x)
+{
+    return !txn_is_answered(&x->t) || (x->t.kind == TXN_IST && x->t.state == IST_ST_ACCEPTED);
+}
+
+void edge_txn_follow(struct edge_txn *x, const struct edge_word *w, uint16_t reply_port)
+{
+    struct span name = x->path.name;
+    x->path = *w->from;
+    x->path.name = name;
+    x->reply_port = reply_port;
+    x->turned = false;
+    x->asked_before = x->asked_before || x->asked;
+    if (has_more_to_say(x))
+        ask(x, w);
 }
 
 /* What could not be told waits in shard->untold until the link is up, or room is in it. */

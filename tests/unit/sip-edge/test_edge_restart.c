@@ -433,6 +433,45 @@ static void a_request_said_again_over_a_new_connection_is_told(void **state)
     assert_int_equal(fake_sent_back(0)->to.flow, 2);
 }
 
+/* No 503 and then the 200 of the call that goes on. */
+static void who_comes_back_while_calls_are_refused_has_his_call(void **state)
+{
+    (void)state;
+    fake.edge.out.is_open = is_that_one;
+    rx_over(1, "192.0.2.10");
+    kit_answer(KEY, 180, RESP("180 Ringing", "z9hG4bKa", "1 INVITE"));
+    fake_wait(40000); /* the edge has run for so long that it would know the call */
+    fake_admit(0, false);
+    fake_forget();
+    rx_over(2, "192.0.2.10");
+    assert_int_equal(fake.told_cnt, 1);
+    assert_true(kit_told_request(0)->repeated);
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 180 Ringing");
+    assert_int_equal(fake_sent_back(0)->to.flow, 2);
+    kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    fake_forget();
+    rx_over(3, "192.0.2.10");
+    assert_int_equal(fake.told_cnt, 1); /* its actor says its 200 again */
+    assert_int_equal(fake.sent_cnt, 0);
+    kit_answer(KEY, 200, RESP("200 OK", "z9hG4bKa", "1 INVITE"));
+    assert_int_equal(fake_sent_back(0)->to.flow, 3);
+}
+
+static void a_refusal_is_said_again_over_a_new_connection(void **state)
+{
+    (void)state;
+    fake.edge.out.is_open = is_that_one;
+    rx_over(1, "192.0.2.10");
+    kit_answer(KEY, 486, RESP("486 Busy Here", "z9hG4bKa", "1 INVITE"));
+    fake_forget();
+    rx_over(2, "192.0.2.10");
+    assert_int_equal(fake.told_cnt, 0); /* to its actor it would be a new call, once the old one is forgotten */
+    assert_int_equal(fake.sent_cnt, 1);
+    assert_string_equal(fake_line(fake_sent_back(0)), "SIP/2.0 486 Busy Here");
+    assert_int_equal(fake_sent_back(0)->to.flow, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +499,8 @@ int main(void)
         CASE(a_dialog_stays_with_its_actor),
         CASE(the_report_counts_by_kind_and_state),
         CASE(a_request_said_again_over_a_new_connection_is_told),
+        CASE(who_comes_back_while_calls_are_refused_has_his_call),
+        CASE(a_refusal_is_said_again_over_a_new_connection),
         CASE(survives_any_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
