@@ -142,8 +142,10 @@ void actor_txn_failed(struct actor *a, const Plane__TxnFailed *m)
     struct call_input in = {.type = CALL_IN_RESPONSE,
                             .txn = span_of((const char *)m->txn.data, m->txn.len),
                             .unreachable = m->cause != PLANE__TXN_FAILED__CAUSE__TIMEOUT};
-    if (e != NULL)
-        actor_step(a, e, &in);
+    if (e == NULL)
+        return;
+    actor_step(a, e, &in);
+    a->commit_now = true; /* asked again, the edge, which keeps no failure, would send it again */
 }
 
 static void on_txn_failed(struct actor *a, const Plane__TxnFailed *m)

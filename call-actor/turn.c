@@ -4,8 +4,10 @@
  * that fails ends the process: nothing was said, and the next one starts from what is committed.
  *
  * A turn after which nothing leaves (an ACK has come, a port is back, an event is confirmed) is committed together with
- * the next one that speaks, at most COMMIT_MS later: until then a death makes it one that has not been, and who said
- * what it has heard says it again, as he would had we died before we read it.
+ * the next one that speaks, at most COMMIT_MS later: until then a death makes it one that has not been, as a death
+ * before we had read what it heard does. Then it is heard again: requests and ACKs sip-edge tells again by itself, and
+ * a final response when we ask for it, which it keeps for some seconds over any transport. That a request has failed it
+ * does not keep: that one would go out again, so such turns are committed at once (actor_txn_failed).
  */
 #include "call-actor/actor.h"
 #include "call-actor/clock_mark.h"

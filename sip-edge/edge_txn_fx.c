@@ -232,13 +232,6 @@ static void tell_last_word(struct edge_txn *x)
         note_told(x, edge_tell_response(x->shard, edge_txn_id(x), &e->again, &x->path));
 }
 
-void edge_txn_tell_again(struct edge_txn *x)
-{
-    tell_last_word(x);
-    if (txn_is_over(&x->t) && !x->untold)
-        edge_txn_drop(x);
-}
-
 /* --- timers --- */
 
 static void arm(struct edge_txn *x, enum txn_tmr tmr, uint32_t after_ms)
@@ -320,15 +313,29 @@ static void perform_one(struct edge_txn *x, const struct txn_eff *eff, const str
     }
 }
 
-/* A client transaction that is over stays for another 64*T1 while its last word has not been heard. */
-static bool linger(struct edge_txn *x)
+#define LAST_WORD_MS 5000u /* more than a call-actor takes to come back */
+
+/* Over a connection K is nothing, for no final response comes twice. But an actor that died before it had noted it asks
+ * again when it is back, and a request that was forgotten would go out once more, to who may have forgotten it, too. */
+static bool is_kept(const struct edge_txn *x)
+{
+    return x->t.kind == TXN_NICT && x->t.reliable && x->heard_status >= 200 && x->heard.p != NULL;
+}
+
+/* A client transaction that is over stays for its last word: another 64*T1 while nobody has heard it, and a while for
+ * who asks again. Then it is dropped. false: it is gone */
+static bool wind_up(struct edge_txn *x)
 {
     struct edge *e = edge_of(x);
+    int64_t for_ms = x->untold ? (int64_t)e->times.t1_ms * 64 : is_kept(x) ? LAST_WORD_MS : 0;
+    bool lingers = timer_is_set(&x->timer[TXN_SLOT_LIFE]) && x->tmr[TXN_SLOT_LIFE] == TXN_TMR_NONE;
+    if (lingers && for_ms > 0)
+        return true;
     disarm(x, TXN_TMR_A);
     disarm(x, TXN_TMR_B);
     edge_bytes_forget(e, &x->request);
     edge_bytes_forget(e, &x->reply);
-    if (timer_set(e->timers, &x->timer[TXN_SLOT_LIFE], e->now.mono_ms + (int64_t)e->times.t1_ms * 64) == 0)
+    if (for_ms > 0 && timer_set(e->timers, &x->timer[TXN_SLOT_LIFE], e->now.mono_ms + for_ms) == 0)
         return true;
     edge_txn_drop(x);
     return false;
@@ -369,16 +376,23 @@ static bool try_on(struct edge_txn *x)
     return false;
 }
 
+void edge_txn_tell_again(struct edge_txn *x)
+{
+    tell_last_word(x);
+    if (txn_is_over(&x->t) && !x->untold)
+        (void)wind_up(x);
+}
+
 bool edge_txn_perform(struct edge_txn *x, const struct txn_fx *fx, const struct edge_word *w)
 {
     for (unsigned i = 0; i < fx->cnt; i++)
         perform_one(x, &fx->eff[i], w);
-    if (x->doomed || (txn_is_over(&x->t) && !x->untold)) {
+    if (x->doomed) {
         edge_txn_drop(x);
         return false;
     }
     if (txn_is_over(&x->t))
-        return linger(x);
+        return wind_up(x);
     if (txn_is_server(&x->t) && txn_is_answered(&x->t))
         list_remove(&x->link);
     if (x->trying)

@@ -429,6 +429,31 @@ static void on_a_connection_nothing_is_repeated(void **state)
     assert_int_equal(told_failed(0)->cause, PLANE__TXN_FAILED__CAUSE__TIMEOUT);
 }
 
+/* An actor that has died before it noted the answer: to send the request again would be another one for its server,
+ * which keeps nothing over a connection either. */
+static void on_a_connection_the_answer_can_be_asked_for_again(void **state)
+{
+    (void)state;
+    fake.edge.means.transports |= LOCATE_CAN(SIP_TP_TCP);
+    send_to("sip:192.0.2.77;transport=tcp");
+    fake_rx(RESP_VIA("SIP/2.0/TCP 192.0.2.1:5060;branch=" BRANCH, "200 OK", "2 BYE"));
+    assert_int_equal(fake.told_cnt, 1);
+    fake_wait(3000);
+    assert_true(edge_is_idle(&fake.edge));
+    for (int deaths = 0; deaths < 2; deaths++) {
+        fake_forget();
+        actor_down();
+        actor_up();
+        assert_int_equal(fake.told_cnt, 0); /* it is told when it asks */
+        send_to("sip:192.0.2.77;transport=tcp");
+        assert_int_equal(fake.sent_cnt, 0);
+        assert_int_equal(fake.told_cnt, 1);
+        assert_int_equal(told_response(0)->status, 200);
+    }
+    fake_wait(2000);
+    assert_int_equal(txn_index_count(&fake.edge.index), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +463,7 @@ int main(void)
         CASE(responses_go_to_the_actor),
         CASE(the_transport_stands_in_the_uri),
         CASE(on_a_connection_nothing_is_repeated),
+        CASE(on_a_connection_the_answer_can_be_asked_for_again),
         CASE(a_refusal_is_acknowledged_here),
         CASE(no_answer_is_told_after_64_t1),
         CASE(a_send_error_is_told),
