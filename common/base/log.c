@@ -22,7 +22,7 @@
 enum log_way {
     LOG_BY_WRITE = 0, /* a file, or a pipe of which our end does not block */
     LOG_BY_SEND = 1,  /* a socket */
-    LOG_BY_POLL = 2,  /* a terminal, or a pipe whose end blocks: asked first */
+    LOG_BY_POLL = 2,  /* a terminal, or a pipe whose end blocks: asked first, which is no promise (log.h) */
 };
 
 static struct {
@@ -248,7 +248,7 @@ static void put_head(struct line *l, enum log_level level, const char *event)
     put_quoted(l, span_cstr(event));
 }
 
-/* Never waits. false: whoever reads is behind, and the line is lost */
+/* Waits for nobody, but see log.h. false: whoever reads is behind, and the line is lost */
 static bool hand_over(const struct line *l)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -6,7 +6,9 @@
  * values of Authorization headers, passwords and bodies are never passed here. errno survives every call.
  *
  * No call waits for whoever reads: a line for which a pipe, socket or terminal has no room is lost and counted, and the
- * next one that passes is followed by how many were.
+ * next one that passes is followed by how many were. One exception: a terminal, or a pipe that cannot be opened anew
+ * (another user's, or no /proc), is asked whether it has room before each line, and who writes to it at the same moment
+ * may take the last of it: then that one line waits.
  */
 #ifndef COMMON_BASE_LOG_H
 #define COMMON_BASE_LOG_H
