@@ -112,6 +112,14 @@ static void hear(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
         k->args.on_msg(k, type, m);
 }
 
+static void take_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m, bool mute)
+{
+    void (*take)(struct bus_link *, uint16_t, const ProtobufCMessage *) =
+        mute ? k->args.on_mute_poison : k->args.on_poison;
+    if (take != NULL)
+        take(k, type, m);
+}
+
 /* What may kill us is in the journal before it is touched. */
 static void take_work(struct bus_link *k, const struct plane_record *rec)
 {
@@ -119,13 +127,13 @@ static void take_work(struct bus_link *k, const struct plane_record *rec)
     bool secret = rec->type == PLANE_EDGE_CHALLENGE; /* a key of ours: its name is all that is noted */
     struct span body = secret ? span_cstr(plane_name(rec->type)) : rec->body;
     enum work_verdict v = work_begin(WORK_PLANE, secret ? body : plane_identity(rec), body);
-    ProtobufCMessage *m = v != WORK_DROP ? plane_decode(rec, &why) : NULL;
+    ProtobufCMessage *m = v != WORK_DROP || work_is_readable() ? plane_decode(rec, &why) : NULL;
     if (m != NULL) {
         work_known();
         if (v == WORK_GO)
             hear(k, rec->type, m);
-        else if (k->args.on_poison != NULL)
-            k->args.on_poison(k, rec->type, m);
+        else
+            take_poison(k, rec->type, m, v == WORK_DROP);
         protobuf_c_message_free_unpacked(m, NULL);
     } else if (v == WORK_GO) {
         refuse(k, rec->type, why);

@@ -38,6 +38,8 @@ struct bus_link_args {
     void (*on_msg)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
     /* One that is set aside, as it killed this process twice (work.h): tell its sender. NULL: nobody is told. */
     void (*on_poison)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+    /* One whose telling killed, too: who would wait for ever for what it says is let go. NULL: nobody would. */
+    void (*on_mute_poison)(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
     void *user;
 };
 

@@ -27,6 +27,7 @@ struct mark {
     uint8_t poison; /* truths are numbers here: a broken journal may hold any */
     uint8_t known;  /* it can be taken apart */
     uint8_t saving; /* was begun: who dies of that does not begin it again */
+    uint8_t mute;   /* poison: to tell its sender kills, too */
 };
 
 struct item {
@@ -65,6 +66,7 @@ static struct {
     uint32_t suspects; /* marks that are not poison */
     uint32_t poison;
     int64_t careful_until_ms;
+    bool readable; /* what is at work: work_is_readable */
 } self;
 
 static struct stat_series stat_saved = {.name = "sip_signaling_poison_total", .help = "inputs that were set aside"};
@@ -204,11 +206,11 @@ static void set_aside(struct mark *m, const struct item *it, struct now now)
 /* alone: nothing else can have been it. */
 static void count_death(struct mark *m, const struct item *it, bool alone)
 {
+    m->known = m->known && it->known && !m->mute; /* mute: not even that much of it may be done */
     if (it->telling || m->poison) {
-        m->known = false; /* not even that much of it may be done */
+        m->mute = true;
         return;
     }
-    m->known = m->known && it->known;
     if (alone)
         m->deaths++;
     else if (m->deaths == 0)
@@ -364,13 +366,20 @@ enum work_verdict work_begin(enum work_kind kind, struct span id, struct span by
     bytes = cut(bytes);
     id = lies_in(id, bytes) ? id : cut(id);
     note(kind, id, bytes);
+    self.readable = false;
     struct mark *m = self.poison > 0 ? find_mark(hash_of(id), self.build) : NULL;
     if (m == NULL || !m->poison)
         return WORK_GO;
     m->seen_ms = clock_mono_ms();
     current()->telling = true;
     stat_inc(&stat_again);
-    return m->known ? WORK_TELL : WORK_DROP;
+    self.readable = m->known;
+    return m->known && !m->mute ? WORK_TELL : WORK_DROP;
+}
+
+bool work_is_readable(void)
+{
+    return self.readable;
 }
 
 void work_known(void)

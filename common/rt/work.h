@@ -46,7 +46,7 @@ enum work_kind {
 enum work_verdict {
     WORK_GO = 0,
     WORK_TELL = 1, /* poison: take it apart, tell its sender, do no more with it */
-    WORK_DROP = 2, /* poison that cannot even be taken apart */
+    WORK_DROP = 2, /* poison that cannot even be taken apart, or whose telling kills, too */
 };
 
 struct work_args {
@@ -67,6 +67,9 @@ void work_close(void);
  * bytes  what is saved of it
  */
 enum work_verdict work_begin(enum work_kind kind, struct span id, struct span bytes);
+/** Of what is at work and was WORK_DROP: it can be taken apart without harm, only the telling kills. Somebody who would
+ * wait for ever for what is dropped can be let go. */
+bool work_is_readable(void);
 /** It has been taken apart without harm: were it poison, its sender could be told. */
 void work_known(void);
 void work_end(void);

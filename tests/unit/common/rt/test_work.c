@@ -210,6 +210,45 @@ static void dies_telling(void)
     EXPECT(begin("bad") == WORK_TELL);
 }
 
+static void dies_telling_what_it_could_read(void)
+{
+    EXPECT(begin("bad") == WORK_TELL);
+    EXPECT(work_is_readable());
+    work_known();
+}
+
+static void dies_letting_go(void)
+{
+    EXPECT(begin("good") == WORK_GO);
+    EXPECT(!work_is_readable());
+    work_end();
+    work_turn_done();
+    EXPECT(begin("bad") == WORK_DROP);
+    EXPECT(work_is_readable());
+    work_known();
+}
+
+static void drops_unread(void)
+{
+    EXPECT(begin("bad") == WORK_DROP);
+    EXPECT(!work_is_readable());
+    work_end();
+}
+
+/* Whoever waits for it can be let go, unless that kills, too. */
+static void what_kills_as_it_is_told_can_still_be_read(void **state)
+{
+    (void)state;
+    struct place p = new_place();
+    assert_int_equal(live(&p, dies_of_bad), DIED);
+    assert_int_equal(live(&p, dies_of_bad), DIED);
+    assert_int_equal(live(&p, dies_telling_what_it_could_read), DIED);
+    assert_int_equal(live(&p, dies_letting_go), DIED);
+    assert_int_equal(live(&p, drops_unread), DIED);
+    assert_int_equal(live(&p, drops_unread), DIED);
+    clear_place(&p);
+}
+
 static void what_cannot_be_taken_apart_is_dropped(void **state)
 {
     (void)state;
@@ -222,7 +261,7 @@ static void what_cannot_be_taken_apart_is_dropped(void **state)
     assert_int_equal(live(&p, dies_of_bad), DIED);
     assert_int_equal(live(&p, dies_of_bad), DIED);
     assert_int_equal(live(&p, dies_telling), DIED); /* even the refusal kills */
-    assert_int_equal(live(&p, drops), DIED);
+    assert_int_equal(live(&p, drops_unread), DIED);
     clear_place(&p);
 }
 
@@ -432,6 +471,7 @@ int main(void)
         cmocka_unit_test(one_of_many),
         cmocka_unit_test(nothing_is_held_against_an_end_in_order),
         cmocka_unit_test(what_cannot_be_taken_apart_is_dropped),
+        cmocka_unit_test(what_kills_as_it_is_told_can_still_be_read),
         cmocka_unit_test(another_build_begins_anew),
         cmocka_unit_test(dies_while_it_looks_back),
         cmocka_unit_test(who_the_system_held_up_is_absolved),
