@@ -44,10 +44,10 @@ void actor_step(struct actor *a, struct entry *e, const struct call_input *in)
 }
 
 /* Said of the same timer after a restart, too. Valid until the next call. */
-static struct span work_of_timer(const struct entry *e, enum call_timer timer)
+static struct span work_of_timer(const struct entry *e, unsigned due)
 {
     static char id[64];
-    int n = snprintf(id, sizeof id, "timer %u of call %llx", (unsigned)timer, (unsigned long long)e->call->row->key);
+    int n = snprintf(id, sizeof id, "timer %u of call %llx", due, (unsigned long long)e->call->row->key);
     return span_of(id, (size_t)n);
 }
 
@@ -64,15 +64,15 @@ static void on_call_timer(struct timer *t, int64_t now_ms)
     (void)now_ms;
     struct entry *e = t->owner;
     struct actor *a = e->owner; /* the call may be freed with the turn */
-    enum call_timer due = calls_next_timer(e);
+    unsigned due = calls_next_due(e);
     KILL_POINT("actor.timer.fired");
     struct span id = work_of_timer(e, due);
     e->due_ms[due] = 0;
     enum work_verdict v = work_begin(WORK_TIMER, id, id);
     work_known();
-    bool over = e->doomed && due == CALL_TMR_NO_ACK;
+    bool over = due == CALLS_DUE_DOOM;
     if (v == WORK_GO && !over)
-        actor_step(a, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = due});
+        actor_step(a, e, &(struct call_input){.type = CALL_IN_TIMER, .timer = (enum call_timer)due});
     else
         actor_end_poisoned(a, e, v != WORK_DROP && !over);
     actor_worked(a);
@@ -314,6 +314,7 @@ static struct bus_link *open_link(struct actor *a, const char *peer_name, struct
     args.path = path;
     args.listen = true;
     args.on_poison = actor_on_poison;
+    args.on_mute_poison = actor_on_mute_poison;
     args.user = a;
     return bus_link_open(worker_bus(a->worker), &args);
 }

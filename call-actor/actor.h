@@ -138,9 +138,12 @@ void actor_take_request(struct actor *a, const struct asked *q, const struct cre
 /* actor_poison.c */
 /** A message that is set aside: its sender is told. */
 void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
+/** One whose telling kills, too. The end of a transaction: its call is forgotten, as it would wait for ever. */
+void actor_on_mute_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m);
 /** A step that a call cannot be without kills: the call is ended as if the platform asked for it (BYE, its port, its
- * event), or, when it is over already or ending it kills, too (`safe` is false), forgotten: its port is found by the
- * orchestrator, its phones find out by themselves, and its last event is not said. */
+ * event; one that waits for the ACK of its 2xx, after that wait), or, when it is over already or ending it kills, too
+ * (`safe` is false), forgotten: its port is found by the orchestrator, its phones find out by themselves, and its last
+ * event is not said. */
 void actor_end_poisoned(struct actor *a, struct entry *e, bool safe);
 /** What a call has open at a neighbour (PROC_NONE: at all of them) has failed: to ask again for it is what kills. */
 void actor_give_up(struct actor *a, const struct entry *e, Plane__Proc peer);

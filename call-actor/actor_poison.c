@@ -7,7 +7,7 @@
 #include "call-actor/call_fx.h"
 #include "common/sip/sip_index.h"
 
-#define DOOMED_T1 128 /* twice what a BYE may take */
+#define DOOMED_T1 192 /* the ACK of our 2xx, our BYE, and what may be said again: 64 each */
 #define WHY "set aside: it killed the call-actor twice"
 
 static void refuse_request(struct actor *a, const Plane__RxRequest *rx)
@@ -40,6 +40,12 @@ static void fail_job(struct actor *a, ProtobufCBinaryData id, uint32_t port)
     actor_job_done(a, &m);
 }
 
+/* Our 2xx has no ACK yet. With it, or when the wait for it is over, the call ends as if nothing had killed (§15). */
+static bool ends_by_itself(const struct entry *e)
+{
+    return call_state(e->call) == CALL_ST_CLOSING && e->due_ms[CALL_TMR_NO_ACK] != 0;
+}
+
 /* What is over for the platform waits only for a peer's last word, and nobody will say that the wait is over. */
 static bool may_be_ended(const struct call *c)
 {
@@ -57,34 +63,41 @@ static void forget(struct actor *a, struct entry *e)
     turn_apply(a, e, &fx);
 }
 
-static void end(struct actor *a, struct entry *e)
+/* However it ends, it does not outlast this. */
+static void doom(struct actor *a, struct entry *e)
 {
     struct call_effects none;
     none.count = 0;
+    if (e->due_ms[CALLS_DUE_DOOM] == 0)
+        e->due_ms[CALLS_DUE_DOOM] = loop_now(a->loop).mono_ms + (int64_t)DOOMED_T1 * a->conf.t1_ms;
+    turn_apply(a, e, &none); /* the deadline */
+}
+
+static void end(struct actor *a, struct entry *e)
+{
     log_ev(LOG_ERROR, "a call is ended: a step of it killed the call-actor twice", log_z("call_id", call_name(e->call)),
            log_n("key", (int64_t)e->call->row->key));
     actor_step(a, e, &(struct call_input){.type = CALL_IN_TERMINATE, .reason = WHY, .asked_by = "quarantine"});
-    if (e->gone)
-        return;
-    e->doomed = true;
-    e->due_ms[CALL_TMR_NO_ACK] = loop_now(a->loop).mono_ms + (int64_t)DOOMED_T1 * a->conf.t1_ms;
-    turn_apply(a, e, &none); /* the deadline */
+    if (!e->gone)
+        doom(a, e);
 }
 
 void actor_end_poisoned(struct actor *a, struct entry *e, bool safe)
 {
     if (safe && may_be_ended(e->call))
         end(a, e);
+    else if (safe && ends_by_itself(e))
+        doom(a, e);
     else
         forget(a, e);
 }
 
 /* Whatever the transaction was for, its call would wait for an end that is never told. */
-static void end_call_of(struct actor *a, ProtobufCBinaryData id)
+static void end_call_of(struct actor *a, ProtobufCBinaryData id, bool safe)
 {
     struct entry *e = calls_by_key(&a->calls, call_key_of(span_of((const char *)id.data, id.len)));
     if (e != NULL && !e->gone)
-        actor_end_poisoned(a, e, true);
+        actor_end_poisoned(a, e, safe);
 }
 
 static void refuse_terminate(struct bus_link *from, const Plane__Terminate *q)
@@ -123,7 +136,7 @@ void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *
     else if (type == PLANE_EDGE_RX_RESPONSE)
         fail_txn(a, ((const Plane__RxResponse *)(const void *)m)->txn);
     else if (type == PLANE_EDGE_TXN_FAILED)
-        end_call_of(a, ((const Plane__TxnFailed *)(const void *)m)->txn);
+        end_call_of(a, ((const Plane__TxnFailed *)(const void *)m)->txn, true);
     else if (type == PLANE_ORCH_JOB_DONE)
         fail_job(a, ((const Plane__JobDone *)(const void *)m)->id, ((const Plane__JobDone *)(const void *)m)->rtp_port);
     else if (type == PLANE_CALL_TERMINATE)
@@ -132,6 +145,13 @@ void actor_on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *
         refuse_control(k, (const void *)m);
     else if (type == PLANE_CALL_REGISTRATION)
         refuse_registration(k, (const void *)m);
+}
+
+/* What else there is kills by being said: its asker waits for his own time, or asks again. */
+void actor_on_mute_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    if (type == PLANE_EDGE_TXN_FAILED)
+        end_call_of(bus_link_user(k), ((const Plane__TxnFailed *)(const void *)m)->txn, false);
 }
 
 /* --- what a call asks again --- */

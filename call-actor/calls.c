@@ -188,11 +188,11 @@ void calls_remove(struct calls *cs, struct entry *e)
     free(e);
 }
 
-enum call_timer calls_next_timer(const struct entry *e)
+unsigned calls_next_due(const struct entry *e)
 {
-    enum call_timer first = CALL_TIMERS;
-    for (enum call_timer t = 0; t < CALL_TIMERS; t++)
-        if (e->due_ms[t] != 0 && (first == CALL_TIMERS || e->due_ms[t] < e->due_ms[first]))
+    unsigned first = CALLS_DUE;
+    for (unsigned t = 0; t < CALLS_DUE; t++)
+        if (e->due_ms[t] != 0 && (first == CALLS_DUE || e->due_ms[t] < e->due_ms[first]))
             first = t;
     return first;
 }
@@ -201,6 +201,16 @@ struct entry *calls_by_key(const struct calls *cs, uint64_t key)
 {
     struct map_node *n = map_get(&cs->by_key, span_of((const char *)&key, sizeof(key)));
     return n != NULL ? MAP_ENTRY(n, struct entry, by_key) : NULL;
+}
+
+/* A call that is gone has no place any more: those before it are passed by their keys, which grow. */
+struct entry *calls_after(const struct calls *cs, uint64_t key)
+{
+    const struct entry *e = calls_by_key(cs, key);
+    struct list *n = e != NULL ? e->all.next : cs->all.next;
+    while (n != &cs->all && LIST_ENTRY(n, struct entry, all)->call->row->key <= key)
+        n = n->next;
+    return n != &cs->all ? LIST_ENTRY(n, struct entry, all) : NULL;
 }
 
 struct entry *calls_by_dialog(const struct calls *cs, const struct sip_msg *request)

@@ -11,6 +11,12 @@
 #include "common/base/map.h"
 #include "common/rt/timer.h"
 
+/* What comes due for a call: its timers (enum call_timer), and the shell's own. */
+enum {
+    CALLS_DUE_DOOM = CALL_TIMERS, /* it is being ended as a step of it kills: forgotten then, whatever it waits for */
+    CALLS_DUE
+};
+
 /* A call with its places in the indexes and its deadlines. */
 struct entry {
     struct call *call;
@@ -25,14 +31,13 @@ struct entry {
     char *replacing_text;    /* … in by_replacing */
     char *dial_text;         /* … in by_dial */
     struct list all;
-    struct list dirty;           /* to be committed at this turn's end */
-    int64_t due_ms[CALL_TIMERS]; /* monotonic, as armed: a step of the wall clock moves none; 0: not armed */
-    struct timer timer;          /* the next of them: a call has many, and most calls one or two at a time */
-    void *owner;                 /* the actor, for the timer's function */
-    bool live;                   /* as last counted */
-    bool stored;                 /* its row is in the store */
-    bool gone;                   /* forgotten in this turn; freed after the commit */
-    bool doomed; /* being ended as a step of it kills: CALL_TMR_NO_ACK forgets it, whatever it waits for */
+    struct list dirty;         /* to be committed at this turn's end */
+    int64_t due_ms[CALLS_DUE]; /* monotonic, as armed: a step of the wall clock moves none; 0: not armed */
+    struct timer timer;        /* the next of them: a call has many, and most calls one or two at a time */
+    void *owner;               /* the actor, for the timer's function */
+    bool live;                 /* as last counted */
+    bool stored;               /* its row is in the store */
+    bool gone;                 /* forgotten in this turn; freed after the commit */
 };
 
 struct calls {
@@ -64,8 +69,12 @@ void calls_index(struct calls *cs, struct entry *e);
 /** Leaves every index and is freed, the call with it. */
 void calls_remove(struct calls *cs, struct entry *e);
 
-/** Which of its deadlines comes first; CALL_TIMERS: none is armed. */
-enum call_timer calls_next_timer(const struct entry *e);
+/** The oldest call that is younger than the one with this key, which may have been freed since; NULL: there is none.
+ * after 0: the oldest of all. */
+struct entry *calls_after(const struct calls *cs, uint64_t key);
+
+/** Which of its deadlines comes first; CALLS_DUE: none is armed. */
+unsigned calls_next_due(const struct entry *e);
 
 /** Before any of them looks at `now`. returns by how much the wall clock was set since the last time, and the deadlines
  * of all calls with it; 0: it was not */

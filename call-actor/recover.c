@@ -112,8 +112,11 @@ void recover_load(struct actor *a)
 void recover_ask(struct actor *a, Plane__Proc peer)
 {
     actor_follow_clock(a);
-    for (struct list *n = a->calls.all.next, *next; n != &a->calls.all; n = next) {
-        next = n->next; /* the call may be forgotten, and freed with its turn */
-        ask(a, LIST_ENTRY(n, struct entry, all), peer);
+    struct entry *e = calls_after(&a->calls, 0);
+    while (e != NULL) {
+        uint64_t key = e->call->row->key;
+        if (!e->gone)
+            ask(a, e, peer);
+        e = calls_after(&a->calls, key); /* any call may have been freed: the turn ends with each one after a death */
     }
 }

@@ -130,8 +130,8 @@ static void do_arm(struct actor *a, struct entry *e, const struct call_effect *f
 
 static void set_timer(struct actor *a, struct entry *e)
 {
-    enum call_timer next = calls_next_timer(e);
-    if (next == CALL_TIMERS)
+    unsigned next = calls_next_due(e);
+    if (next == CALLS_DUE)
         loop_timer_cancel(a->loop, &e->timer);
     else if (!timer_is_set(&e->timer) || e->timer.at_ms != e->due_ms[next])
         loop_timer_at(a->loop, &e->timer, e->due_ms[next]);
