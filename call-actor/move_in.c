@@ -76,16 +76,6 @@ static void look_at_what_stays(struct store *other, unsigned shard)
                log_n("shard", shard), log_n("calls", calls), log_n("events", events));
 }
 
-/* What a newer version wrote is not for us to read, nor to mark as ours. */
-static bool is_for_us(struct store *other)
-{
-    char why[STORE_MARK_WHY_SIZE];
-    bool fits = store_mark_fits(other, why);
-    if (!fits)
-        log_ev(LOG_ERROR, "bindings in the store of another shard stay there", log_z("why", why));
-    return fits;
-}
-
 static void move_from(struct visit *v, struct store *other, unsigned shard)
 {
     const struct move_in_args *a = v->args;
@@ -114,10 +104,7 @@ int move_in(const struct move_in_args *args)
             read_all = false;
         if (other == NULL)
             continue;
-        if (is_for_us(other))
-            move_from(&v, other, i);
-        else
-            read_all = false;
+        move_from(&v, other, i);
         store_close(other);
     }
     buf_fini(&v.keys);

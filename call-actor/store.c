@@ -48,8 +48,6 @@ struct store {
     bool stopping;
 };
 
-static const char *const table_names[STORE_TABLES] = {"calls", "outbox", "meta", "aors"};
-
 static MDB_val key_val(const uint64_t *key)
 {
     return (MDB_val){.mv_size = sizeof(*key), .mv_data = (void *)(uintptr_t)key};
@@ -207,20 +205,17 @@ static int open_env(struct store *s, const struct store_args *a)
     return rc == 0 ? add_reserve(s, reserve_bytes) : rc;
 }
 
-/* Of a store that an older version has written, those that it did not have are made. flags: MDB_CREATE, or 0:
- * MDB_NOTFOUND when one is missing. */
-static int open_tables(struct store *s, unsigned flags)
+static int open_tables(struct store *s, bool make, char newer[STORE_MARK_WHY_SIZE])
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
-    for (int t = 0; rc == 0 && t < STORE_TABLES; t++)
-        rc = mdb_dbi_open(txn, table_names[t], flags | MDB_INTEGERKEY, &s->dbi[t]);
-    if (rc != 0) {
-        if (txn != NULL)
-            mdb_txn_abort(txn);
+    if (rc != 0)
         return rc;
-    }
-    return mdb_txn_commit(txn);
+    rc = store_check_open(txn, s->path, make, s->dbi, newer);
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
 }
 
 /* A file that is cut off would end us at the first page that is not there. */
@@ -254,7 +249,7 @@ static int own(struct store *s, const char *boot, int64_t wait_ms)
     /* Who is killed while he looks was slow, and died of no page: the next one does not look again. */
     bool died = store_snap_opening(&s->snap, false);
     if (rc == 0 && died && is_there(path))
-        rc = store_check(path, table_names, STORE_TABLES);
+        rc = store_check(path);
     (void)store_snap_opening(&s->snap, true);
     return rc;
 }
@@ -274,6 +269,15 @@ static const char *remedy_of(int rc)
     default:
         return "make SIP_SIGNALING_SERVICE_STATE_DIR a directory this user may write, with free space";
     }
+}
+
+/* newer: what is to be said of a store that a newer version has written */
+static void say_refused(const struct store *s, const char *what, int rc, const char *newer)
+{
+    if (rc == STORE_CHECK_ENEWER)
+        log_ev(LOG_ERROR, what, log_z("why", newer));
+    else
+        log_ev(LOG_ERROR, what, log_z("path", s->path), log_z("why", mdb_strerror(rc)), log_z("remedy", remedy_of(rc)));
 }
 
 static struct store *store_new(const char *dir, uint32_t shard, bool sync_commits)
@@ -310,13 +314,14 @@ struct store *store_open(const struct store_args *a)
     struct store *s = store_new(a->dir, a->shard, a->sync_commits);
     if (s == NULL)
         return NULL;
+    char newer[STORE_MARK_WHY_SIZE] = "";
     int rc = own(s, a->boot, STORE_LOCK_WAIT_MS);
     if (rc == 0)
         rc = open_env(s, a);
     if (rc == 0)
         rc = check_size(s);
     if (rc == 0)
-        rc = open_tables(s, MDB_CREATE);
+        rc = open_tables(s, true, newer);
     if (rc == 0 && s->sync_commits)
         rc = store_snap_drop(&s->snap);
     if (rc == 0) {
@@ -326,8 +331,7 @@ struct store *store_open(const struct store_args *a)
             return s;
         rc = EAGAIN;
     }
-    log_ev(LOG_ERROR, "cannot open the store", log_z("path", s->path), log_z("why", mdb_strerror(rc)),
-           log_z("remedy", remedy_of(rc)));
+    say_refused(s, "cannot open the store", rc, newer);
     store_free(s);
     return NULL;
 }
@@ -339,14 +343,14 @@ void store_opened(struct store *s)
 }
 
 /* The size of its map is what its own process has set. */
-static int open_as_it_is(struct store *s)
+static int open_as_it_is(struct store *s, char newer[STORE_MARK_WHY_SIZE])
 {
     int rc = mdb_env_create(&s->env);
     if (rc != 0)
         return rc;
     mdb_env_set_maxdbs(s->env, STORE_TABLES);
     rc = mdb_env_open(s->env, s->path, MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
-    return rc == 0 ? open_tables(s, s->owner ? MDB_CREATE : 0) : rc; /* its own process makes what is missing */
+    return rc == 0 ? open_tables(s, s->owner, newer) : rc; /* its own process makes what is missing */
 }
 
 bool store_open_other(const char *dir, uint32_t shard, struct store **out)
@@ -359,9 +363,10 @@ bool store_open_other(const char *dir, uint32_t shard, struct store **out)
         store_free(s);
         return true;
     }
+    char newer[STORE_MARK_WHY_SIZE] = "";
     int rc = own(s, NULL, 0);
     if (rc == 0 || rc == EWOULDBLOCK) /* its own process has it, and takes its snapshots */
-        rc = open_as_it_is(s);
+        rc = open_as_it_is(s, newer);
     if (rc == 0) {
         take_snapshot(s);
         store_opened(s);
@@ -369,8 +374,7 @@ bool store_open_other(const char *dir, uint32_t shard, struct store **out)
         return true;
     }
     if (rc != MDB_NOTFOUND) /* its process is making it just now */
-        log_ev(LOG_ERROR, "the store of another shard cannot be read", log_z("path", s->path),
-               log_z("why", mdb_strerror(rc)));
+        say_refused(s, "the store of another shard cannot be read", rc, newer);
     store_free(s);
     return rc == MDB_NOTFOUND;
 }

@@ -42,11 +42,13 @@ struct store_args {
     const char *boot; /* the machine's boot id; NULL: asks the machine */
 };
 
-/** returns the store, or NULL with the reason logged (path, cause, remedy). */
+/** returns the store, or NULL with the reason logged (path, cause, remedy): also when a newer version has written it,
+ * which is then as it was. */
 struct store *store_open(const struct store_args *args);
 /**
  * Another shard's, for move_in.h alone: opened as it is, not made, never grown. Its own process may be using it.
- * returns false with the reason logged when it is there and cannot be opened; *out NULL: there is none
+ * returns false with the reason logged when it is there and cannot be opened, or is a newer version's; *out NULL: there
+ * is none
  */
 bool store_open_other(const char *dir, uint32_t shard, struct store **out);
 /** What was read is sound: a start that dies before this makes the next one look at every page first. */

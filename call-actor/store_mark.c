@@ -5,34 +5,38 @@
 #include "proto/store.pb-c.h"
 #include <stdio.h>
 
-static Store__Meta *mark_of(struct store *s)
+static Store__Meta *unpack(struct span bytes)
 {
-    struct span bytes = store_get(s, STORE_META, STORE_META_WRITER);
     return store__meta__unpack(NULL, bytes.len, (const uint8_t *)bytes.p);
 }
 
-bool store_mark_fits(struct store *s, char why[STORE_MARK_WHY_SIZE])
+bool store_mark_fits(struct span mark, const char *path, char why[STORE_MARK_WHY_SIZE])
 {
-    Store__Meta *mark = mark_of(s);
-    bool fits = mark == NULL || mark->schema <= STORE_SCHEMA;
+    Store__Meta *meta = unpack(mark);
+    bool fits = meta == NULL || meta->schema <= STORE_SCHEMA;
     if (!fits)
         (void)snprintf(
             why, STORE_MARK_WHY_SIZE,
             "%s was written by version %.60s with schema %u, this is version %s and knows up to %u: run that "
             "version, or move the file away (with its .snap) and start anew without its calls and bindings",
-            store_path(s), mark->version, mark->schema, SIG_VERSION, STORE_SCHEMA);
-    if (mark != NULL)
-        store__meta__free_unpacked(mark, NULL);
+            path, meta->version, meta->schema, SIG_VERSION, STORE_SCHEMA);
+    if (meta != NULL)
+        store__meta__free_unpacked(meta, NULL);
     return fits;
+}
+
+uint32_t store_mark_shards_of(struct span mark)
+{
+    Store__Meta *meta = unpack(mark);
+    uint32_t shards = meta != NULL ? meta->shards : 0;
+    if (meta != NULL)
+        store__meta__free_unpacked(meta, NULL);
+    return shards;
 }
 
 uint32_t store_mark_shards(struct store *s)
 {
-    Store__Meta *mark = mark_of(s);
-    uint32_t shards = mark != NULL ? mark->shards : 0;
-    if (mark != NULL)
-        store__meta__free_unpacked(mark, NULL);
-    return shards;
+    return store_mark_shards_of(store_get(s, STORE_META, STORE_META_WRITER));
 }
 
 void store_mark_put(struct store *s, uint32_t shards)
