@@ -253,11 +253,21 @@ const char *phone_rung(struct party *by, struct span uri)
     return "1";
 }
 
+/* Somebody has answered, and hung up before the caller could be told: a 2xx waits for what is to be PRACKed (RFC 3262
+ * §3). */
+static bool was_answered(const struct party *caller)
+{
+    for (unsigned i = 0; i < party_cnt; i++)
+        if (parties[i].picked_up && parties[i].rung_by == caller)
+            return true;
+    return false;
+}
+
 void phone_check_refusal(const struct party *caller, unsigned status)
 {
     /* 482: of a fork */
-    bool excused =
-        virt_now.mono_ms - caller->born_ms > NO_ANSWER_MS || status == 487 || status == 482 || caller->is_to_end;
+    bool excused = virt_now.mono_ms - caller->born_ms > NO_ANSWER_MS || status == 487 || status == 482 ||
+                   caller->is_to_end || was_answered(caller);
     for (unsigned i = 0; i < phone_cnt; i++) {
         const struct phone *f = &phones[i];
         bool is_his = strcmp(caller->peer, f->user) == 0 && is_sure(f, caller->born_ms, virt_now.mono_ms);
