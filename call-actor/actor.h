@@ -54,11 +54,15 @@ struct cJSON;
 
 #define ACTOR_STRAYS_MAX 1024 /* requests that wait for who lost his connection; one more fails at once */
 #define ACTOR_STRAY_BRANCH 128
+#define ACTOR_STRAY_WAYS 8 /* connections that one goes over, each once: so it ends within 64*T1, as timer F does */
 
 /* One of them. */
 struct stray {
     uint64_t key; /* of the call */
     int64_t until_ms;
+    bool waits; /* else it is out by another connection: it may fail there, too */
+    uint64_t tried[ACTOR_STRAY_WAYS];
+    size_t tried_cnt;
     char branch[ACTOR_STRAY_BRANCH];
 };
 

@@ -1,12 +1,14 @@
 /*
  * A request of ours in a dialog could not be sent: the connection it should have gone by is gone, and nobody listens
  * where it came from, as with any phone behind a NAT. Who is registered comes back and registers over another
- * connection: the dialog goes on there. Only from the same address and over the same transport, so that no other phone
- * of the user is taken for this one; of several, the one that registered last. For users of this shard.
+ * connection: the dialog goes on there. For users of this shard. Only from the same address and over the same
+ * transport, and under the Contact that he has in the dialog; another port in it, which may be his connection's own, is
+ * as good if it was first registered after the call began. So no other phone of the user is taken for this one.
  *
  * Who is not registered, or not yet again, may come back with a request in the dialog, as a caller over TLS does whose
  * target is new (RFC 3261 §12.2.2). For 8*T1 such a request of ours waits for that, as one to a peer over UDP is said
- * again for a while; then it has failed. After a restart of ours it is asked again, fails again and waits anew.
+ * again for a while; then it has failed. It goes over each connection once, so this ends whoever registers. After a
+ * restart of ours it is asked again, fails again and waits anew.
  */
 #include "call-actor/actor.h"
 #include "call-actor/call_fx.h"
@@ -16,6 +18,7 @@
 #include "call-actor/refer.h"
 #include "call-actor/registrar.h"
 #include "call-actor/side.h"
+#include "common/sip/sip_uri.h"
 
 #define LOOK_PER_T1 5 /* so often in T1 is looked for who came back */
 
@@ -126,28 +129,99 @@ static bool find_asked(const struct call *c, struct span branch, struct asked_in
     return out->txn != NULL && is_stream(out->txn->dest) && out->dialog != NULL && is_stream(out->dialog->peer);
 }
 
+/* --- where he is now --- */
+
 static bool is_same_host(const Plane__Endpoint *a, const Plane__Endpoint *b)
 {
     return strcmp(a->transport, b->transport) == 0 && strcmp(a->addr, b->addr) == 0;
 }
 
-/* Where he is now; NULL: nowhere else. Owned by `aor`. */
-static const Plane__Endpoint *new_way(const Store__AorRow *aor, const Plane__Endpoint *old)
+/* Contact is where he is in the dialog; began_wall_ms: the call. */
+static bool is_his_contact(const Store__Binding *b, struct span contact, uint64_t began_wall_ms)
+{
+    struct sip_uri his, one;
+    if (sip_uri_decode(&his, contact) != 0 || sip_uri_decode(&one, span_cstr(b->contact)) != 0)
+        return false;
+    if (sip_uri_eq(&his, &one))
+        return true;
+    one.port = his.port;
+    return b->since_wall_ms >= began_wall_ms && sip_uri_eq(&his, &one);
+}
+
+/* What was registered through a proxy goes there, not by a connection of ours. */
+static bool is_other_way(const Store__Binding *b, const Plane__Endpoint *old)
+{
+    return b->n_path == 0 && is_stream(b->source) && b->source->flow != 0 && b->source->flow != old->flow &&
+           is_same_host(b->source, old);
+}
+
+static bool was_tried(const struct stray *s, uint64_t flow)
+{
+    for (size_t i = 0; i < s->tried_cnt; i++) {
+        if (s->tried[i] == flow)
+            return true;
+    }
+    return s->tried_cnt == ACTOR_STRAY_WAYS;
+}
+
+/* NULL: nowhere else. Owned by `aor`. */
+static const Plane__Endpoint *new_way(const Store__AorRow *aor, const struct asked_in *q, const struct stray *s,
+                                      uint64_t began_wall_ms)
 {
     const Store__Binding *best = NULL;
+    struct span contact = span_cstr(q->dialog->remote_target);
     for (size_t i = 0; i < aor->n_bindings; i++) {
         const Store__Binding *b = aor->bindings[i];
-        bool is_other = is_stream(b->source) && b->source->flow != 0 && b->source->flow != old->flow;
-        if (is_other && is_same_host(b->source, old) && (best == NULL || b->expires_wall_ms > best->expires_wall_ms))
+        bool fits = is_other_way(b, q->txn->dest) && !was_tried(s, b->source->flow) &&
+                    is_his_contact(b, contact, began_wall_ms);
+        if (fits && (best == NULL || b->expires_wall_ms > best->expires_wall_ms))
             best = b;
     }
     return best != NULL ? best->source : NULL;
 }
 
+/* He has registered since. The caller frees it. */
+static Plane__Endpoint *registered_way(struct actor *a, const struct entry *e, const struct asked_in *q,
+                                       const struct stray *s)
+{
+    if (q->user[0] == '\0')
+        return NULL;
+    Store__AorRow *aor = location_get(registrar_location(a->registrar), span_cstr(q->user));
+    const Plane__Endpoint *way = aor != NULL ? new_way(aor, q, s, e->call->row->created_wall_ms) : NULL;
+    Plane__Endpoint *found = way != NULL ? row_endpoint(way) : NULL;
+    store__aor_row__free_unpacked(aor, NULL);
+    return found;
+}
+
+static bool is_by_his_connection(const struct asked_in *q)
+{
+    const Plane__Endpoint *now = q->dialog->peer, *then = q->txn->dest;
+    return is_same_host(now, then) && now->flow == then->flow && now->port == then->port;
+}
+
+static bool has_moved(const struct asked_in *q)
+{
+    const Plane__Endpoint *now = q->dialog->peer, *then = q->txn->dest;
+    return is_same_host(now, then) && now->flow != then->flow;
+}
+
+/* He is there by another connection: he has said something in the dialog by it, or has registered. NULL: he is not. The
+ * caller frees it. */
+static Plane__Endpoint *other_way(struct actor *a, const struct entry *e, const struct asked_in *q,
+                                  const struct stray *s)
+{
+    if (has_moved(q))
+        return was_tried(s, q->dialog->peer->flow) ? NULL : row_endpoint(q->dialog->peer);
+    return is_by_his_connection(q) ? registered_way(a, e, q, s) : NULL;
+}
+
+/* What may go by a connection only, may so by the next one. */
 static void go_by(Plane__Endpoint **at, const Plane__Endpoint *way)
 {
+    bool flow_only = (*at)->flow_only;
     plane__endpoint__free_unpacked(*at, NULL);
     *at = row_endpoint(way);
+    (*at)->flow_only = flow_only;
 }
 
 static void ask_there(struct actor *a, struct entry *e, const struct asked_in *q, const Plane__Endpoint *way)
@@ -155,8 +229,7 @@ static void ask_there(struct actor *a, struct entry *e, const struct asked_in *q
     struct call_effects fx = {.count = 0};
     log_ev(LOG_INFO, "a phone is asked by its new connection", log_z("method", q->txn->method),
            log_z("trace_id", e->call->row->trace_id));
-    if (way != q->dialog->peer)
-        go_by(&q->dialog->peer, way);
+    go_by(&q->dialog->peer, way);
     go_by(&q->txn->dest, way);
     row_text(&q->txn->next_hop, SPAN(""));
     e->call->dirty = true;
@@ -168,52 +241,45 @@ static void ask_there(struct actor *a, struct entry *e, const struct asked_in *q
     turn_apply(a, e, &fx);
 }
 
-/* He has registered since. */
-static bool ask_registered(struct actor *a, struct entry *e, const struct asked_in *q)
-{
-    if (q->user[0] == '\0')
-        return false;
-    Store__AorRow *aor = location_get(registrar_location(a->registrar), span_cstr(q->user));
-    const Plane__Endpoint *way = aor != NULL ? new_way(aor, q->txn->dest) : NULL;
-    if (way != NULL)
-        ask_there(a, e, q, way);
-    store__aor_row__free_unpacked(aor, NULL);
-    return way != NULL;
-}
-
-static bool has_moved(const struct asked_in *q)
-{
-    const Plane__Endpoint *now = q->dialog->peer, *then = q->txn->dest;
-    return !row_endpoint_eq(now, then) && is_same_host(now, then) && now->flow != then->flow;
-}
-
-/* He is there by another connection: he has said something in the dialog by it, or has registered. */
-static bool ask_elsewhere(struct actor *a, struct entry *e, const struct asked_in *q)
-{
-    if (has_moved(q)) {
-        ask_there(a, e, q, q->dialog->peer);
-        return true;
-    }
-    return row_endpoint_eq(q->dialog->peer, q->txn->dest) && ask_registered(a, e, q);
-}
-
 /* --- who is waited for --- */
 
-static bool is_settled(struct actor *a, const struct stray *s, int64_t now_ms)
+static void fail(struct actor *a, const struct stray *s)
 {
-    struct entry *e = calls_by_key(&a->calls, s->key);
     struct span branch = span_cstr(s->branch);
-    struct asked_in q;
-    if (e == NULL || e->gone || !find_asked(e->call, branch, &q) || ask_elsewhere(a, e, &q))
-        return true;
-    if (now_ms < s->until_ms)
-        return false;
     Plane__TxnFailed failed = PLANE__TXN_FAILED__INIT;
     failed.txn.data = (uint8_t *)branch.p;
     failed.txn.len = branch.len;
     failed.cause = PLANE__TXN_FAILED__CAUSE__TRANSPORT;
     actor_txn_failed(a, &failed);
-    return true;
+}
+
+static void step(struct actor *a, struct entry *e, const struct asked_in *q, struct stray *s,
+                 const Plane__Endpoint *way)
+{
+    s->waits = false;
+    if (way != NULL)
+        ask_there(a, e, q, way);
+    else
+        fail(a, s);
+}
+
+/* Nothing is waited for any more. What was asked elsewhere is kept in mind until it is clear that it arrived. */
+static bool is_settled(struct actor *a, struct stray *s, int64_t now_ms)
+{
+    struct entry *e = calls_by_key(&a->calls, s->key);
+    struct asked_in q;
+    if (e == NULL || e->gone || !find_asked(e->call, span_cstr(s->branch), &q))
+        return true;
+    bool over = now_ms >= s->until_ms;
+    if (!s->waits)
+        return over;
+    Plane__Endpoint *way = other_way(a, e, &q, s);
+    if (way == NULL && !over)
+        return false;
+    step(a, e, &q, s, way);
+    bool failed = way == NULL;
+    plane__endpoint__free_unpacked(way, NULL);
+    return failed;
 }
 
 static void look_again(struct actor *a)
@@ -236,30 +302,49 @@ static void on_stray_timer(struct timer *t, int64_t now_ms)
     look_again(a);
 }
 
-/* A new edge was asked for what waits already. */
-static bool is_waited_for(const struct actor *a, uint64_t key, struct span branch)
+static struct stray *find_stray(struct actor *a, uint64_t key, struct span branch)
 {
     for (size_t i = 0; i < a->stray_cnt; i++) {
         if (a->strays[i].key == key && span_eq(span_cstr(a->strays[i].branch), branch))
-            return true;
+            return &a->strays[i];
     }
-    return false;
+    return NULL;
 }
 
-static bool wait_for_return(struct actor *a, const struct entry *e, struct span branch)
+/* Those that were asked elsewhere make room. */
+static bool make_room(struct actor *a)
 {
-    if (is_waited_for(a, e->call->row->key, branch))
-        return true;
-    if (a->stray_cnt == ACTOR_STRAYS_MAX)
-        return false;
+    for (size_t i = 0; a->stray_cnt == ACTOR_STRAYS_MAX && i < a->stray_cnt; i++) {
+        if (a->strays[i].waits)
+            continue;
+        a->stray_cnt--;
+        memmove(&a->strays[i], &a->strays[i + 1], (a->stray_cnt - i) * sizeof(a->strays[0]));
+    }
+    return a->stray_cnt < ACTOR_STRAYS_MAX;
+}
+
+/* NULL: there is no room. */
+static struct stray *add_stray(struct actor *a, uint64_t key, struct span branch)
+{
+    if (!make_room(a))
+        return NULL;
     struct stray *s = &a->strays[a->stray_cnt];
-    *s = (struct stray){.key = e->call->row->key, .until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms};
+    *s = (struct stray){.key = key};
     if (!span_copy(s->branch, sizeof s->branch, branch))
-        return false;
+        return NULL;
     a->stray_cnt++;
+    return s;
+}
+
+/* It has failed there. */
+static void note_failure(struct actor *a, struct stray *s, uint64_t flow)
+{
+    if (!was_tried(s, flow))
+        s->tried[s->tried_cnt++] = flow;
+    s->waits = true;
+    s->until_ms = loop_now(a->loop).mono_ms + 8 * (int64_t)a->conf.t1_ms;
     if (!timer_is_set(&a->stray_timer))
         look_again(a);
-    return true;
 }
 
 void follow_init(struct actor *a)
@@ -267,17 +352,30 @@ void follow_init(struct actor *a)
     timer_init(&a->stray_timer, on_stray_timer, a);
 }
 
+static bool may_follow(const struct call *c, Plane__TxnFailed__Cause cause, struct span branch)
+{
+    bool rings = ring_of(c->row, branch) != NULL; /* by a binding: over its connection or not at all (NO_ROUTE) */
+    return cause == PLANE__TXN_FAILED__CAUSE__TRANSPORT || (rings && cause == PLANE__TXN_FAILED__CAUSE__NO_ROUTE);
+}
+
 bool actor_follow(struct actor *a, struct entry *e, Plane__TxnFailed__Cause cause, struct span branch)
 {
     struct asked_in q;
-    bool rings = ring_of(e->call->row, branch) != NULL; /* by a binding: over its connection or not at all (NO_ROUTE) */
-    if (is_waited_for(a, e->call->row->key, branch))
-        return true; /* nor does the edge know what its CANCEL is for */
-    if (cause != PLANE__TXN_FAILED__CAUSE__TRANSPORT && (!rings || cause != PLANE__TXN_FAILED__CAUSE__NO_ROUTE))
+    uint64_t key = e->call->row->key;
+    struct stray *s = find_stray(a, key, branch);
+    if (s != NULL && s->waits)
+        return true; /* a new edge was asked for it, too; nor does the edge know what its CANCEL is for */
+    if (!may_follow(e->call, cause, branch) || !find_asked(e->call, branch, &q))
         return false;
-    if (!find_asked(e->call, branch, &q))
+    if (!has_moved(&q) && !is_by_his_connection(&q))
         return false;
-    if (ask_elsewhere(a, e, &q))
-        return true;
-    return row_endpoint_eq(q.dialog->peer, q.txn->dest) && wait_for_return(a, e, branch);
+    s = s != NULL ? s : add_stray(a, key, branch);
+    if (s == NULL)
+        return false;
+    note_failure(a, s, q.txn->dest->flow);
+    Plane__Endpoint *way = other_way(a, e, &q, s);
+    if (way != NULL)
+        step(a, e, &q, s, way);
+    plane__endpoint__free_unpacked(way, NULL);
+    return true;
 }

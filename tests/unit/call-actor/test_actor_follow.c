@@ -20,6 +20,16 @@ static char said_last;     /* the last byte of its branch */
 static unsigned failed_cnt;
 static char looked_for[16]; /* whose registration was looked at last */
 
+/* Who is registered there. */
+struct phone {
+    const char *contact;
+    uint64_t flow;
+    int64_t since_ms; /* before the call: negative */
+    const char *path;
+};
+static struct phone phones[2];
+static size_t phone_cnt;
+
 struct now __wrap_loop_now(const struct loop *l);
 void __wrap_loop_timer_in(struct loop *l, struct timer *t, int64_t after_ms);
 void __wrap_turn_apply(struct actor *to, struct entry *of, struct call_effects *fx);
@@ -70,7 +80,20 @@ Store__AorRow *__wrap_location_get(struct location *l, struct span user)
 {
     (void)l;
     assert_true(span_copy(looked_for, sizeof(looked_for), user));
-    return NULL;
+    Store__AorRow *row = row_alloc(sizeof(*row));
+    store__aor_row__init(row);
+    for (size_t i = 0; i < phone_cnt; i++) {
+        Store__Binding *b = row_alloc(sizeof(*b));
+        store__binding__init(b);
+        row_text(&b->contact, span_cstr(phones[i].contact));
+        b->source = row_endpoint(&k.source);
+        b->source->flow = phones[i].flow;
+        b->since_wall_ms = (uint64_t)(KIT_WALL + phones[i].since_ms);
+        if (phones[i].path != NULL)
+            row_list_add(&b->path, &b->n_path, row_text_dup(span_cstr(phones[i].path)));
+        row_list_add(&row->bindings, &row->n_bindings, b);
+    }
+    return row;
 }
 
 static void enter(void)
@@ -83,6 +106,7 @@ static void enter(void)
     timer_runs = false;
     said_over = failed_cnt = 0;
     looked_for[0] = '\0';
+    phone_cnt = 0;
 }
 
 /* A caller over TLS, by connection 1, to whom a BYE was said that had no way. */
@@ -149,6 +173,16 @@ static int begin_referring(void **state)
     return 0;
 }
 
+/* Ali, as in begin, has called with his credentials. */
+static int begin_registered(void **state)
+{
+    if (begin(state) != 0)
+        return -1;
+    row_text(&k.c->row->auth_user, SPAN("ali"));
+    row_text(&k.c->row->a->remote_target, SPAN("sip:ali@192.0.2.1:5070;transport=tls"));
+    return 0;
+}
+
 static int end(void **state)
 {
     (void)state;
@@ -176,9 +210,9 @@ static void it_goes_by_the_connection_he_comes_back_by(void **state)
     e->call->row->a->peer->flow = 2; /* he said something in the dialog */
     look(100);
     assert_int_equal(said_over, 2);
+    look(WAIT_MS); /* it has arrived */
     assert_int_equal(a.stray_cnt, 0);
     assert_false(timer_runs);
-    look(WAIT_MS);
     assert_int_equal(failed_cnt, 0);
 }
 
@@ -189,7 +223,8 @@ static void it_goes_there_at_once_when_he_is_back(void **state)
     e->call->row->a->peer->flow = 2;
     assert_true(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(said_over, 2);
-    assert_int_equal(a.stray_cnt, 0);
+    look(WAIT_MS);
+    assert_int_equal(failed_cnt, 0);
 }
 
 /* It went to another host, by a route of his: that is no lost connection of his. */
@@ -237,8 +272,14 @@ static void one_too_many_fails_at_once(void **state)
 {
     (void)state;
     a.stray_cnt = ACTOR_STRAYS_MAX;
+    for (size_t i = 0; i < ACTOR_STRAYS_MAX; i++)
+        a.strays[i].waits = true;
     assert_false(actor_follow(&a, e, UNSENT, branch));
     assert_int_equal(a.stray_cnt, ACTOR_STRAYS_MAX);
+    a.strays[7].waits = false; /* it is out, and makes room */
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(a.stray_cnt, ACTOR_STRAYS_MAX);
+    assert_true(span_eq(span_cstr(a.strays[ACTOR_STRAYS_MAX - 1].branch), branch));
 }
 
 static void a_datagram_has_no_connection_to_come_back(void **state)
@@ -265,7 +306,7 @@ static void what_waits_goes_in_the_order_it_was_asked(void **state)
     assert_true(actor_follow(&a, e, UNSENT, row_span(second->branch)));
     row->a->peer->flow = 2;
     look(100);
-    assert_int_equal(a.stray_cnt, 0);
+    assert_int_equal(said_over, 2);
     assert_int_equal(said_last, '#');
 }
 
@@ -279,7 +320,6 @@ static void who_rang_is_asked_by_the_connection_he_comes_back_by(void **state)
     e->call->row->out_legs[0]->dialog->peer->flow = 2;
     look(100);
     assert_int_equal(said_over, 2);
-    assert_int_equal(a.stray_cnt, 0);
     assert_int_equal(failed_cnt, 0);
 }
 
@@ -329,9 +369,102 @@ static void who_is_sent_off_is_asked_by_the_connection_he_comes_back_by(void **s
     assert_int_equal(failed_cnt, 0);
 }
 
+static void registers(const char *contact, uint64_t flow, int64_t since_ms)
+{
+    phones[phone_cnt++] = (struct phone){.contact = contact, .flow = flow, .since_ms = since_ms};
+}
+
+static void who_registers_anew_is_asked_there(void **state)
+{
+    (void)state;
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    registers("sip:ali@192.0.2.1:5070;transport=tls", 2, -5000);
+    look(100);
+    assert_int_equal(said_over, 2);
+}
+
+/* The port is the new connection's. */
+static void another_port_is_as_good(void **state)
+{
+    (void)state;
+    registers("sip:ali@192.0.2.1:40001;transport=tls", 2, 10);
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(said_over, 2);
+}
+
+static void another_phone_of_his_is_not_taken_for_this_one(void **state)
+{
+    (void)state;
+    registers("sip:ali@192.0.2.1:40001;transport=tls", 2, -5000); /* there when the call began */
+    registers("sip:ali@192.0.2.2:5070;transport=tls", 3, 10);
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    look(WAIT_MS);
+    assert_int_equal(said_over, 0);
+    assert_int_equal(failed_cnt, 1);
+}
+
+static void what_a_proxy_registered_is_no_connection_of_his(void **state)
+{
+    (void)state;
+    registers("sip:ali@192.0.2.1:5070;transport=tls", 2, 10);
+    phones[0].path = "<sip:proxy.example;lr>";
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(said_over, 0);
+}
+
+/* He has two, and both are dead. */
+static void each_connection_is_tried_once(void **state)
+{
+    (void)state;
+    registers("sip:ali@192.0.2.1:5070;transport=tls", 1, 0);
+    registers("sip:ali@192.0.2.1:5070;transport=tls", 2, 0);
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(said_over, 2);
+    said_over = 0;
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    assert_int_equal(said_over, 0);
+    look(WAIT_MS);
+    assert_int_equal(said_over, 0);
+    assert_int_equal(failed_cnt, 1);
+    assert_int_equal(a.stray_cnt, 0);
+}
+
+static void it_ends_whoever_registers(void **state)
+{
+    (void)state;
+    registers("sip:ali@192.0.2.1:5070;transport=tls", 2, 0);
+    for (unsigned i = 1; i < ACTOR_STRAY_WAYS; i++) {
+        phones[0].flow = 100 + i;
+        assert_true(actor_follow(&a, e, UNSENT, branch));
+        assert_int_equal(said_over, 100 + i);
+    }
+    phones[0].flow = 200;
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    look(WAIT_MS);
+    assert_int_not_equal(said_over, 200);
+    assert_int_equal(failed_cnt, 1);
+}
+
+/* What may go by a connection only does not go to an address because it was asked twice. */
+static void by_a_connection_only_stays_so(void **state)
+{
+    (void)state;
+    Store__OutLeg *leg = bridge_leg(&k, 1);
+    leg->invite->dest->flow_only = leg->dialog->peer->flow_only = true;
+    row_text(&leg->target->user, SPAN("bob"));
+    k.source.transport = leg->dialog->peer->transport;
+    k.source.addr = leg->dialog->peer->addr;
+    registers(leg->target->uri, 2, 0);
+    assert_true(actor_follow(&a, e, NO_ROUTE, branch));
+    assert_int_equal(said_over, 2);
+    assert_true(leg->invite->dest->flow_only);
+    assert_int_equal(leg->invite->dest->flow, 2);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define REGISTERED(f) cmocka_unit_test_setup_teardown(f, begin_registered, end)
     const struct CMUnitTest tests[] = {
         CASE(it_goes_by_the_connection_he_comes_back_by),
         CASE(it_goes_there_at_once_when_he_is_back),
@@ -347,6 +480,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_told_of_a_refer_follows_who_said_it, begin_referring, end),
         cmocka_unit_test_setup_teardown(who_has_changed_places_is_looked_for_by_his_own_name, begin_referring, end),
         CASE(who_is_sent_off_is_asked_by_the_connection_he_comes_back_by),
+        REGISTERED(who_registers_anew_is_asked_there),
+        REGISTERED(another_port_is_as_good),
+        REGISTERED(another_phone_of_his_is_not_taken_for_this_one),
+        REGISTERED(what_a_proxy_registered_is_no_connection_of_his),
+        REGISTERED(each_connection_is_tried_once),
+        REGISTERED(it_ends_whoever_registers),
+        cmocka_unit_test_setup_teardown(by_a_connection_only_stays_so, begin_ringing, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
