@@ -120,7 +120,8 @@ WRAP_test_where  := loop_now loop_timer_in loop_timer_cancel bus_send actor_step
                     users_find users_ask worker_conf conf_u32
 WRAP_test_actor_poison := loop_now loop_timer_at loop_timer_cancel loop_cut_turn work_begin work_is_careful actor_step \
                           bus_link_user bus_send bus_send_later outbox_add
-WRAP_test_actor_follow := loop_now loop_timer_in turn_apply actor_txn_failed registrar_location location_get
+WRAP_test_actor_follow := loop_now loop_timer_in turn_apply actor_txn_failed registrar_location location_get \
+                          work_begin actor_end_poisoned
 WRAP_test_location := loop_now loop_timer_at loop_timer_cancel store_put store_del
 WRAP_test_keepalive := loop_now loop_timer_at loop_timer_cancel bus_send_later bus_link_is_up registrar_location \
                        registrar_take_change location_get worker_conf conf_is

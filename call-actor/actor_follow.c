@@ -18,7 +18,9 @@
 #include "call-actor/refer.h"
 #include "call-actor/registrar.h"
 #include "call-actor/side.h"
+#include "common/rt/work.h"
 #include "common/sip/sip_uri.h"
+#include <stdio.h>
 
 #define LOOK_PER_T1 5 /* so often in T1 is looked for who came back */
 
@@ -253,14 +255,22 @@ static void fail(struct actor *a, const struct stray *s)
     actor_txn_failed(a, &failed);
 }
 
-static void step(struct actor *a, struct entry *e, const struct asked_in *q, struct stray *s,
-                 const Plane__Endpoint *way)
+/* In the journal by its request: that comes again after a death. */
+static void step_of_timer(struct actor *a, struct entry *e, const struct asked_in *q, const struct stray *s,
+                          const Plane__Endpoint *way)
 {
-    s->waits = false;
-    if (way != NULL)
+    char id[sizeof("stray ") + ACTOR_STRAY_BRANCH];
+    int n = snprintf(id, sizeof id, "stray %s", s->branch);
+    struct span what = span_of(id, (size_t)n);
+    enum work_verdict v = work_begin(WORK_TIMER, what, what);
+    work_known();
+    if (v != WORK_GO)
+        actor_end_poisoned(a, e, v == WORK_TELL);
+    else if (way != NULL)
         ask_there(a, e, q, way);
     else
         fail(a, s);
+    actor_worked(a);
 }
 
 /* Nothing is waited for any more. What was asked elsewhere is kept in mind until it is clear that it arrived. */
@@ -276,7 +286,8 @@ static bool is_settled(struct actor *a, struct stray *s, int64_t now_ms)
     Plane__Endpoint *way = other_way(a, e, &q, s);
     if (way == NULL && !over)
         return false;
-    step(a, e, &q, s, way);
+    s->waits = false;
+    step_of_timer(a, e, &q, s, way);
     bool failed = way == NULL;
     plane__endpoint__free_unpacked(way, NULL);
     return failed;
@@ -374,8 +385,9 @@ bool actor_follow(struct actor *a, struct entry *e, Plane__TxnFailed__Cause caus
         return false;
     note_failure(a, s, q.txn->dest->flow);
     Plane__Endpoint *way = other_way(a, e, &q, s);
+    s->waits = way == NULL;
     if (way != NULL)
-        step(a, e, &q, s, way);
+        ask_there(a, e, &q, way);
     plane__endpoint__free_unpacked(way, NULL);
     return true;
 }

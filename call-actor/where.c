@@ -7,6 +7,7 @@
 #include "call-actor/registrar.h"
 #include "common/base/id.h"
 #include "common/base/stat.h"
+#include "common/rt/work.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -272,11 +273,30 @@ static void send_again(struct question *q)
         send_owner(q);
 }
 
+/* A call that asks once more after a death asks the same. */
+static void give_up(struct question *q)
+{
+    struct actor *a = q->where->actor;
+    struct entry *e = calls_by_key(&a->calls, q->call);
+    char id[sizeof("where ") + ASKED_BY_SIZE];
+    int n = snprintf(id, sizeof(id), "where %s", q->asked);
+    enum work_verdict v = work_begin(WORK_TIMER, span_of(id, (size_t)n), span_of(id, (size_t)n));
+    work_known();
+    if (v == WORK_GO) {
+        answer_nobody(q, 503);
+    } else {
+        forget(q);
+        if (e != NULL && !e->gone)
+            actor_end_poisoned(a, e, v == WORK_TELL);
+    }
+    actor_worked(a);
+}
+
 static void on_timer(struct timer *t, int64_t now_ms)
 {
     struct question *q = t->owner;
     if (now_ms >= q->until_ms) {
-        answer_nobody(q, 503);
+        give_up(q);
         return;
     }
     send_again(q);

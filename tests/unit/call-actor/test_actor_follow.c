@@ -5,6 +5,7 @@
 #include "call-actor/call_row.h"
 #include "call-actor/location.h"
 #include "call-actor/registrar.h"
+#include "common/rt/work.h"
 
 #define UNSENT PLANE__TXN_FAILED__CAUSE__TRANSPORT
 #define NO_ROUTE PLANE__TXN_FAILED__CAUSE__NO_ROUTE
@@ -19,6 +20,10 @@ static uint64_t said_over; /* flow of the last request; 0: none */
 static char said_last;     /* the last byte of its branch */
 static unsigned failed_cnt;
 static char looked_for[16]; /* whose registration was looked at last */
+
+static enum work_verdict verdict;
+static char at_work[64];
+static unsigned ended_cnt, forgotten_cnt;
 
 /* Who is registered there. */
 struct phone {
@@ -70,6 +75,25 @@ void __wrap_actor_txn_failed(struct actor *to, const Plane__TxnFailed *m)
     failed_cnt++;
 }
 
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes);
+void __wrap_actor_end_poisoned(struct actor *to, struct entry *of, bool safe);
+
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes)
+{
+    assert_int_equal(kind, WORK_TIMER);
+    assert_true(span_eq(id, bytes));
+    assert_true(span_copy(at_work, sizeof(at_work), id));
+    return verdict;
+}
+
+void __wrap_actor_end_poisoned(struct actor *to, struct entry *of, bool safe)
+{
+    assert_ptr_equal(to, &a);
+    assert_ptr_equal(of, e);
+    ended_cnt += safe;
+    forgotten_cnt += !safe;
+}
+
 struct location *__wrap_registrar_location(const struct registrar *g)
 {
     (void)g;
@@ -107,6 +131,8 @@ static void enter(void)
     said_over = failed_cnt = 0;
     looked_for[0] = '\0';
     phone_cnt = 0;
+    verdict = WORK_GO;
+    ended_cnt = forgotten_cnt = 0;
 }
 
 /* A caller over TLS, by connection 1, to whom a BYE was said that had no way. */
@@ -374,6 +400,27 @@ static void registers(const char *contact, uint64_t flow, int64_t since_ms)
     phones[phone_cnt++] = (struct phone){.contact = contact, .flow = flow, .since_ms = since_ms};
 }
 
+/* To say that it has failed, or to ask again, kills: the call ends, or, when that kills, too, is forgotten. */
+static void a_step_that_kills_ends_its_call(void **state)
+{
+    (void)state;
+    char id[80];
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    verdict = WORK_TELL;
+    look(WAIT_MS);
+    (void)snprintf(id, sizeof(id), "stray %.*s", SPAN_ARG(branch));
+    assert_string_equal(at_work, id);
+    assert_int_equal(ended_cnt, 1);
+    verdict = WORK_DROP;
+    assert_true(actor_follow(&a, e, UNSENT, branch));
+    e->call->row->a->peer->flow = 2;
+    look(100);
+    assert_string_equal(at_work, id);
+    assert_int_equal(forgotten_cnt, 1);
+    assert_int_equal(said_over, 0);
+    assert_int_equal(failed_cnt, 0);
+}
+
 static void who_registers_anew_is_asked_there(void **state)
 {
     (void)state;
@@ -480,6 +527,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_told_of_a_refer_follows_who_said_it, begin_referring, end),
         cmocka_unit_test_setup_teardown(who_has_changed_places_is_looked_for_by_his_own_name, begin_referring, end),
         CASE(who_is_sent_off_is_asked_by_the_connection_he_comes_back_by),
+        CASE(a_step_that_kills_ends_its_call),
         REGISTERED(who_registers_anew_is_asked_there),
         REGISTERED(another_port_is_as_good),
         REGISTERED(another_phone_of_his_is_not_taken_for_this_one),
