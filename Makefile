@@ -117,7 +117,7 @@ WRAP_test_clock := clock_gettime
 WRAP_test_outbox := bus_send_later bus_link_is_up
 WRAP_test_admit  := loop_now bus_send bus_link_is_up bus_link_down_since bus_link_peer outbox_is_full store_is_full store_keep_room
 WRAP_test_where  := loop_now loop_timer_in loop_timer_cancel bus_send actor_step registrar_location location_get gate_users \
-                    users_find users_ask worker_conf conf_u32
+                    users_find users_ask worker_conf conf_u32 work_begin actor_end_poisoned
 WRAP_test_actor_poison := loop_now loop_timer_at loop_timer_cancel loop_cut_turn work_begin work_is_careful actor_step \
                           bus_link_user bus_send bus_send_later outbox_add
 WRAP_test_actor_follow := loop_now loop_timer_in turn_apply actor_txn_failed registrar_location location_get \

@@ -262,6 +262,30 @@ static void user_service_is_away(void **state)
     expect_told(who, "503 0 ");
 }
 
+/* To be told that nobody knows kills: the call ends, or, when that kills, too, is forgotten. */
+static void an_answer_that_kills_ends_its_call(void **state)
+{
+    (void)state;
+    char id[64];
+    const char *who = user_of(1, "dave");
+    (void)snprintf(id, sizeof(id), "where %016llx/%s", (unsigned long long)KEY, who);
+    w.verdict = WORK_TELL;
+    ask(who);
+    pass(WHERE_ANSWER_MS);
+    assert_string_equal(w.at_work, id);
+    assert_int_equal(w.ended, 1);
+    w.verdict = WORK_DROP;
+    ask(who);
+    pass(WHERE_ANSWER_MS);
+    assert_int_equal(w.forgotten, 1);
+    entry->gone = true;
+    ask(who);
+    pass(WHERE_ANSWER_MS);
+    assert_int_equal(w.ended + w.forgotten, 2);
+    assert_int_equal(w.told_cnt, 0);
+    assert_null(w.timer);
+}
+
 /* --- what calls do meanwhile --- */
 
 static void asked_twice_it_is_one(void **state)
@@ -336,6 +360,7 @@ int main(void)
         TEST(an_extension_whose_user_is_away),
         TEST(an_extension_of_nobody),
         TEST(user_service_is_away),
+        TEST(an_answer_that_kills_ends_its_call),
         TEST(asked_twice_it_is_one),
         TEST(a_call_that_is_gone_is_told_nothing),
         TEST(strange_answers_are_dropped),

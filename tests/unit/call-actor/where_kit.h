@@ -12,6 +12,7 @@
 #include "call-actor/registrar.h"
 #include "call-actor/where.h"
 #include "common/base/id.h"
+#include "common/rt/work.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,9 @@ static struct {
     size_t id_len;
     char told[8][128];
     size_t told_cnt;
+    enum work_verdict verdict;
+    char at_work[64];
+    unsigned ended, forgotten; /* the call */
 } w;
 
 /* --- what where.c calls --- */
@@ -56,6 +60,8 @@ bool __wrap_users_find(struct users *u, struct span user, struct cred *out);
 bool __wrap_users_ask(struct users *u, struct span user, struct users_wait *wait);
 const struct conf *__wrap_worker_conf(struct worker *worker);
 uint32_t __wrap_conf_u32(const struct conf *c, enum setting s);
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes);
+void __wrap_actor_end_poisoned(struct actor *at, struct entry *e, bool safe);
 
 struct now __wrap_loop_now(const struct loop *l)
 {
@@ -189,6 +195,22 @@ uint32_t __wrap_conf_u32(const struct conf *c, enum setting s)
     (void)c;
     assert_int_equal(s, SET_CALL_ACTORS);
     return SHARDS;
+}
+
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes)
+{
+    (void)bytes;
+    assert_int_equal(kind, WORK_TIMER);
+    assert_true(span_copy(w.at_work, sizeof(w.at_work), id));
+    return w.verdict;
+}
+
+void __wrap_actor_end_poisoned(struct actor *at, struct entry *e, bool safe)
+{
+    assert_ptr_equal(at, &a);
+    assert_ptr_equal(e, entry);
+    w.ended += safe;
+    w.forgotten += !safe;
 }
 
 /* --- frame --- */
