@@ -168,9 +168,18 @@ static int close_root(void **state)
 
 /* --- power losses --- */
 
-static void run_and_lose_power(bool sync_commits, unsigned seed)
+/* STORE_SEED, or another one each time. */
+static unsigned a_seed(void)
 {
-    srand(seed);
+    const char *text = getenv("STORE_SEED");
+    unsigned seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
+    print_message("STORE_SEED=%u\n", seed);
+    return seed;
+}
+
+static void run_and_lose_power(bool sync_commits)
+{
+    srand(a_seed());
     disk_open(root);
     struct store *s = open_at(root, sync_commits, "boot-1");
     assert_non_null(s);
@@ -191,7 +200,7 @@ static void run_and_lose_power(bool sync_commits, unsigned seed)
 static void a_power_loss_takes_nothing_from_the_durable_store(void **state)
 {
     (void)state;
-    run_and_lose_power(true, (unsigned)time(NULL));
+    run_and_lose_power(true);
     for (size_t i = 0; i < crash_cnt; i++) {
         struct store *s = open_at(crash[i].dir, true, "boot-2");
         assert_non_null(s);
@@ -205,7 +214,7 @@ static void a_power_loss_takes_nothing_from_the_durable_store(void **state)
 static void a_power_loss_takes_the_other_back_to_a_state_that_was_committed(void **state)
 {
     (void)state;
-    run_and_lose_power(false, (unsigned)time(NULL) + 1);
+    run_and_lose_power(false);
     for (size_t i = 0; i < crash_cnt; i++) {
         struct store *s = open_at(crash[i].dir, false, "boot-2");
         assert_non_null(s);
