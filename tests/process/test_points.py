@@ -1,5 +1,5 @@
-"""Every kill point of every process: under calls of all kinds the process dies there (hangs, is slow), and nobody is worse off
-than by a repeated request. FULL=1: hang and slow at every point, and each death looked at by itself. POINT=text: only points
+"""The kill points of every process: under calls of all kinds the process dies there, and nobody is worse off than by a repeated
+request; some hang as well. FULL=1: every point, and the workers hang and are slow at all that traffic passes. POINT=text: only points
 with that in "PROGRAM POINT"."""
 import collections
 import concurrent.futures
@@ -55,7 +55,7 @@ BACK = {
     "publisher": {"pub.broker.up": "publisher", "pub.actor.up": "call-actor"},
 }
 # An edge and an actor that die together lose an INVITE whose 100 was said before the actor came to it. That takes an actor that gets
-# no CPU for 3/10 of T1, here 60 ms: FULL=1, on a machine with nothing else to do.
+# no CPU for 3/10 of T1, here 60 ms: FULL=1 or POINT, on a machine with nothing else to do.
 if FULL or ONLY:
     BACK["sip-edge"] |= {"edge.actor.up": "call-actor", "edge.actor.asked": "call-actor"}
 # With the supervisor all die; whoever started it starts it again.
