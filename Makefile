@@ -114,6 +114,7 @@ TESTKIT  := $(BUILD)/obj/tests/unit/testkit.o
 # Functions a test replaces by its own __wrap_ ones.
 WRAP_test_store := clock_gettime mdb_cursor_get
 WRAP_test_clock := clock_gettime
+WRAP_test_bus := work_begin work_is_readable
 WRAP_test_outbox := bus_send_later bus_link_is_up
 WRAP_test_admit  := loop_now bus_send bus_link_is_up bus_link_down_since bus_link_peer outbox_is_full store_is_full store_keep_room
 WRAP_test_where  := loop_now loop_timer_in loop_timer_cancel bus_send actor_step registrar_location location_get gate_users \

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/rt/bus.h"
+#include "common/rt/work.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +29,41 @@ struct seen {
     int fresh;
     int downs;
     int msgs;
+    int poison;
+    int mute;
     uint64_t last_seq;
     struct timer patience;
     bool (*enough)(const struct seen *s);
 };
+
+/* What is said of one message after the other; then, and without any, all are fine. */
+struct judgement {
+    enum work_verdict verdict;
+    bool readable;
+};
+static const struct judgement *judged;
+static size_t judged_cnt;
+
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes);
+bool __wrap_work_is_readable(void);
+static bool readable;
+
+enum work_verdict __wrap_work_begin(enum work_kind kind, struct span id, struct span bytes)
+{
+    (void)id;
+    (void)bytes;
+    assert_int_equal(kind, WORK_PLANE);
+    if (judged_cnt == 0)
+        return WORK_GO;
+    judged_cnt--;
+    readable = judged->readable;
+    return judged++->verdict;
+}
+
+bool __wrap_work_is_readable(void)
+{
+    return readable;
+}
 
 static void stop_if_enough(struct seen *s)
 {
@@ -66,6 +98,22 @@ static void on_msg(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
     }
     s->msgs++;
     stop_if_enough(s);
+}
+
+static void on_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct seen *s = bus_link_user(k);
+    assert_int_equal(type, PLANE_PUB_CONFIRMED);
+    assert_int_equal(((const Plane__Confirmed *)(const void *)m)->n_seq, 1);
+    s->poison++;
+}
+
+static void on_mute_poison(struct bus_link *k, uint16_t type, const ProtobufCMessage *m)
+{
+    struct seen *s = bus_link_user(k);
+    assert_int_equal(type, PLANE_PUB_CONFIRMED);
+    assert_int_equal(((const Plane__Confirmed *)(const void *)m)->n_seq, 1);
+    s->mute++;
 }
 
 static void on_patience(struct timer *t, int64_t now_ms)
@@ -211,6 +259,8 @@ static void open_link(struct seen *s)
                                                             .on_up = on_up,
                                                             .on_down = on_down,
                                                             .on_msg = on_msg,
+                                                            .on_poison = on_poison,
+                                                            .on_mute_poison = on_mute_poison,
                                                             .user = s});
     assert_non_null(s->link);
 }
@@ -391,6 +441,33 @@ static void who_does_not_read_keeps_nobody_from_leaving(void **state)
     end(&s);
 }
 
+static bool has_one(const struct seen *s)
+{
+    return s->last_seq == 1;
+}
+
+static void poison_is_told_or_let_go_of_or_left_unread(void **state)
+{
+    static const struct judgement all[] = {{WORK_DROP, false}, {WORK_DROP, true}, {WORK_TELL, true}, {WORK_GO, false}};
+    const size_t cnt = sizeof all / sizeof all[0];
+    (void)state;
+    struct seen s = begin();
+    open_link(&s);
+    pid_t pid = start_peer(1);
+    assert_true(wait_until(&s, is_up));
+    judged = all;
+    judged_cnt = cnt;
+    for (size_t i = 0; i < cnt; i++)
+        assert_int_equal(say(&s, 1), 0);
+    assert_true(wait_until(&s, has_one)); /* the last one */
+    assert_int_equal(judged_cnt, 0);
+    assert_int_equal(s.mute, 1);
+    assert_int_equal(s.poison, 1);
+    assert_int_equal(s.msgs, 1);
+    kill_peer(pid);
+    end(&s);
+}
+
 static void say_what_only_others_may(void)
 {
     struct seen s = begin();
@@ -425,6 +502,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(saying_what_the_catalogue_forbids_is_a_bug, cleanup),
         cmocka_unit_test_teardown(a_killed_peer_is_seen_and_its_successor_is_fresh, cleanup),
         cmocka_unit_test_teardown(a_full_link_says_so_and_takes_nothing, cleanup),
+        cmocka_unit_test_teardown(poison_is_told_or_let_go_of_or_left_unread, cleanup),
         cmocka_unit_test_teardown(what_may_wait_leaves_in_time_and_in_order, cleanup),
         cmocka_unit_test_teardown(what_may_wait_is_said_before_its_sender_leaves, cleanup),
         cmocka_unit_test_teardown(who_does_not_read_keeps_nobody_from_leaving, cleanup),
