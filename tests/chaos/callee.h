@@ -15,6 +15,8 @@ void callee_begin(const uint16_t service[LINK_TRANSPORTS], const uint16_t own[LI
 void callee_on_time(int64_t now_us);
 /** No call rings, waits for its ACK or its BYE. */
 bool callee_is_settled(void);
+/** The run ends: a call whose callee still rings, or waits for its ACK or BYE, has failed. */
+void callee_give_up(void);
 /** What it counted, as members of a JSON object. */
 void callee_print(void);
 void callee_end(void);

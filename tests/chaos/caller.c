@@ -164,13 +164,17 @@ static char one_of(const char *letters)
     return letters[cnt > 1 ? party_roll(cnt) : 0];
 }
 
+static bool is_bridged(const struct caller *c)
+{
+    return strchr("bre", c->kind) != NULL || (c->kind == 'c' && c->dialog.number % 2 == 0);
+}
+
 /* The number of the platform, or one that leads to the callee, over whichever transport. */
 static const char *number_for(const struct caller *c)
 {
-    bool is_bridged = strchr("bre", c->kind) != NULL || (c->kind == 'c' && c->dialog.number % 2 == 0);
     const char *to[LINK_TRANSPORTS];
     unsigned cnt = 0;
-    for (enum link_transport t = LINK_UDP; is_bridged && t < LINK_TRANSPORTS; t++) {
+    for (enum link_transport t = LINK_UDP; is_bridged(c) && t < LINK_TRANSPORTS; t++) {
         if (plan->bridged[t] != NULL)
             to[cnt++] = plan->bridged[t];
     }
@@ -304,7 +308,7 @@ static void on_response(struct caller *c, struct span m, unsigned status, int64_
     } else if (status < 200) {
         if (!c->ask.proceeding)
             load_latency_add(&first_word, now - c->ask.began_us);
-        party_ask_proceeds(&c->ask, now);
+        party_ask_proceeds(&c->ask, is_bridged(c), now);
     } else {
         party_ask_ends(&c->ask);
         c->acked = 0;

@@ -15,16 +15,17 @@
 #include <stdlib.h>
 
 #define TICK_US 5000
-#define SETTLE_MAX_US 40000000 /* what callees still wait for when all callers have gone */
 #define USAGE                                                                                                          \
     "usage: chaos_load --port PORT [--callee PORT] [--count N] [--rate N] [--hold MS] [--within MS] [--seed N]\n"      \
     "                  [--mix KINDS] [--ways WAYS] [--answered USER] [--bridged USER] [--calls FILE]\n"                \
     "                  [--sips PORT --pki DIR] [--bridged-tcp USER] [--bridged-tls USER --callee-tls PORT]\n"          \
+    "                  [--settle MS]\n"                                                                                \
     "KINDS, WAYS: letters of tests/chaos/caller.h, each as often as it stands there\n"
 
 static struct caller_plan plan = {
     .count = 1000, .hold_ms = 2000, .within_ms = 100, .seed = 1, .mix = "a", .ways = "u", .answered = "902121234567"};
 static double rate = 100;
+static unsigned long settle_ms = 40000; /* what callees still wait for when all callers have gone: more than 64*T1 */
 static uint16_t callee_ports[LINK_TRANSPORTS];
 static const char *calls_path, *pki;
 static volatile sig_atomic_t ending;
@@ -44,8 +45,8 @@ static void run(void)
     if (has_callee)
         callee_begin(plan.port, callee_ports, plan.within_ms);
     unsigned long due = 0;
-    int64_t over_since = 0;
-    while (over_since == 0 || (has_callee && !callee_is_settled() && load_now_us() - over_since < SETTLE_MAX_US)) {
+    int64_t over_since = 0, settle_us = (int64_t)settle_ms * 1000;
+    while (over_since == 0 || (has_callee && !callee_is_settled() && load_now_us() - over_since < settle_us)) {
         int64_t now = load_now_us();
         if (over_since == 0 && (ending || caller_begun_cnt() == plan.count) && caller_open_cnt() == 0)
             over_since = now;
@@ -62,6 +63,8 @@ static void run(void)
         }
         link_wait(2);
     }
+    if (has_callee)
+        callee_give_up();
 }
 
 static void print(void)
@@ -149,6 +152,9 @@ static void take_option(int c, const char *value)
     case 's':
         plan.seed = number;
         break;
+    case 'e':
+        settle_ms = number;
+        break;
     default:
         if (!take_text(c, value))
             plan.port[LINK_UDP] = 0;
@@ -164,12 +170,25 @@ static bool are_all(const char *letters, const char *known)
 static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},        {"callee", 1, NULL, 'c'},     {"count", 1, NULL, 'n'},
-        {"rate", 1, NULL, 'r'},        {"hold", 1, NULL, 'h'},       {"within", 1, NULL, 'w'},
-        {"seed", 1, NULL, 's'},        {"mix", 1, NULL, 'm'},        {"ways", 1, NULL, 'y'},
-        {"answered", 1, NULL, 'a'},    {"bridged", 1, NULL, 'b'},    {"calls", 1, NULL, 'f'},
-        {"sips", 1, NULL, 'S'},        {"pki", 1, NULL, 'k'},        {"bridged-tcp", 1, NULL, 'B'},
-        {"bridged-tls", 1, NULL, 'L'}, {"callee-tls", 1, NULL, 'C'}, {0},
+        {"port", 1, NULL, 'p'},
+        {"callee", 1, NULL, 'c'},
+        {"count", 1, NULL, 'n'},
+        {"rate", 1, NULL, 'r'},
+        {"hold", 1, NULL, 'h'},
+        {"within", 1, NULL, 'w'},
+        {"seed", 1, NULL, 's'},
+        {"mix", 1, NULL, 'm'},
+        {"ways", 1, NULL, 'y'},
+        {"answered", 1, NULL, 'a'},
+        {"bridged", 1, NULL, 'b'},
+        {"calls", 1, NULL, 'f'},
+        {"sips", 1, NULL, 'S'},
+        {"pki", 1, NULL, 'k'},
+        {"bridged-tcp", 1, NULL, 'B'},
+        {"bridged-tls", 1, NULL, 'L'},
+        {"callee-tls", 1, NULL, 'C'},
+        {"settle", 1, NULL, 'e'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(c, optarg != NULL ? optarg : "");

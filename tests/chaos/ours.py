@@ -23,6 +23,7 @@ STATE_MB = 512  # of the file system that the disk-full disturbance fills
 CONTACT = "192.0.2.1:5060"
 MEDIA_ADDRESS = f"127.{os.urandom(1)[0]}.{os.urandom(1)[0]}.7"  # where nobody else has ports
 WIRE_FAULTS = ("differs", "late", "unasked", "cseq")
+CALLEE_LEFT = ("ringing", "without_ack", "without_bye")
 STRANGERS_S = 60 * harness.SLOW  # in which the orchestrator finds ports whose AllocatePort had no answer: two rounds, each 10 s apart
 QUIET_S = 90  # within which everything has to come to rest behind the last call
 
@@ -222,6 +223,11 @@ def is_explained(port, book):
     return any(d.began - 1.5 < at < d.began + 1.5 for d in book if {"orchestrator", "supervisor"} & set(d.victims))
 
 
+def edge_deaths(book):
+    """With each, the ACK of a refusal that it was about to send: the callee's timer H ends that (RFC 3261 figure 7)."""
+    return sum(bool({"sip-edge", "supervisor"} & set(d.victims)) for d in book)
+
+
 def excused(complaint, book):
     """A new call that was refused while what it needs was away: the policy, no loss."""
     when, _, what, status = complaint
@@ -240,6 +246,8 @@ def judge(r, stack):
         ("every call went as its caller wanted", not lost, f"{len(lost)} lost: {lost[:8]}"),
         ("every request was answered", r["load"]["unanswered"] == 0, f"{r['load']['unanswered']} of {r['load']['requests']}"),
         ("nobody was rung twice for one call", r["load"]["callee"]["doubled"] == 0, r["load"]["callee"]),
+        ("nobody who was rung is left in a call", not any(r["load"]["callee"][k] for k in CALLEE_LEFT), r["load"]["callee"]),
+        ("each 487 had its ACK, or an edge died with it", r["load"]["callee"]["refusals_unacked"] <= edge_deaths(r["book"]), r["load"]["callee"]),
         ("SIPp's calls", r["sipp"].failed == 0 or refusing, f"{r['sipp'].failed} failed: {r['sipp'].text[:300]}"),
         ("no call is left", not any(r["rest"].values()), r["rest"]),
         ("every port came back", not unexplained, f"left: {unexplained[:5]}"),

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#define FINAL_WAIT_US 100000000 /* longer than the service may ring: an INVITE that only ever rings is lost */
+#define RINGING_WAIT_US 100000000 /* longer than the service may ring: an INVITE that only ever rings is lost */
+/* What rings nobody is set up within SETUP_S (10 s), and has been answered when all repeats of that have been. */
+#define SETUP_WAIT_US (10000000 + 64 * (int64_t)LOAD_T1_US)
 
 struct party_counts party_counts;
 static uint64_t dice = 1;
@@ -117,10 +119,10 @@ void party_ack_refusal(const struct party_dialog *d, unsigned cseq)
     (void)say(d, "ACK", cseq, "", PARTY_NO_BODY);
 }
 
-void party_ask_proceeds(struct party_ask *a, int64_t now)
+void party_ask_proceeds(struct party_ask *a, bool rings, int64_t now)
 {
     if (strcmp(a->method, "INVITE") == 0 && !a->proceeding)
-        a->due_us = now + FINAL_WAIT_US;
+        a->due_us = now + (rings ? RINGING_WAIT_US : SETUP_WAIT_US);
     a->proceeding = true;
 }
 

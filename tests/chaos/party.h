@@ -70,8 +70,8 @@ void party_ask(struct party_ask *a, const struct party_dialog *d, const char *me
 void party_ack_2xx(const struct party_dialog *d, unsigned cseq);
 /** ACK of a refusal, in its INVITE's transaction. */
 void party_ack_refusal(const struct party_dialog *d, unsigned cseq);
-/** A provisional has come. */
-void party_ask_proceeds(struct party_ask *a, int64_t now);
+/** A provisional has come. rings: the final response of an INVITE may have to wait for somebody who is rung */
+void party_ask_proceeds(struct party_ask *a, bool rings, int64_t now);
 /** The final response has come: counts how often it was asked. */
 void party_ask_ends(struct party_ask *a);
 /** Repeats what is due. returns false when nobody has answered in time; the request is not open any more then */

@@ -11,6 +11,7 @@ import harness
 import ours
 from disturb import Disturbance
 from harness import KINDS
+from selftest_callee import TestCallee  # noqa: F401
 
 PORT, CALLER = 5060, 40000
 ETHERNET = bytes(12) + b"\x08\x00"
