@@ -3,7 +3,8 @@
  * cheap enough to stand beside what it measures; requests without an answer are repeated as RFC 3261 §17.1.2 says.
  *
  * Users are PREFIX0, PREFIX1, ..., the password of each is his name and "-secret", his Contact --contact.
- * Prints one line of JSON. Ends with 0 when all were registered.
+ * Prints one line of JSON; with --failures, a line there for each that failed: the wall clock in ms and the status,
+ * 408 when nothing came. Ends with 0 when all were registered.
  */
 #include "common/base/span.h"
 #include "common/rt/crypt.h"
@@ -12,12 +13,13 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define TRIES_MAX 11 /* 64*T1 */
 #define TEXT_MAX 2048
 #define USAGE                                                                                                          \
     "usage: reg_load --port PORT [--users N] [--count N] [--rate N] [--expires S] [--prefix P] [--run NAME] "          \
-    "[--realm REALM] [--contact HOST:PORT] [--query]\n"
+    "[--realm REALM] [--contact HOST:PORT] [--query] [--failures FILE]\n"
 
 enum state { IDLE = 0, ASKED = 1, PROVING = 2, DONE = 3, FAILED = 4 };
 
@@ -50,6 +52,7 @@ static struct reg *regs;
 static struct queue queues[TRIES_MAX + 1];
 static unsigned long under_way, ok, failed, resent, without_contact;
 static struct load_latency latency;
+static FILE *failures; /* NULL: nobody wants them */
 static uint16_t own_port;
 static int fd;
 
@@ -131,6 +134,14 @@ static void begin(struct reg *r, int64_t now)
     enqueue(r, now);
 }
 
+static void note_failure(const struct reg *r)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    if (failures != NULL)
+        (void)fprintf(failures, "%lld %u\n", (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000, r->status);
+}
+
 static void end(struct reg *r, enum state state, int64_t now)
 {
     r->state = state;
@@ -140,6 +151,7 @@ static void end(struct reg *r, enum state state, int64_t now)
         load_latency_add(&latency, now - r->began_us);
     } else {
         failed++;
+        note_failure(r);
     }
 }
 
@@ -234,20 +246,20 @@ static void run(void)
 
 /* --- the whole --- */
 
+static FILE *open_new(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (f == NULL)
+        load_stop(path);
+    return f;
+}
+
 static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},
-        {"users", 1, NULL, 'u'},
-        {"count", 1, NULL, 'n'},
-        {"rate", 1, NULL, 'r'},
-        {"expires", 1, NULL, 'e'},
-        {"prefix", 1, NULL, 'x'},
-        {"run", 1, NULL, 'i'},
-        {"realm", 1, NULL, 'm'},
-        {"contact", 1, NULL, 'c'},
-        {"query", 0, NULL, 'q'},
-        {0},
+        {"port", 1, NULL, 'p'},    {"users", 1, NULL, 'u'},  {"count", 1, NULL, 'n'},    {"rate", 1, NULL, 'r'},
+        {"expires", 1, NULL, 'e'}, {"prefix", 1, NULL, 'x'}, {"run", 1, NULL, 'i'},      {"realm", 1, NULL, 'm'},
+        {"contact", 1, NULL, 'c'}, {"query", 0, NULL, 'q'},  {"failures", 1, NULL, 'f'}, {0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'p')
@@ -270,6 +282,8 @@ static void parse(int argc, char **argv)
             args.contact = optarg;
         else if (c == 'q')
             args.query = true;
+        else if (c == 'f')
+            failures = open_new(optarg);
         else
             args.port = 0;
     }
@@ -302,6 +316,8 @@ int main(int argc, char **argv)
            "\"p99_ms\":%.1f}\n",
            ok, failed, resent, without_contact, seconds, load_latency_ms(&latency, 0.5),
            load_latency_ms(&latency, 0.99));
+    if (failures != NULL && fclose(failures) != 0)
+        load_stop("failures");
     free(regs);
     return failed == 0 ? 0 : 1;
 }

@@ -3,6 +3,8 @@ import collections
 import json
 import os
 import re
+import select
+import socket
 import subprocess
 import threading
 import time
@@ -122,10 +124,18 @@ def stolen_ports(platform, rest_ms=5000):
     return bad
 
 
+END_S = 20 * harness.SLOW  # within which dumpcap hands over what it has
+# the last thing to be captured (chaos_wire.c)
+END = ("OPTIONS sip:end@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKend;rport\r\nMax-Forwards: 70\r\n"
+       "From: <sip:chaos@127.0.0.1>;tag=end\r\nTo: <sip:end@127.0.0.1>\r\nCall-ID: end-of-capture@chaos\r\nCSeq: 1 OPTIONS\r\n"
+       "Content-Length: 0\r\n\r\n")
+
+
 class Wire:
     """dumpcap | chaos_wire, from now on."""
 
     def __init__(self, port, folder):
+        self.port = port
         self.complaints_path = os.path.join(folder, "wire.err")
         self.dumpcap = subprocess.Popen([*harness.WITH_US, "dumpcap", "-q", "-i", "lo", "-B", "64", "-s", "3000", "-P", "-f",
                                          f"udp port {port}", "-w", "-"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -142,19 +152,31 @@ class Wire:
             print("  no capture: " + said.decode().strip(), flush=True)
 
     def finish(self):
-        """What it saw; "dropped" are packets that dumpcap lost. None without the right to capture."""
+        """What it saw until now; "dropped" are packets that dumpcap lost, "whole" is whether it has come to the end. None without the right
+        to capture."""
         if not self.works:
             self.dumpcap.communicate()
             self.reader.communicate()
             return None
-        time.sleep(0.5)  # dumpcap hands over what it has every now and then
+        line = self.line_at_end()
         self.dumpcap.terminate()
         tail = self.dumpcap.stderr.read().decode()
         self.dumpcap.wait()
         out, _ = self.reader.communicate(timeout=60)
         with open(self.complaints_path, encoding="utf-8", errors="replace") as f:
-            seen = {**json.loads(out), "complaints": f.read().splitlines()}
+            seen = {**json.loads(line or out), "whole": bool(line), "complaints": f.read().splitlines()}
         return {**seen, "dropped": int(m[1]) if (m := re.search(r"received/dropped on interface .*: \d+/(\d+)", tail)) else -1}
+
+    def line_at_end(self):
+        """What chaos_wire says when it has seen the last thing; "" when it does not come."""
+        deadline = time.monotonic() + END_S
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 0))
+            while time.monotonic() < deadline:
+                s.sendto(END.format(port=s.getsockname()[1]).encode(), ("127.0.0.1", self.port))
+                if select.select([self.reader.stdout], [], [], 1)[0]:
+                    return self.reader.stdout.readline()
+        return ""
 
 
 # which gap of the wire is whose: what nobody says while he is away
@@ -203,6 +225,24 @@ def undisturbed_ms(book, wire, queue, floor_ms=1000 * GAP_MIN_S):
 def percentile(values, share):
     values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * share))]
+
+
+def differ(before, after):
+    """How many of the first are not in the second, and the other way round; one that is there twice counts twice."""
+    before, after = collections.Counter(before), collections.Counter(after)
+    return (before - after).total(), (after - before).total()
+
+
+def said_twice_again(wire, but_for):
+    """How many requests over UDP were said twice or more again. but_for: spans of time in which that may be, by when they were said first"""
+    times = collections.Counter(wire["again_us"])
+    return sum(n > 1 and not any(a <= us / 1e6 <= b for a, b in but_for) for us, n in times.items())
+
+
+def failures_of(path):
+    """(when, status) of reg_load's."""
+    with open(path, encoding="utf-8") as f:
+        return [(int(t) / 1000, int(status)) for t, status in map(str.split, f)]
 
 
 def registered(stack):

@@ -10,7 +10,8 @@
  *   any       anything                 actor   a final response but to OPTIONS and REGISTER
  *   platform  a first 2xx to a call that the platform answers (caller.h: kinds a, h, p, t)
  *   registrar a 2xx to REGISTER
- * Prints one line of JSON at the end of the capture.
+ * Prints one line of JSON at the end of the capture, or as soon as it sees a request whose Call-ID is END: what was
+ * said before that has been seen.
  */
 #include "common/base/map.h"
 #include "tests/bench/load.h"
@@ -28,6 +29,7 @@
 #define GAP_MIN_US 20000 /* shorter ones are not written */
 #define EXAMPLES_MAX 20
 #define KEY_MAX 512
+#define END "end-of-capture@chaos"
 
 /* A transaction, by who asks, branch, Call-ID and CSeq; or a dialog of which the service is the asking side. */
 struct seen {
@@ -59,6 +61,7 @@ static struct map transactions, dialogs;
 static struct gap_list gaps[GAPS];
 static unsigned long faults[FAULTS], packets, heard, said, heard_again, said_again, finals_again, status_cnt[700];
 static uint16_t sip_port;
+static bool ended;
 
 /* --- the books --- */
 
@@ -221,6 +224,9 @@ static void on_packet(const unsigned char *p, size_t len, int64_t at_us)
     struct span m = span_of((const char *)p + at + UDP_LEN, len - at - UDP_LEN);
     if ((from != sip_port && to != sip_port) || m.len < 16)
         return;
+    ended = to == sip_port && span_eq(load_header(m, "Call-ID: "), SPAN(END));
+    if (ended)
+        return;
     packets++;
     if (from == sip_port)
         note_gap(ANY, at_us);
@@ -246,10 +252,18 @@ static void read_capture(void)
         exit(2);
     }
     unsigned per_us = head[0] == PCAP_MAGIC_NS ? 1000 : 1;
-    while (read_whole(record, sizeof(record)) && record[2] <= PACKET_MAX && read_whole(packet, record[2])) {
+    while (!ended && read_whole(record, sizeof(record)) && record[2] <= PACKET_MAX && read_whole(packet, record[2])) {
         packet[record[2]] = '\0';
         on_packet(packet, record[2], (int64_t)record[0] * 1000000 + record[1] / per_us);
     }
+}
+
+/* Who captures would end if nobody read him. */
+static void drain(void)
+{
+    char unread[65536];
+    while (fread(unread, 1, sizeof(unread), stdin) > 0)
+        ;
 }
 
 static void print(void)
@@ -277,6 +291,7 @@ static void print(void)
     for (size_t i = 0; i < again.cnt; i++)
         printf("%s%lld", i > 0 ? "," : "", (long long)again.at_us[i]);
     printf("]}\n");
+    (void)fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -291,5 +306,6 @@ int main(int argc, char **argv)
     map_init(&dialogs);
     read_capture();
     print();
+    drain();
     return 0; /* what it has seen lives as long as it does */
 }

@@ -7,8 +7,10 @@ import types
 import unittest
 
 import books
+import disturb
 import harness
 import ours
+import sipp
 from disturb import Disturbance
 from harness import KINDS
 from selftest_callee import TestCallee  # noqa: F401
@@ -82,6 +84,11 @@ class TestWire(unittest.TestCase):
         book = [Disturbance("kill", [who], at, at, False) for who, at in (("sip-edge", 2.0), ("call-actor", 4.0), ("sip-edge", 5.0))]
         self.assertEqual(books.undisturbed_ms(book, wire, None), {"sip-edge": [100], "call-actor": [20]})
 
+    def test_the_end_of_a_capture(self):
+        last = (CALLER, message("OPTIONS sip:end@h SIP/2.0", "1 OPTIONS", "z9hG4bKend", call_id="end-of-capture@chaos"))
+        r = seen((CALLER, message(INVITE, "1 INVITE")), last, (PORT, message(OK, "1 OPTIONS", "z9hG4bKend")))
+        self.assertEqual((r["packets"], r["heard"], r["unasked"]), (1, 1, 0))
+
     def test_what_is_said_again(self):
         again = (CALLER, message(INVITE, "1 INVITE"))
         self.assertEqual(seen((*again, 1000), (*again, 1500), (*again, 2500), (PORT, message(OK, "1 INVITE"), 2600))["again_us"],
@@ -122,10 +129,91 @@ class TestBooks(unittest.TestCase):
         self.assertEqual(books.stolen_ports(self.ledger(taken, reclaimed, taken, back)), [])
         self.assertEqual(len(books.stolen_ports(self.ledger(taken, reclaimed, ("release_unknown", 2500, 20000, "x")))), 1)
 
-    def test_excuses(self):
-        book = [Disturbance("stop", ["dialplan-service"], 10, 12, True), Disturbance("kill", ["orchestrator"], 30, 30, False)]
-        self.assertTrue(ours.excused((11, "a", "call-refused", 503), book))
-        for complaint in ((11, "a", "call-refused", 404), (11, "a", "BYE", 503), (30, "a", "call-refused", 503)):
-            self.assertFalse(ours.excused(complaint, book))
-        self.assertTrue(ours.is_explained({"t_ms": 30500}, book))
-        self.assertFalse(ours.is_explained({"t_ms": 20000}, book))
+    def test_bindings(self):
+        self.assertEqual(books.differ(["a", "b"], ["a", "b"]), (0, 0))
+        self.assertEqual(books.differ(["a", "b"], ["a", "c", "c"]), (1, 2))
+        self.assertEqual(books.differ(["a"], ["a", "a"]), (0, 1))
+
+    def test_sipps_errors(self):
+        stamp = "2026-11-23\t07:58:36.082811\t1795420716.{}: "
+        self.assertEqual(sipp.gave_up(
+            "The following events occurred:\n" + stamp.format(25) + "Overload warning: " +
+            stamp.format(5) + "Aborting call on unexpected message for Call-Id '1-2@h': while expecting '180' (index 2), received 'SIP/2.0 "
+            "503 Service Unavailable\r\nVia: x\r\n'" + stamp.format(75) + "Dead call 1-2@h, received 'SIP/2.0 503 Service Unavailable'" +
+            stamp.format(75) + "Aborting call on UDP retransmission timeout for Call-ID '3-2@h'"),
+            [(1795420716.5, 503), (1795420716.75, 0)])
+
+    def test_what_is_said_twice_again(self):
+        wire = {"again_us": [1_000_000, 2_000_000, 2_000_000, 9_000_000, 9_000_000, 9_000_000]}
+        self.assertEqual(books.said_twice_again(wire, []), 2)
+        self.assertEqual(books.said_twice_again(wire, [(8, 10)]), 1)
+
+
+class TestJudge(unittest.TestCase):
+    """Each fault alone, in books that are good otherwise."""
+    BOOK = [Disturbance("kill", ["sip-edge"], 2, 2, False), Disturbance("stop", ["dialplan-service"], 10, 12, True),
+            Disturbance("stop", ["user-service"], 20, 22, False)]
+
+    def setUp(self):
+        callee = dict.fromkeys(("doubled", "ringing", "without_ack", "without_bye", "refusals_unacked"), 0)
+        counts = dict.fromkeys(("ok", "failed", "without_contact"), 0)
+        self.r = {"rate": 50, "book": self.BOOK, "complaints": [(11, "a", "call-refused", 503)], "rest": {"calls": 0}, "ports_left": [],
+                  "load": {"unanswered": 0, "requests": 2000, "repeated": [1990, 5, 3, 1, 1, 0, 0, 0, 0, 0, 0], "callee": callee},
+                  "sipp": sipp.Result(99, 1, "", {}, 0, [(13, 503)]), "strangers": 100, "stolen": [], "events": {"missing": 0},
+                  "event_examples": [], "set_aside": [], "bindings": 700, "bindings_wanted": 700, "lost_bindings": 0, "new_bindings": 0,
+                  "asked": [counts, counts], "phones": {"ok": 50, "failed": 1}, "not_registered": [(21, 503)],
+                  "calls": [("a-1-1-u@chaos", "a"), ("a-1-2-t@chaos", "a")],
+                  "wire": {**dict.fromkeys(ours.WIRE_FAULTS, 0), "whole": True, "dropped": 0, "packets": 1000, "heard": 400,
+                           "heard_again": 50, "complaints": [], "again_us": [1_000_000] * 2 + [11_000_000] * 3}}
+        self.stack = types.SimpleNamespace(**dict.fromkeys(disturb.NEEDS.values(), True))
+
+    def bad(self, **changed):
+        return [name for name, good, _ in ours.judge({**self.r, **changed}, self.stack) if not good]
+
+    def load(self, **changed):
+        return {**self.r["load"], **changed}
+
+    def wire(self, **changed):
+        return {**self.r["wire"], **changed}
+
+    def test_good_books(self):
+        self.assertEqual(self.bad(), [])
+
+    def test_calls(self):
+        lost = ["every call went as its caller wanted"]
+        for complaint in ((11, "a", "call-refused", 404), (11, "a", "call-refused", 500), (11, "a", "BYE", 503), (9, "a", "call-refused", 503),
+                          (12 + ours.SETUP_S + 1, "a", "call-refused", 503), (2, "a", "call-refused", 503)):
+            self.assertEqual(self.bad(complaints=[complaint]), lost, complaint)
+        most = int(ours.refused_most(50, self.BOOK))
+        self.assertEqual(self.bad(complaints=self.r["complaints"] * most), [])
+        self.assertEqual(self.bad(complaints=self.r["complaints"] * (most + 1)), ["no more were refused than came while what they need was away"])
+        self.assertEqual(self.bad(load=self.load(unanswered=1)), ["every request was answered"])
+
+    def test_repeats(self):
+        self.assertEqual(self.bad(wire=self.wire(again_us=2 * [500_000, 1_000_000, 1_500_000, 2_000_000])),
+                         ["a kill costs one repeat"])
+        self.assertEqual(self.bad(load=self.load(repeated=[1999] + [0] * 9 + [1])),
+                         ["nothing costs many repeats"] if ours.REPEATS_MOST < 10 else [])
+
+    def test_sipp(self):
+        for result in (self.r["sipp"]._replace(gave_up=[(13, 500)]), self.r["sipp"]._replace(gave_up=[(50, 503)]),
+                       self.r["sipp"]._replace(ok=98)):
+            self.assertEqual(self.bad(sipp=result), ["SIPp's calls"])
+
+    def test_registrations(self):
+        changed = ("registrations are as before",)
+        for how in ({"bindings": 699}, {"lost_bindings": 1}, {"new_bindings": 1}, {"asked": [{"without_contact": 1, "failed": 0}]}):
+            self.assertEqual(tuple(self.bad(**how)), changed)
+        for failure in ((21, 401), (21, 408), (11, 503), (19, 503)):
+            self.assertEqual(self.bad(not_registered=[failure]), ["phones registered all the while"])
+
+    def test_ports(self):
+        self.assertEqual(self.bad(ports_left=[{"port": 20000, "t_ms": 2000}]), ["every port came back"])
+        self.assertEqual(self.bad(stolen=[{"port": 20000}]), ["no port was taken from another call"])
+
+    def test_the_wire(self):
+        for how in ({"dropped": 1}, {"dropped": -1}, {"whole": False}, {"heard": 348}):
+            self.assertEqual(self.bad(wire=self.wire(**how)), ["the capture saw everything"])
+        for fault in ours.WIRE_FAULTS:
+            self.assertEqual(self.bad(wire=self.wire(**{fault: 1})), ["the wire"])
+        self.assertEqual(len(self.bad(wire=None)), 3)

@@ -40,7 +40,7 @@ def rows(args, r):
     if wire:
         yield "wire: finals that differ, late 1xx, unasked, CSeq", f"{wire['differs']}, {wire['late']}, {wire['unasked']}, {wire['cseq']}"
         yield "wire: packets (lost by dumpcap); finals said again", f"{wire['packets']} ({wire['dropped']}); {wire['finals_again']}"
-    yield "bindings before, lost; REGISTERs, failed", f"{r['first']['ok']}, {r['lost_bindings']}; {r['phones']['ok']}, {r['phones']['failed']}"
+    yield "bindings before, lost; REGISTERs, failed", f"{r.get('bindings', r['first']['ok'])}, {r['lost_bindings']}; {r['phones']['ok']}, {r['phones']['failed']}"
 
 
 def spread(ms):

@@ -2,6 +2,7 @@
 import collections
 import csv
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -9,7 +10,9 @@ import tempfile
 import harness
 from harness import TOP
 
-Result = collections.namedtuple("Result", "ok failed text stats code")
+# gave_up: (when, status that came or 0) of each call that failed
+Result = collections.namedtuple("Result", "ok failed text stats code gave_up")
+STAMP = re.compile(r"\d{4}-\d\d-\d\d\t[\d:.]+\t(\d+\.\d+): ")
 
 
 def scenario(name):
@@ -49,6 +52,13 @@ def answer(folder, calls, name="uas", hold_ms=0, extra=()):
     return process, port
 
 
+def gave_up(errors):
+    """Of its error file: (time.time(), the status that came instead of what it expected; 0: nothing, or a request) of each call that it ended."""
+    _, *said = STAMP.split(errors)
+    return [(float(at), int(m[1]) if (m := re.search(r"received 'SIP/2\.0 (\d{3})", what)) else 0)
+            for at, what in zip(said[::2], said[1::2]) if what.startswith("Aborting call")]
+
+
 def finish(process, folder, seconds):
     try:
         code = process.wait(seconds * harness.SLOW)
@@ -62,8 +72,8 @@ def finish(process, folder, seconds):
     text = ""
     if os.path.exists(f"{folder}/errors"):
         with open(f"{folder}/errors", encoding="utf-8", errors="replace") as f:
-            text = f.read()[:2000]
-    return Result(int(stats.get("SuccessfulCall(C)") or 0), int(stats.get("FailedCall(C)") or 0), text, stats, code)
+            text = f.read()
+    return Result(int(stats.get("SuccessfulCall(C)") or 0), int(stats.get("FailedCall(C)") or 0), text[:2000], stats, code, gave_up(text))
 
 
 def call(port, seconds=60, **kw):
