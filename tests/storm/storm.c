@@ -22,6 +22,7 @@
 #define DIALS_PERMILLE 100
 #define TIMER_C_MS 3800000
 #define PRACKS_PERMILLE 600
+#define HASH_PRIME UINT64_C(0x100000001b3)
 #define OVER_MS 400000 /* everything ends within: set-up, 64*T1 of the 2xx, of the BYE, of what lingers */
 
 struct options {
@@ -181,9 +182,10 @@ int main(int argc, char **argv)
         sum.answered += last.answered;
         sum.kills += last.kills;
         sum.virtual_ms += last.virtual_ms;
+        sum.hash = (sum.hash ^ last.hash) * HASH_PRIME;
     }
     printf("storm: %" PRIu64 " storms, %u calls, %u answered, %u deaths, %" PRId64
-           " s of virtual time, last hash %016" PRIx64 "\n",
-           done, sum.calls, sum.answered, sum.kills, sum.virtual_ms / 1000, last.hash);
+           " s of virtual time, hash %016" PRIx64 "\n",
+           done, sum.calls, sum.answered, sum.kills, sum.virtual_ms / 1000, sum.hash);
     return 0;
 }
