@@ -107,6 +107,56 @@ static bool was_said(const struct party *p, struct span branch)
     return false;
 }
 
+/* --- requests that could not be said when it was their turn --- */
+
+#define LATES_MAX 256
+#define LOOK_MS (T1_MS / 5) /* so often the service looks for who has come back */
+
+/* The connection of its peer was gone: it waits until he is back. */
+struct late {
+    char branch[ID_BYTES];
+    int64_t first_ms, last_ms; /* it failed */
+};
+
+static struct late lates[LATES_MAX];
+static unsigned late_cnt;
+
+static struct late *late_of(struct span branch)
+{
+    for (struct late *l = lates; l < lates + LATES_MAX; l++) {
+        if (branch.len > 0 && span_eq(branch, span_cstr(l->branch)))
+            return l;
+    }
+    return NULL;
+}
+
+void party_missed(struct span branch)
+{
+    struct late *l = late_of(branch);
+    if (l == NULL) {
+        l = &lates[late_cnt++ % LATES_MAX];
+        (void)snprintf(l->branch, ID_BYTES, "%.*s", SPAN_ARG(branch));
+        l->first_ms = virt_now.mono_ms;
+    }
+    l->last_ms = virt_now.mono_ms;
+}
+
+/* RFC 3261 §12.2.2. What could not be said in its turn may come behind what was asked for later and could be said at
+ * once, but not behind what waited with it. */
+static void check_order(struct party *p, const struct sip_msg *m)
+{
+    const struct late *late = late_of(m->via.branch);
+    bool is_behind = m->cseq.num <= p->their_cseq;
+    STORM_HOLDS(!is_behind || late != NULL, "party %u: CSeq %u after %u", p->no, m->cseq.num, p->their_cseq);
+    STORM_HOLDS(!is_behind || late->last_ms >= p->their_wait_ms, "party %u: CSeq %u after %u, which waited with it",
+                p->no, m->cseq.num, p->their_cseq);
+    if (is_behind)
+        return;
+    bool waited = late != NULL && virt_now.mono_ms - late->last_ms > LOOK_MS;
+    p->their_cseq = m->cseq.num;
+    p->their_wait_ms = waited ? late->first_ms : 0;
+}
+
 /* In a dialog of ours: where it goes, and its place in order. */
 static void check_request(struct party *p, const struct sip_msg *m)
 {
@@ -119,10 +169,7 @@ static void check_request(struct party *p, const struct sip_msg *m)
     if (m->method == SIP_M_ACK)
         return;
     p->bye_came = p->bye_came || m->method == SIP_M_BYE;
-    bool returns = line_broke_since(p->line, p->born_ms); /* what had waited may come behind */
-    STORM_HOLDS(m->cseq.num > p->their_cseq || returns, "party %u: CSeq %u after %u", p->no, m->cseq.num,
-                p->their_cseq);
-    p->their_cseq = m->cseq.num > p->their_cseq ? m->cseq.num : p->their_cseq;
+    check_order(p, m);
     (void)snprintf(p->said[p->said_cnt++ % SAID_MAX], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
 }
 

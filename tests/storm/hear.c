@@ -102,7 +102,7 @@ static void final(struct party *p, struct out *o, const struct sip_msg *m)
         phone_hears(phone_of(p), o, m);
     } else if (o->method == SIP_M_BYE) {
         bool is_gone = p->bye_came || world_edge_died_since(o->born_ms) ||
-                       line_broke_since(p->line, p->born_ms); /* both at once; or it was heard before */
+                       party_may_be_left(p); /* both at once; or it was heard before */
         STORM_HOLDS(m->status == 200 || (m->status == 481 && is_gone), "the BYE of party %u gets %u", p->no, m->status);
     }
 }
@@ -128,7 +128,7 @@ static void hear_response(struct party *p, const struct sip_msg *m)
 void party_says_2xx_again(struct timer *t, int64_t now_ms)
 {
     struct party *p = t->owner;
-    if (now_ms >= p->two_until_ms && line_broke_since(p->line, p->born_ms)) {
+    if (now_ms >= p->two_until_ms && line_broke_since(p->line, p->invited_ms)) {
         party_over(p); /* it was asked over a connection that is gone, and answers a call that has gone elsewhere */
         return;
     }
@@ -208,6 +208,7 @@ static void rung(const struct sip_msg *m)
     (void)snprintf(p->invite_text, TEXT_BYTES, "%.*s", SPAN_ARG(m->raw));
     STORM_HOLDS(m->raw.len < TEXT_BYTES, "an INVITE fits");
     p->their_cseq = m->cseq.num;
+    p->invited_ms = virt_now.mono_ms;
     (void)snprintf(p->said[p->said_cnt++], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
     party_takes_target(p, m);
     see_sdp(p, m->body);
@@ -261,6 +262,7 @@ static void hear_request(struct party *p, const struct sip_msg *m)
         (void)say_response(p, m, 491, "");
     } else if (m->method == SIP_M_INVITE) {
         see_sdp(p, m->body);
+        p->invited_ms = virt_now.mono_ms;
         pick_up(p, m);
     } else {
         (void)say_response(p, m, 200, "");
@@ -280,4 +282,6 @@ void party_hear(struct span bytes)
         hear_response(p, &m);
     else if (m.is_request && m.method == SIP_M_INVITE && m.to_tag.len == 0)
         rung(&m);
+    if (p != NULL && (m.is_request || m.status != 481))
+        p->heard_ms = virt_now.mono_ms;
 }

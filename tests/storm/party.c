@@ -4,6 +4,7 @@
 #include "tests/storm/storm.h"
 
 #define CALMER_MS 4000
+#define RETURN_MS 5000 /* what is asked of a phone waits so long for its return, at most: 8*T1, and on its way */
 #define CANCELS_PERMILLE 200
 #define SILENT_PERMILLE 25
 #define PROXIED_PERMILLE 250
@@ -25,7 +26,7 @@ struct party *party_new(bool caller)
     struct party *p = &parties[party_cnt];
     p->no = party_cnt++;
     p->caller = caller;
-    p->born_ms = virt_now.mono_ms;
+    p->born_ms = p->heard_ms = virt_now.mono_ms;
     timer_init(&p->act, on_act, p);
     prack_init(p);
     timer_init(&p->two, party_says_2xx_again, p);
@@ -92,6 +93,11 @@ bool party_invites(const struct party *p)
 bool party_answers(const struct party *p)
 {
     return p->invited != NULL && !p->acked;
+}
+
+bool party_may_be_left(const struct party *p)
+{
+    return line_broke_since(p->line, p->heard_ms - RETURN_MS);
 }
 
 /* A re-INVITE whose dialog ends is over with it: its 2xx may have been lost, and is not repeated to the dead. */

@@ -39,6 +39,7 @@ void refer_say(struct party *p)
         return;
     p->refer_is_out = true;
     p->refers_said++;
+    p->refer_ms = virt_now.mono_ms;
     refer_may_ring(p, user);
     (void)snprintf(p->refer_to, sizeof(p->refer_to), "%s", user);
     (void)snprintf(extra, sizeof(extra), "Refer-To: <sip:%s@192.0.2.1>\r\n", user);
@@ -47,7 +48,7 @@ void refer_say(struct party *p)
 
 void refer_told(struct party *p, const struct out *o, unsigned status)
 {
-    bool is_over = p->bye_came || p->let_go || p->state == PARTY_OVER || line_broke_since(p->line, p->born_ms);
+    bool is_over = p->bye_came || p->let_go || p->state == PARTY_OVER || party_may_be_left(p);
     bool later = status == 491 || status == 500 || status == 503;
     STORM_HOLDS(status == 202 || later || status == 403 || (status == 481 && is_over), "the REFER of party %u gets %u",
                 p->no, status);
@@ -93,7 +94,7 @@ void refer_hears(struct party *p, const struct sip_msg *notify)
 void refer_check_over(const struct party *p)
 {
     unsigned maybe = world_edge_died_since(p->refused_ms) ? p->refers_refused : 0;
-    bool heard = p->refers <= p->last_words || line_broke_since(p->line, p->born_ms); /* who does not come back */
+    bool heard = p->refers <= p->last_words || line_broke_since(p->line, p->refer_ms); /* who does not come back */
     STORM_HOLDS(heard && p->last_words <= p->refers + maybe, "party %u: %u of %u transfers have a last word", p->no,
                 p->last_words, p->refers);
 }

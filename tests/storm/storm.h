@@ -62,7 +62,9 @@ struct world_conf {
     unsigned shards;
     bool kills;
     bool lines; /* there are connections */
-    bool pairs; /* the edge and its actor may die within moments */
+    /* The edge and its actor may die within moments, and the edge behind what it says of a datagram and before its word
+     * to its actors: worse than the program does, whose actors hear first. */
+    bool pairs;
 };
 
 void world_begin(const struct world_conf *conf);
@@ -136,7 +138,8 @@ struct party {
     char call_id[ID_BYTES], our_tag[ID_BYTES], their_tag[ID_BYTES], target[256];
     char routes[256];              /* Record-Route values that proxies before us added; "" */
     uint32_t cseq;                 /* of our last request */
-    uint32_t their_cseq;           /* of the last one they have sent; 0: none */
+    uint32_t their_cseq;           /* the highest that they have sent; 0: none */
+    int64_t their_wait_ms;         /* … since when it had waited for us to come back; 0: it had not */
     char said[SAID_MAX][ID_BYTES]; /* branches of their requests */
     size_t said_cnt;
     struct out out[TXNS_MAX];
@@ -148,6 +151,7 @@ struct party {
     char ack[TEXT_BYTES];  /* of the last 2xx */
     size_t ack_len;
     struct in *invited;           /* their last INVITE */
+    int64_t invited_ms;           /* … came */
     char invite_text[TEXT_BYTES]; /* … as it came */
     bool acked;
     struct timer two; /* our 2xx again, until it is acknowledged */
@@ -184,8 +188,10 @@ struct party {
     unsigned refers_said;
     unsigned refers_refused; /* … though perhaps taken all the same, before or behind the death of an edge */
     int64_t refused_ms;      /* … since when */
+    int64_t refer_ms;        /* its last REFER */
     unsigned last_words;     /* NOTIFYs that end a subscription */
     int64_t born_ms;
+    int64_t heard_ms; /* something of a dialog that is not over */
 };
 
 extern struct party parties[PARTIES_MAX];
@@ -206,6 +212,9 @@ void party_hangs_up(struct party *p);
 void party_takes_target(struct party *p, const struct sip_msg *m);
 /** Its call is up. */
 void party_talks(struct party *p);
+/** Its connection broke behind the last it has heard, or so shortly before that something still waited for its return:
+ * its call may have ended without it. */
+bool party_may_be_left(const struct party *p);
 /** Its INVITE, or its answer to one, is not through. */
 bool party_invites(const struct party *p);
 bool party_answers(const struct party *p);
@@ -308,6 +317,8 @@ void lines_edge_dies(void);
 /* check.c */
 /** A message for a peer, as it leaves the service. */
 void party_said(struct span bytes, bool by_stream);
+/** The request of this branch could not leave it: the connection of its peer is gone. */
+void party_missed(struct span branch);
 /** What the service described to a party. */
 void see_sdp(struct party *p, struct span sdp);
 /** The values of a header, ", " between them. */

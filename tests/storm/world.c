@@ -8,6 +8,7 @@
 #define LIFE_MS 4000 /* from a death to the next, about */
 #define GAP_MS 400   /* a process is away so long, at most */
 #define TOGETHER_MS 500
+#define MID_READ_PERMILLE 500 /* of the edge's deaths */
 #define WIRE_MS 3
 #define JOB_MS 40
 #define BROKER_MS 20
@@ -27,6 +28,7 @@ static struct {
     struct place place[VIRT_SHARDS_MAX];
     struct timer jobs, broker, death;
     bool calm;
+    bool mid_read; /* the edge dies at the next datagram, which its actors then never hear of */
     int64_t edge_died_ms;
     unsigned kills;
 } w;
@@ -54,6 +56,33 @@ static bool waits(unsigned shard, enum wire i)
 }
 
 static void actor_dies(unsigned shard);
+static void edge_dies(void);
+
+/* The next message of the edge for its actor tells it that a peer's connection is gone. */
+static void look_ahead(unsigned shard)
+{
+    struct list *n = list_first(&service.to_actor[shard]);
+    const struct virt_msg *v = n != NULL ? LIST_ENTRY(n, struct virt_msg, link) : NULL;
+    if (v == NULL || v->type != PLANE_EDGE_TXN_FAILED)
+        return;
+    ProtobufCMessage *m = virt_msg_decode(v->type, span_of((const char *)v->body, v->len));
+    const Plane__TxnFailed *failed = (const void *)m;
+    if (failed->cause == PLANE__TXN_FAILED__CAUSE__TRANSPORT || failed->cause == PLANE__TXN_FAILED__CAUSE__NO_ROUTE)
+        party_missed(span_of((const char *)failed->txn.data, failed->txn.len));
+    protobuf_c_message_free_unpacked(m, NULL);
+}
+
+static bool actor_hears(unsigned shard)
+{
+    look_ahead(shard);
+    return service_deliver_to_actor(shard);
+}
+
+static void actors_hear_all(void)
+{
+    for (unsigned i = 0; i < virt_shards();)
+        i = actor_hears(i) ? i : i + 1;
+}
 
 static void hear_and_die(unsigned shard)
 {
@@ -75,7 +104,7 @@ static void on_wire(struct timer *t, int64_t now_ms)
         if (i == WIRE_TO_ACTOR && p->mid_turn)
             hear_and_die(shard);
         else if (i == WIRE_TO_ACTOR)
-            (void)service_deliver_to_actor(shard);
+            (void)actor_hears(shard);
         else
             (void)service_deliver_from_actor(shard, i - 1);
     }
@@ -102,8 +131,12 @@ bool world_rx(struct span bytes)
     if (exact == NULL)
         abort();
     memcpy(exact, bytes.p, bytes.len);
+    if (w.mid_read)
+        actors_hear_all();
     edge_rx(&service.edge, &from, span_of(exact, bytes.len), virt_now);
     free(exact);
+    if (w.mid_read)
+        edge_dies();
     return true;
 }
 
@@ -179,8 +212,9 @@ static void all_lose(size_t link)
 static void edge_dies(void)
 {
     storm_trace("kill", SPAN("sip-edge"));
-    for (unsigned i = 0; i < virt_shards();) /* it was in their sockets before the edge said anything of it to others */
-        i = service_deliver_to_actor(i) ? i : i + 1;
+    if (!w.mid_read)
+        actors_hear_all(); /* it was in their sockets before the edge said anything of it to others */
+    w.mid_read = false;
     all_lose(TO_EDGE);
     lines_edge_dies();
     service_edge_ends();
@@ -233,7 +267,9 @@ static void on_death(struct timer *t, int64_t now_ms)
         break;
     case 2:
     case 3:
-        edge_dies();
+        w.mid_read = w.conf.pairs && storm_chance(MID_READ_PERMILLE);
+        if (!w.mid_read)
+            edge_dies();
         break;
     case 4:
         neighbour_dies(TO_ORCH);
@@ -294,6 +330,7 @@ void world_begin(const struct world_conf *conf)
 void world_calm(void)
 {
     w.calm = true;
+    w.mid_read = false;
     lines_calm();
     for (unsigned i = 0; i < virt_shards(); i++)
         w.place[i].mid_turn = false;
