@@ -6,13 +6,15 @@
  *                   timers fire, and it speaks. The file is taken away when it takes effect, which is for good
  *   poison.PROGRAM  a text: taking apart ("unpack TEXT") or putting together ("pack TEXT") a message that holds it is
  *                   a fault of memory. The file stays
- *   hang.PROGRAM    the same, and there it stays for ever instead. hung.PROGRAM is made then
+ *   hang.PROGRAM    the same, and there it stays for ever instead. hung.PROGRAM with its pid is made then
+ *   stop.PROGRAM    the same, and there it stops as if somebody had sent it SIGSTOP
  *   blind.PROGRAM   nothing is taken from network sockets any more: datagrams and connections wait. Taken away, for
  * good
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <protobuf-c/protobuf-c.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,13 +88,22 @@ static bool is_meant(const char *kind, const char *what, const void *bytes, size
            memmem(bytes, len, order + n + 1, strlen(order + n + 1)) != NULL;
 }
 
-static void stay(void)
+static void tell_hung(void)
 {
     char path[ORDER_MAX * 2];
     order_path("hung", path);
     FILE *f = fopen(path, "w");
-    if (f != NULL)
-        (void)fclose(f);
+    if (f == NULL)
+        return;
+    (void)fprintf(f, "%d\n", (int)getpid());
+    (void)fclose(f);
+}
+
+static void stay(bool stopped)
+{
+    tell_hung();
+    if (stopped)
+        (void)raise(SIGSTOP);
     for (;;)
         (void)pause();
 }
@@ -102,7 +113,9 @@ static void die_of(const char *what, const void *bytes, size_t len)
     if (is_meant("poison", what, bytes, len))
         __builtin_trap();
     if (is_meant("hang", what, bytes, len))
-        stay();
+        stay(false);
+    if (is_meant("stop", what, bytes, len))
+        stay(true);
 }
 
 /* --- the network ------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 """Deaf is dead: a worker that does not do its work is found within 3 s and replaced, and nobody else is."""
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,15 @@ from ua import Call, Ua, status
 ALONE = "measures how soon a worker is replaced"
 FOUND_S = 3  # promised in docs/operations.md
 TRIES = 3    # a machine that does not let the supervisor run for a while counts that against nobody
+
+
+def best_of(what, measure):
+    """Seconds until something was found, the best of at most TRIES; all of them are printed."""
+    tries = []
+    while not tries or min(tries) >= FOUND_S * harness.SLOW and len(tries) < TRIES:
+        tries.append(measure())
+    print(f"  {what}: found in {', '.join(f'{t:.2f}' for t in tries)} s", flush=True)
+    return min(tries)
 
 
 def is_gone(pid):
@@ -59,31 +69,27 @@ class TestDeaf(unittest.TestCase):
     def tearDownClass(cls):
         cls.stack.close()
 
-    def found_in(self, victim, link):
-        """Seconds from when it is deaf on links like that until it is killed."""
+    def found_in(self, victim, link, why):
+        """Seconds from when it is deaf on links like that until it is killed, for that reason."""
         old = self.stack.worker(victim)
         order = self.saboteur.order("deaf." + victim, link)
         wait_for("it is deaf", 5, lambda: not os.path.exists(order))
         begin = time.monotonic()
         wait_for(f"{victim} is killed", 20, lambda: is_gone(old["pid"]))
         took = time.monotonic() - begin
-        new = self.stack.wait_restarted(old)
+        self.assertIn(why, self.stack.wait_restarted(old)["deaths"][0]["why"])
         self.stack.wait_ready()
-        return took, new["deaths"][0]["why"]
+        return took
 
     def check(self, victim, link, why):
         others = [w for w in WORKERS if w != victim]
         before = {w: self.stack.worker(w)["pid"] for w in others}
-        tries = []
-        while not tries or min(tries) > FOUND_S and len(tries) < TRIES:
-            try:
-                took, cause = self.found_in(victim, link)
-            except AssertionError:
-                self.stack.keep_logs()
-                raise
-            self.assertIn(why, cause)
-            tries.append(took)
-        self.assertLess(min(tries), FOUND_S)
+        try:
+            took = best_of(f"{victim}, deaf on {link}", lambda: self.found_in(victim, link, why))
+        except AssertionError:
+            self.stack.keep_logs()
+            raise
+        self.assertLess(took, FOUND_S)
         self.assertEqual({w: self.stack.worker(w)["pid"] for w in others}, before, "only the deaf one is replaced")
         with Ua(self.stack.sip_port) as ua:
             call = Call(ua)
@@ -120,18 +126,15 @@ class TestDeaf(unittest.TestCase):
         def finish(call):
             call.ack(call.final())
             self.assertEqual(status(call.bye()), 200)
-        took = []
-        while not took or min(took) > FOUND_S and len(took) < TRIES:
-            took.append(self.blind_for(lambda ua: Call(ua).invite(), finish))
-        self.assertLess(min(took), FOUND_S)
+        took = best_of("an edge blind to datagrams", lambda: self.blind_for(lambda ua: Call(ua).invite(), finish))
+        self.assertLess(took, FOUND_S)
         self.stack.assert_clean()
 
     def test_to_the_network_by_stream(self):
-        took = []
-        while not took or min(took) > FOUND_S and len(took) < TRIES:
-            took.append(self.blind_for(lambda ua: socket.create_connection(("127.0.0.1", self.stack.sip_port)),
-                                       lambda conn: conn.close()))
-        self.assertLess(min(took), FOUND_S)
+        def connect(_):
+            return socket.create_connection(("127.0.0.1", self.stack.sip_port))
+        took = best_of("an edge blind to connections", lambda: self.blind_for(connect, lambda conn: conn.close()))
+        self.assertLess(took, FOUND_S)
 
 
 @unittest.skipIf(harness.SLOW > 1, "the sanitizers' own library has to be the first")
@@ -149,7 +152,7 @@ class TestPoison(unittest.TestCase):
     def saved(self, stack):
         """The one file of what was set aside; nobody else may read it, and it holds no credentials."""
         folder = os.path.join(stack.state, "quarantine")
-        names = wait_for("it is saved", 10, lambda: os.path.isdir(folder) and os.listdir(folder))
+        names = wait_for("it is saved", 30, lambda: os.path.isdir(folder) and os.listdir(folder))
         self.assertEqual(len(names), 1, names)
         path = os.path.join(folder, names[0])
         self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
@@ -296,9 +299,14 @@ class TestPoison(unittest.TestCase):
     def hung(self, saboteur, worker):
         """It hangs at what it was ordered to: its pid."""
         path = os.path.join(saboteur.stack.dir, "hung." + worker)
-        wait_for("it hangs", 20, lambda: os.path.exists(path))
+
+        def pid():
+            with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as f:
+                return f.read().strip()
+            return None
+        found = int(wait_for("it hangs", 20, pid))
         os.unlink(path)
-        return saboteur.stack.worker(worker)
+        return found
 
     def test_an_input_that_hangs_the_actor(self):
         saboteur, stack = self.stack_with(SIP_T1_MS=200)
@@ -313,15 +321,14 @@ class TestPoison(unittest.TestCase):
     def test_stopped_at_an_input(self):
         """Somebody stops the process, again and again at the same input: that is no fault of the input's."""
         saboteur, stack = self.stack_with(SIP_T1_MS=200)
-        order = saboteur.order("hang.call-actor", "pack b\tpoisonous")
+        order = saboteur.order("stop.call-actor", "pack b\tpoisonous")
         with Ua(stack.sip_port) as ua:
             call = Call(ua, caller="poisonous").invite()
-            for i in range(3):  # whoever comes next is told of the open request, and hangs at once
-                old = self.hung(saboteur, "call-actor")
-                os.kill(old["pid"], signal.SIGSTOP)
+            for i in range(3):  # whoever comes next is told of the open request, and stops at once
+                pid = self.hung(saboteur, "call-actor")
                 if i == 2:
                     os.unlink(order)
-                wait_for("it is killed", 20, lambda: is_gone(old["pid"]))
+                wait_for("it is killed", 20, lambda: is_gone(pid))
             self.assertEqual(status(self.final_of(call)), 200)
             call.bye()
         self.assertEqual(stack.ctl("status")["quarantine"], 0)
@@ -381,18 +388,19 @@ class TestStopped(OneCall):
         super().setUp()
         self.log_begin = len(self.stack.log())
 
+    def found_in(self, victim):
+        begin = time.monotonic()
+        old = self.stack.kill_worker(victim, signal.SIGSTOP)
+        wait_for(f"{victim} is killed", 20, lambda: is_gone(old["pid"]))
+        took = time.monotonic() - begin
+        self.stack.wait_restarted(old)
+        self.stack.wait_ready()
+        return took
+
     def test_each_worker(self):
         for victim in WORKERS:
             with self.subTest(worker=victim):
-                tries = []
-                while not tries or min(tries) > FOUND_S and len(tries) < TRIES:
-                    begin = time.monotonic()
-                    old = self.stack.kill_worker(victim, signal.SIGSTOP)
-                    wait_for(f"{victim} is killed", 20, lambda: is_gone(old["pid"]))
-                    tries.append(time.monotonic() - begin)
-                    self.stack.wait_restarted(old)
-                    self.stack.wait_ready()
-                self.assertLess(min(tries), FOUND_S * harness.SLOW)
+                self.assertLess(best_of(f"{victim}, stopped", lambda v=victim: self.found_in(v)), FOUND_S * harness.SLOW)
 
     def test_long_turns(self):
         """Half a second without a turn, again and again, is slow and not deaf."""
