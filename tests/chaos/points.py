@@ -8,12 +8,15 @@ import dataclasses
 import os
 import signal
 import time
+import zlib
 
 import books
 import disturb
 import harness
+import mover
 import ours
 from killpoints import Orders
+from traffic import Traffic
 
 PASSED_S = 1.5 * harness.SLOW  # by what goes on anyway; heartbeats come twice a second
 BACK_S = 2.5 * harness.SLOW  # by somebody who comes back
@@ -21,6 +24,7 @@ CALM_S = 1.4 * harness.SLOW  # what dies within a second of being ready is start
 BEFORE_S = 0.2  # who has spoken so long before a death may have to do with it
 
 PROGRAMS = (*harness.WORKERS, "supervisor")
+STOP = "SIGTERM"  # to the supervisor, in the place of who is killed for a point
 
 
 @dataclasses.dataclass
@@ -33,14 +37,44 @@ class Row:
     again: int = 0  # requests said again whose first sending was around this death, and before the next
 
 
+class Ender(mover.Mover):
+    """agent-service, which ends calls over gRPC, and asks again until it is told that the call ends, or hears that it has."""
+
+    def __init__(self, stack):
+        self.events, self.agent = stack.events, Traffic(stack)
+        super().__init__(stack.runtime, ())
+
+    def ask(self, call_id):
+        has_ended = "call.ended" in self.events.calls.get(call_id, ())
+        return {"ends": True} if has_ended or self.agent.terminate(call_id) else {"error": "asked again"}
+
+
 class Service(ours.Service):
-    """The same service of other programs, and orders to them."""
+    """The same service of other programs, and orders to them. Half of the calls that the platform ends it ends over gRPC."""
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
         self.program = os.path.join(harness.BUILD, "kill/bin/supervisor")
         self.env["KILL_POINTS"] = os.path.join(self.dir, "orders")
         self.orders = Orders(self.env["KILL_POINTS"])
+        self.ender = None
+
+    def start(self):
+        super().start()
+        self.ender = Ender(self)
+        self.events.command = self.command
+        return self
+
+    def command(self, channel, call_id):
+        if call_id.startswith("p-") and zlib.crc32(call_id.encode()) % 2:
+            self.ender.todo.put(call_id)
+        else:
+            books.Queue.command(self.events, channel, call_id)
+
+    def close(self, failed=False):
+        if self.ender:
+            self.ender.finish()
+        super().close(failed)
 
 
 def listed(program):
@@ -64,22 +98,25 @@ class Tour:
         self.monkey, self.stack = monkey, monkey.stack
         while any(self.todo[p] for p in harness.WORKERS):
             program = min((p for p in harness.WORKERS if self.todo[p]), key=lambda p: self.last[p])
-            self.visit(program, self.todo[program].pop(), [program, *(w for w in harness.WORKERS if w != program)])
-        missed = [row for row in self.rows if not row.death]
+            self.visit(program, self.todo[program].pop())
+        again = [row for row in self.rows if not row.death]
         self.rows = [row for row in self.rows if row.death]
-        for row in missed:
-            self.visit(row.program, row.point, [])
+        for row in again:
+            self.visit(row.program, row.point)
         for point in self.todo["supervisor"]:
-            self.visit("supervisor", point, ["publisher", "supervisor"])
+            self.visit("supervisor", point)
 
-    def visit(self, program, point, victims):
+    def visit(self, program, point):
         """Has it die there: by the load, or when one of the victims comes back."""
+        victims = [program, *(w for w in harness.WORKERS if w != program)]
+        if program == "supervisor":
+            victims = [STOP] if point == "sup.stop.begun" else ["publisher", "supervisor"]
         self.wait_calm(program)
         slot = self.stack.orders.give(program, point, "die")
         how = next((victim or "load" for victim in [None, *victims] if self.comes_there(program, slot, victim)), None)
         died_at = self.stack.orders.read(slot)[-1] / 1000
         self.stack.orders.take_back(slot)
-        death = disturb.Disturbance("kill", [program], died_at, died_at, False) if how else None
+        death = disturb.Disturbance("kill", [program], died_at, died_at, how == STOP) if how else None
         self.rows.append(Row(program, point, how, death))
         if death:
             self.monkey.book.append(death)
@@ -92,12 +129,15 @@ class Tour:
         deadline = time.monotonic() + (BACK_S if victim else PASSED_S)
         while not (done := self.stack.orders.done(slot)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        if done and program == "supervisor" and victim != "supervisor":
+        if victim == STOP or (done and program == "supervisor" and victim != "supervisor"):
             self.monkey.kill_supervisor()  # it is dead, and started again
         return done
 
     def kill(self, victim):
-        if victim == "supervisor":
+        if victim == STOP:
+            for signo in (signal.SIGTERM, signal.SIGINT):  # the second: it does not wait for calls
+                self.stack.process.send_signal(signo)
+        elif victim == "supervisor":
             self.monkey.kill_supervisor()
         else:
             killed, began = self.monkey.signal([victim], signal.SIGKILL)
@@ -107,7 +147,7 @@ class Tour:
     def wait_calm(self, program):
         calm_at = max(self.last[program] + CALM_S, max(self.last.values(), default=0) + self.every)
         time.sleep(max(0, calm_at - time.monotonic()))
-        if program == "supervisor":
+        if program in ("supervisor", STOP):
             self.stack.wait_ready()
         else:
             harness.wait_for(f"{program} runs", 15, lambda: self.stack.worker(program)["state"] == "running")
@@ -135,14 +175,19 @@ def show(rows):
     for row in sorted(rows, key=lambda row: (PROGRAMS.index(row.program), row.point)):
         if row.death:
             print(f"  | {row.program} | `{row.point}` | {row.how} | {row.gap_ms} | {row.again} |")
-    left = [f"{row.program} {row.point}" for row in rows if not row.death]
-    print(f"  {len(rows)} points, not passed by this load: {', '.join(sorted(left)) or 'none'}", flush=True)
+    print(f"  {len(rows)} points, not passed by this load: {', '.join(missed(rows)) or 'none'}", flush=True)
+
+
+def missed(rows):
+    return sorted(f"{row.program} {row.point}" for row in rows if not row.death)
 
 
 def run(args):
-    """What ours.run returns, with "points"."""
+    """What ours.run returns, with "points", and the check that all were passed."""
     harness.make("kill")
     tour = Tour(args.rng, args.every)
     r = ours.run(args, tour.run, Service)
     tour.finish(r)
+    left = missed(r["points"])
+    r["ok"].append(("every kill point was passed", not left, ", ".join(left)))
     return r

@@ -488,7 +488,7 @@ class Traffic:
         pki = self.stack.pki
         self.channel = self.wire.channel(f"127.0.0.1:{self.stack.grpc_port}", f"{pki}/client.crt", f"{pki}/client.key",
                                          f"{pki}/ca.crt", "sip-signaling-service",
-                                         **{"grpc.max_reconnect_backoff_ms": 200, "grpc.min_reconnect_backoff_ms": 50})
+                                         **{"grpc.max_reconnect_backoff_ms": 200, "grpc.initial_reconnect_backoff_ms": 100})
 
     def terminate(self, call_id):
         """TerminateCall; True when the service says that it is done."""
