@@ -130,7 +130,7 @@ static void hear_response(struct party *p, const struct sip_msg *m)
 void party_says_2xx_again(struct timer *t, int64_t now_ms)
 {
     struct party *p = t->owner;
-    if (now_ms >= p->two_until_ms && line_broke_since(p->line, p->invited_ms)) {
+    if (now_ms >= p->two_until_ms && line_broke_since(p->line, p->born_ms)) {
         party_over(p); /* it was asked over a connection that is gone, and answers a call that has gone elsewhere */
         return;
     }
@@ -210,7 +210,6 @@ static void rung(const struct sip_msg *m)
     (void)snprintf(p->invite_text, TEXT_BYTES, "%.*s", SPAN_ARG(m->raw));
     STORM_HOLDS(m->raw.len < TEXT_BYTES, "an INVITE fits");
     p->their_cseq = m->cseq.num;
-    p->invited_ms = virt_now.mono_ms;
     (void)snprintf(p->said[p->said_cnt++], ID_BYTES, "%.*s", SPAN_ARG(m->via.branch));
     party_takes_target(p, m);
     see_sdp(p, m->body);
@@ -264,7 +263,6 @@ static void hear_request(struct party *p, const struct sip_msg *m)
         (void)say_response(p, m, 491, "");
     } else if (m->method == SIP_M_INVITE) {
         see_sdp(p, m->body);
-        p->invited_ms = virt_now.mono_ms;
         pick_up(p, m);
     } else {
         (void)say_response(p, m, 200, "");

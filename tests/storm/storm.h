@@ -151,7 +151,6 @@ struct party {
     char ack[TEXT_BYTES];  /* of the last 2xx */
     size_t ack_len;
     struct in *invited;           /* their last INVITE */
-    int64_t invited_ms;           /* … came */
     char invite_text[TEXT_BYTES]; /* … as it came */
     bool acked;
     struct timer two; /* our 2xx again, until it is acknowledged */
