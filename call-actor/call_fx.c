@@ -63,6 +63,18 @@ void fx_request(struct call_effects *fx, const char *method, const Store__Client
     e->leg = leg;
 }
 
+void fx_ack(struct call_effects *fx, const Store__ClientTxn *ack, uint32_t leg, const struct call_input *in)
+{
+    static char nowhere_else[] = "";
+    fx_request(fx, "ACK", ack, leg);
+    bool by_stream = in->source != NULL && in->source->flow != 0 && strcmp(in->source->transport, "UDP") != 0;
+    if (!by_stream || strcmp(in->source->transport, ack->dest->transport) != 0)
+        return;
+    struct call_effect *e = &fx->list[fx->count - 1];
+    e->peer = *in->source;
+    e->next_hop = nowhere_else;
+}
+
 void fx_job(struct call_effects *fx, const Plane__RunJob *job)
 {
     struct call_effect *e = add(fx, CALL_EFF_JOB);

@@ -18,6 +18,11 @@ void fx_publish(struct call_effects *fx, const char *routing_key, const char *co
 /** One of several of this key: nth tells them apart, from 1. Nobody need take it. */
 void fx_publish_nth(struct call_effects *fx, const char *routing_key, const char *content_type, struct buf *body,
                     uint32_t nth);
+/**
+ * The ACK of the 2xx `in` (RFC 3261 §13.2.2.4): over the connection that one came by, where there is one, for the
+ * connection of the INVITE may be gone, and its peer reachable by no other.
+ */
+void fx_ack(struct call_effects *fx, const Store__ClientTxn *ack, uint32_t leg, const struct call_input *in);
 /** Sets the row's deadline too. fx_disarm does nothing when the timer is not armed. */
 void fx_arm(struct call *c, struct call_effects *fx, enum call_timer timer, uint64_t at_wall_ms);
 void fx_disarm(struct call *c, struct call_effects *fx, enum call_timer timer);

@@ -234,11 +234,11 @@ void out_leg_ack(void *obj, const void *arg, void *fx, struct now now)
 
 void out_leg_ack_again(void *obj, const void *arg, void *fx, struct now now)
 {
-    (void)arg;
     (void)now;
     const struct out_leg_ref *ref = obj;
+    const struct out_leg_news *news = arg;
     if (ref->leg->ack != NULL)
-        fx_request(fx, "ACK", ref->leg->ack, ref->leg->id);
+        fx_ack(fx, ref->leg->ack, ref->leg->id, news->in);
 }
 
 /* The same provisional once more, which got a PRACK that nobody answered. */

@@ -285,11 +285,11 @@ enum refresh_news refresh_classify(const struct side *side, const struct call_in
     return in->status == 481 || gone ? REFRESH_LOST : REFRESH_DONE;
 }
 
-static void acknowledge(struct call *c, struct call_effects *fx, const struct side *side)
+static void acknowledge(struct call *c, struct call_effects *fx, const struct call_step *st)
 {
-    Store__Session *s = session_of(side->d);
-    leg_request_put(&s->ack, leg_ack_new(c, side->d, s->request->cseq, SPAN("")));
-    fx_request(fx, "ACK", s->ack, side->id);
+    Store__Session *s = session_of(st->side.d);
+    leg_request_put(&s->ack, leg_ack_new(c, st->side.d, s->request->cseq, SPAN("")));
+    fx_ack(fx, s->ack, st->side.id, st->in);
 }
 
 /* An answer with other media than before is news for the other side. What that one answers then is not: they would
@@ -315,7 +315,7 @@ static void take_2xx(struct call *c, struct call_effects *fx, const struct call_
     session_take_answer(st->side.d, st->in->msg);
     if (!is_method(session_of(st->side.d)->request, "INVITE"))
         return;
-    acknowledge(c, fx, &st->side);
+    acknowledge(c, fx, st);
     if (side_is_bridged(c))
         note_answer(c, st, now);
     session_of(st->side.d)->crossed = 0;
@@ -411,7 +411,7 @@ void refresh_take(struct call *c, struct call_effects *fx, const struct call_ste
 {
     Store__Session *s = session_of(st->side.d);
     if (!leg_request_is_out(s->request)) {
-        fx_request(fx, "ACK", s->ack, st->side.id);
+        fx_ack(fx, s->ack, st->side.id, st->in);
         return;
     }
     bool told = refresh_is_news(c, &st->side);
@@ -430,5 +430,5 @@ void refresh_take_late(struct call *c, struct call_effects *fx, const struct cal
     bool leads_there = st->side.d->remote_target[0] != '\0'; /* or all is over */
     leg_request_answered(s->request);
     if (is_2xx(st->in->status) && is_method(s->request, "INVITE") && leads_there)
-        acknowledge(c, fx, &st->side);
+        acknowledge(c, fx, st);
 }

@@ -263,7 +263,7 @@ static void pass_answer(struct call *c, struct call_effects *fx, Store__Relay *r
 static void answer_again(struct call_effects *fx, const Store__Relay *r, const struct call_input *in)
 {
     if (in->status >= 200 && in->status < 300 && r->ack != NULL)
-        fx_request(fx, "ACK", r->ack, r->to);
+        fx_ack(fx, r->ack, r->to, in);
 }
 
 /* --- the trunk asks who we are --- */

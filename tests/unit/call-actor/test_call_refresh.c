@@ -1,6 +1,8 @@
 /* Session timers, OPTIONS and Expires in calls that we answer ourselves. RFC 4028, RFC 3261 §13.3.1, §14.1. */
 #include "tests/unit/call-actor/refresh_kit.h"
 
+#include "call-actor/call_fx.h"
+
 /* --- a call of ours --- */
 
 static void the_caller_may_refresh(void **s)
@@ -97,6 +99,38 @@ static void we_refresh_by_reinvite(void **s)
     assert_int_equal(refresh_in_s(k), 900);
     refresh_says(k, 0, 200, NO_UPDATE BOB_CONTACT "Session-Expires: 1800;refresher=uac\r\n", KIT_OFFER);
     kit_assert_has(bridge_request(k, 0, "ACK"), "CSeq: 1 ACK\r\n");
+}
+
+/* Where the ACK of a 2xx goes whose INVITE went over TLS connection 3. */
+static uint64_t flow_of_ack(const char *transport, uint64_t flow)
+{
+    static struct call_effects fx;
+    static char words[][32] = {"TLS", "192.0.2.7", "sip:bob@192.0.2.7;transport=tls", "z9hG4bKa"};
+    Plane__Endpoint dest = PLANE__ENDPOINT__INIT;
+    Plane__Endpoint source = PLANE__ENDPOINT__INIT;
+    Store__ClientTxn ack = STORE__CLIENT_TXN__INIT;
+    struct call_input in = {.type = CALL_IN_RESPONSE, .source = &source};
+    dest.transport = words[0];
+    dest.addr = source.addr = words[1];
+    dest.flow = 3;
+    source.transport = (char *)(uintptr_t)transport;
+    source.flow = flow;
+    ack.dest = &dest;
+    ack.next_hop = words[2];
+    ack.branch = (ProtobufCBinaryData){.len = strlen(words[3]), .data = (uint8_t *)words[3]};
+    fx_ack(&fx, &ack, 0, &in);
+    uint64_t to = fx.list[0].peer.flow;
+    assert_string_equal(fx.list[0].next_hop, to == 3 ? words[2] : "");
+    call_effects_clear(&fx);
+    return to;
+}
+
+static void an_ack_goes_over_the_connection_of_its_2xx(void **s)
+{
+    (void)s;
+    assert_int_equal(flow_of_ack("TLS", 9), 9); /* its sender came back by another one */
+    assert_int_equal(flow_of_ack("TLS", 0), 3);
+    assert_int_equal(flow_of_ack("UDP", 9), 3);
 }
 
 static void an_update_that_is_not_known_becomes_a_reinvite(void **s)
@@ -371,6 +405,7 @@ int main(void)
         KIT_TEST(too_short_in_the_dialog_gets_422),
         KIT_TEST(we_refresh_by_update),
         KIT_TEST(we_refresh_by_reinvite),
+        KIT_TEST(an_ack_goes_over_the_connection_of_its_2xx),
         KIT_TEST(an_update_that_is_not_known_becomes_a_reinvite),
         KIT_TEST(a_422_raises_the_interval),
         KIT_TEST(ever_higher_422_are_bounded),
