@@ -115,7 +115,7 @@ static void test_release_goes_first(void **state)
     wait_ok("o1", 0);
     wait_ok("o2", 40106);
     assert_int_equal(rig.allocate.cnt, 1);
-    assert_int_equal(rig.release.cnt, 1);
+    assert_in_range(rig.release.cnt, 1, 2); /* or its deadline was over meanwhile, and it was tried again */
 }
 
 static void test_release_goes_first_for_a_while(void **state)
